@@ -1,0 +1,4 @@
+//! Memory: frames, page tables, address spaces, shootdown and user copies.
+//!
+//! `mm` knows nothing of processes or files: a file-backed region reaches its file through a trait defined here.
+#![cfg_attr(not(test), no_std)]

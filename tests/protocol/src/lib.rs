@@ -1,0 +1,3 @@
+//! The lines by which the kernel tells the outside how a run went.
+#![no_std]
+#![forbid(unsafe_code)]

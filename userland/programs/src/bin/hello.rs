@@ -1,0 +1,3 @@
+//! Prints a greeting.
+#![no_std]
+#![no_main]

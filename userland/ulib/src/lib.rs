@@ -1,0 +1,2 @@
+//! The Rust library of user programs.
+#![no_std]
