@@ -3,3 +3,41 @@
 //! Nothing in here is `unsafe`.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod affinity;
+mod birth;
+pub mod exit;
+pub mod fork;
+pub mod kill;
+pub mod name;
+pub mod parking;
+pub mod process;
+pub mod registers;
+pub mod sched;
+pub mod sleep;
+pub mod sleep_lock;
+pub mod spawn;
+mod sync;
+pub mod table;
+pub mod thread;
+pub mod wait;
+pub mod wait_pid;
+
+use mm::NoMemory;
+
+use crate::registers::UserRegisters;
+use crate::thread::Thread;
+
+/// Makes the process table and the scheduler, at boot.
+///
+/// `run_user` runs a thread in user mode, from the given registers on, until it is to end.
+///
+/// # Errors
+/// [`NoMemory`] if the machine is too small.
+pub fn init(possible_cpus: usize, total_frames: usize, run_user: fn(&Thread, UserRegisters)) -> Result<(), NoMemory> {
+    table::init(total_frames)?;
+    sleep::init(possible_cpus)?;
+    sched::init(possible_cpus, run_user)
+}

@@ -1,0 +1,135 @@
+//! How processes end.
+//!
+//! The guarantee: when `waitpid` returns a child, all that the child held is free again: memory, kernel stack, files,
+//! and (once it is reaped) its id.
+//!
+//! A process ends in three steps. Somebody *decides* how it ends: `exit`, a fault, or a kill; the first decision stays,
+//! and every thread of the process is told. Each thread *leaves* at its next return to user mode, in its own context,
+//! where it may still sleep: the last one closes the files, hands over the children and gives back the memory. The next
+//! thread on that CPU *buries* it, because only then is its stack free: it gives back the stack and publishes the zombie
+//! to the parent.
+//!
+//! - **EXIT-1** the zombie is published after everything else has been given back.
+//! - **EXIT-2** a process leaves its place in the family tree with its `parent` lock held, so it meets either its
+//!   parent or, if that ends at the same time, `init`.
+
+use alloc::sync::Arc;
+
+use smp::ipi::{self, Ipi};
+use smp::pin;
+use spin::Once;
+
+use crate::process::{ExitStatus, Process};
+use crate::thread::Thread;
+use crate::{sched, table};
+
+static INIT: Once<Arc<Process>> = Once::new();
+static ON_INIT_EXIT: Once<fn(ExitStatus) -> !> = Once::new();
+
+/// Names the process that adopts orphans, and what happens when it ends.
+pub(crate) fn set_init(init: Arc<Process>, on_exit: fn(ExitStatus) -> !) {
+    INIT.call_once(|| init);
+    ON_INIT_EXIT.call_once(|| on_exit);
+}
+
+/// Whether `process` is `init`.
+pub(crate) fn is_init(process: &Process) -> bool {
+    INIT.get().is_some_and(|init| init.id() == process.id())
+}
+
+/// Decides that the process of `thread`, which calls this, ends with `status`. It leaves at its next return to user
+/// mode.
+pub fn decide(thread: &Thread, status: ExitStatus) {
+    if let Some(process) = thread.process() {
+        process.decide_status(status);
+    }
+    thread.set_dying();
+}
+
+/// Ends another thread, wherever it is: in user mode, in a queue or asleep.
+pub(crate) fn kill_thread(thread: Arc<Thread>, status: ExitStatus) {
+    decide(&thread, status);
+    let pin = pin::pin();
+    let cpu = thread.cpu_racy();
+    // If it runs there, the interrupt brings it back into the kernel, where it finds the decision. If it has moved, it
+    // has been in the kernel, and finds it on its way out.
+    if cpu != pin.cpu() {
+        ipi::send(Ipi::Reschedule, cpu);
+    }
+    sched::unpark(thread);
+}
+
+/// The thread's part in the end of its process, in its own context.
+pub(crate) fn leave_process(thread: &Thread) {
+    let Some(process) = thread.process() else { return };
+    if !process.thread_ended() {
+        return;
+    }
+    if is_init(process)
+        && let Some(on_exit) = ON_INIT_EXIT.get()
+    {
+        on_exit(process.status().unwrap_or(ExitStatus::Exited(0)));
+    }
+    process.descriptors.close_all();
+    give_children_to_init(process);
+    if let Some(space) = process.space() {
+        space.destroy();
+    }
+}
+
+/// Gives every child, running or ended, to `init`.
+fn give_children_to_init(process: &Arc<Process>) {
+    let Some(init) = INIT.get() else { return };
+    while let Some(child) = first_child(process) {
+        let mut parent = child.parent.lock();
+        // EXIT-2: while its `parent` is locked, the child is not published as a zombie.
+        let (child, ended) = {
+            let mut family = process.family.lock();
+            match family.alive.remove(&child) {
+                Some(child) => (child, false),
+                None => match family.zombies.remove(&child) {
+                    Some(child) => (child, true),
+                    None => continue,
+                },
+            }
+        };
+        let mut family = init.family.lock();
+        if ended { family.zombies.push_back(child) } else { family.alive.push_back(child) }
+        drop(family);
+        *parent = Some(init.clone());
+        drop(parent);
+        if ended {
+            init.child_ended.wake_all();
+        }
+    }
+}
+
+fn first_child(process: &Process) -> Option<Arc<Process>> {
+    let family = process.family.lock();
+    family.alive.iter().next().or_else(|| family.zombies.iter().next()).cloned()
+}
+
+/// Gives back what is left of a thread that has ended and whose stack nobody uses any more. Runs on the next thread.
+pub(crate) fn bury(thread: Arc<Thread>) {
+    let Some(process) = thread.process().cloned() else { return };
+    table::replace_thread_by_process(&process);
+    drop(thread);
+    publish(process);
+}
+
+/// Tells the parent of an ended process.
+fn publish(process: Arc<Process>) {
+    let parent_lock = process.parent.lock();
+    let Some(parent) = parent_lock.clone() else { return };
+    let mut family = parent.family.lock();
+    // EXIT-2: from here on the parent's `family` lock keeps the process in its place.
+    drop(parent_lock);
+    let child = family.alive.remove(&process);
+    // EXIT-1: whoever reaps the zombie drops the last reference, not this CPU.
+    drop(process);
+    if let Some(child) = child {
+        family.zombies.push_back(child);
+    }
+    drop(family);
+    parent.child_ended.wake_all();
+}

@@ -1,0 +1,43 @@
+//! `fork`: a second process that goes on where the first one is.
+
+use alloc::sync::Arc;
+
+use abi::Errno;
+use mm::space::ForkPolicy;
+use smp::fiber::FpuState;
+use spin::Once;
+
+use crate::process::Process;
+use crate::registers::UserRegisters;
+use crate::thread::{Id, Start, Thread};
+use crate::{birth, table};
+
+static POLICY: Once<ForkPolicy> = Once::new();
+
+/// Chooses how memory is copied (`fork=` on the boot line).
+pub fn set_policy(policy: ForkPolicy) {
+    POLICY.call_once(|| policy);
+}
+
+/// Creates a child with a copy of the caller's memory, files and registers, and lets it run. In the child the call
+/// returns 0.
+///
+/// # Errors
+/// `EAGAIN` if the process table is full, `ENOMEM` if there is no memory; nothing has changed then.
+pub fn fork(parent: &Thread, registers: &UserRegisters) -> Result<Id, Errno> {
+    let parent_process = parent.process().ok_or(Errno::EINVAL)?;
+    let parent_space = parent_process.space().ok_or(Errno::EINVAL)?;
+    let reservation = table::reserve()?;
+    let space = parent_space.fork(POLICY.get().copied().unwrap_or(ForkPolicy::CopyOnWrite))?;
+    let descriptors = parent_process.descriptors.fork()?;
+    let process = mm::heap::try_arc(Process::new(
+        reservation.id(),
+        *parent_process.name(),
+        Some(space),
+        descriptors,
+        Some(parent_process.clone()),
+    ))?;
+    let mut registers = registers.clone();
+    registers.set_result(0);
+    birth::give_life(reservation, process, Start::User(registers), Some(FpuState::copy_of_current()?), &parent.affinity())
+}

@@ -1,0 +1,22 @@
+//! `kill`: ending another process. Signals that a process can catch come with threads.
+
+use abi::{Errno, Signal};
+
+use crate::process::ExitStatus;
+use crate::table::{self, Entry};
+use crate::thread::Id;
+use crate::exit;
+
+/// Ends the process `id` with `signal` as its status, whatever it does.
+///
+/// # Errors
+/// `ESRCH` if there is no such process or it has ended, `EPERM` for `init` and processes of the kernel.
+pub fn kill(id: Id, signal: Signal) -> Result<(), Errno> {
+    let Entry::Thread(thread) = table::find(id) else { return Err(Errno::ESRCH) };
+    let process = thread.process().ok_or(Errno::ESRCH)?;
+    if process.space().is_none() || exit::is_init(process) {
+        return Err(Errno::EPERM);
+    }
+    exit::kill_thread(thread, ExitStatus::Killed(signal));
+    Ok(())
+}

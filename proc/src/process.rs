@@ -1,0 +1,135 @@
+//! A process: memory, files, and a place in the family tree.
+//!
+//! A process is created by `fork` or `spawn`, lives while it has a thread, and is then a zombie that keeps its id and
+//! status until its parent has waited for it.
+//!
+//! Two locks guard the tree. `parent` (rank FAMILY_PARENT) is held whenever a process changes its place: when it ends,
+//! and when it is given to `init`. `family` (rank FAMILY) of the parent guards the two lists that the process can be in.
+//! A process is in exactly one of its parent's lists from its publication until it is reaped, except while its own
+//! `parent` lock is held.
+
+use alloc::sync::Arc;
+
+use mm::space::Space;
+use smp::list::{ArcList, Link, Linked};
+use smp::lock::SpinLock;
+use smp::rank;
+
+use crate::file::Descriptors;
+use crate::name::Name;
+use crate::sync::{AtomicU32, Ordering};
+use crate::thread::Id;
+use crate::wait::WaitQueue;
+
+/// How a process ended, as `waitpid` reports it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExitStatus {
+    /// It called `exit` with this status.
+    Exited(i32),
+    /// A signal ended it: `kill`, or a fault that nobody handles.
+    Killed(abi::Signal),
+}
+
+impl ExitStatus {
+    /// The status as a number: what was given to `exit`, or minus the signal.
+    pub fn encode(self) -> i32 {
+        match self {
+            ExitStatus::Exited(status) => status,
+            ExitStatus::Killed(signal) => -signal.number(),
+        }
+    }
+}
+
+/// A process.
+pub struct Process {
+    id: Id,
+    name: Name,
+    /// `None` for a process of the kernel, which runs on whatever is loaded.
+    space: Option<Arc<Space>>,
+    /// Open files.
+    pub descriptors: Descriptors,
+    /// Changed with its lock held and, inside, the `family` lock of the old and then of the new parent.
+    pub(crate) parent: SpinLock<Option<Arc<Process>>, rank::FamilyParent>,
+    pub(crate) family: SpinLock<Family, rank::Family>,
+    /// Where the process waits for a child to end.
+    pub(crate) child_ended: WaitQueue,
+    /// The encoded status: the first of `exit` and a fatal signal sets it. Read by the parent once it is a zombie.
+    status: SpinLock<Option<ExitStatus>, rank::ExitStatus>,
+    /// Threads that have not ended.
+    live_threads: AtomicU32,
+    link: Link<Process, FamilyLink>,
+}
+
+/// The children of a process.
+pub(crate) struct Family {
+    pub(crate) alive: ArcList<Process, FamilyLink>,
+    pub(crate) zombies: ArcList<Process, FamilyLink>,
+}
+
+/// Names [`Process`]'s link for the lists of [`Family`].
+pub struct FamilyLink;
+
+impl Linked<FamilyLink> for Process {
+    fn link(&self) -> &Link<Process, FamilyLink> {
+        &self.link
+    }
+}
+
+impl Process {
+    pub(crate) fn new(
+        id: Id,
+        name: Name,
+        space: Option<Arc<Space>>,
+        descriptors: Descriptors,
+        parent: Option<Arc<Process>>,
+    ) -> Process {
+        Process {
+            id,
+            name,
+            space,
+            descriptors,
+            parent: SpinLock::new(parent),
+            family: SpinLock::new(Family { alive: ArcList::new(), zombies: ArcList::new() }),
+            child_ended: WaitQueue::new(),
+            status: SpinLock::new(None),
+            live_threads: AtomicU32::new(1),
+            link: Link::new(),
+        }
+    }
+
+    /// Its id, which is that of its first thread.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// The program it runs.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Its memory; none for a process of the kernel.
+    pub fn space(&self) -> Option<&Arc<Space>> {
+        self.space.as_ref()
+    }
+
+    /// The id of the parent; 0 for a process that has none.
+    pub fn parent_id(&self) -> Id {
+        self.parent.lock().as_ref().map_or(0, |parent| parent.id)
+    }
+
+    /// Decides how the process ends. The first decision stays.
+    pub(crate) fn decide_status(&self, status: ExitStatus) {
+        self.status.lock().get_or_insert(status);
+    }
+
+    /// How the process ended or is about to end.
+    pub fn status(&self) -> Option<ExitStatus> {
+        *self.status.lock()
+    }
+
+    /// Counts a thread out. True for the last one, which then takes the process down.
+    pub(crate) fn thread_ended(&self) -> bool {
+        // AcqRel: the last thread sees all that the others did before they ended.
+        self.live_threads.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}

@@ -1,0 +1,33 @@
+//! Balance between the CPUs' run queues.
+//!
+//! An idle CPU steals at once. A busy one pulls, now and then, one waiting thread from a CPU whose queue is at least as
+//! long as its own: so the time is shared evenly also among threads that do not divide evenly over the CPUs, and no
+//! thread is stuck with a bad neighbour.
+
+use alloc::sync::Arc;
+
+use smp::cpu::CpuId;
+
+use super::CPUS;
+use crate::thread::Thread;
+
+/// Takes a thread from another CPU's queue, for an idle `thief`.
+pub(super) fn steal(thief: CpuId) -> Option<Arc<Thread>> {
+    others(thief).find_map(|victim| {
+        let queue = &CPUS.of(victim).queue;
+        (queue.len_racy() != 0).then(|| queue.steal_for(thief)).flatten()
+    })
+}
+
+/// Takes a thread for the busy CPU `cpu`, whose own queue is `own_len` long, from the longest queue of the others.
+pub(super) fn pull(cpu: CpuId, own_len: usize) -> Option<Arc<Thread>> {
+    let victim = others(cpu).max_by_key(|&other| CPUS.of(other).queue.len_racy())?;
+    let queue = &CPUS.of(victim).queue;
+    (queue.len_racy() >= own_len.max(1)).then(|| queue.steal_for(cpu)).flatten()
+}
+
+/// All CPUs but `cpu`, beginning with the next one, so that thieves spread over their victims.
+fn others(cpu: CpuId) -> impl Iterator<Item = CpuId> {
+    let count = smp::cpu::count();
+    (1..count).map(move |distance| CpuId::new((cpu.index() + distance) % count))
+}

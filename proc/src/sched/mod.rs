@@ -1,0 +1,199 @@
+//! The scheduler: which thread runs on which CPU.
+//!
+//! Each CPU has a run queue of its own and takes threads from its front. The kernel is not preempted: a thread loses its
+//! CPU only where it asks for it ([`yield_now`], [`block`], the end of the thread), which includes the way back to user
+//! mode after a timer tick. A woken thread goes to the CPU that it ran on last or to an idle one ([`place`]); idle CPUs
+//! steal, and busy ones pull from longer queues now and then ([`balance`]).
+//!
+//! Interrupt handlers only leave notes ([`pending`]); a thread, or the idle loop, acts on them. So no lock in here is
+//! ever taken by an interrupt handler.
+//!
+//! A switch has two halves. The first ([`switch_away`]) picks the next thread and changes stacks. The second
+//! ([`finish_switch`]) runs on the next thread's stack, and only there is the previous one put into a run queue, marked
+//! as sleeping, or buried: before that its stack is in use.
+//!
+//! - **RUN-1** a thread is in at most one of: a run queue, a CPU, a sleep ([`crate::parking`]). Who takes it out of one
+//!   puts it into the next.
+//! - **IDLE-1** a CPU that goes idle publishes that first and looks at its queue afterwards; who enqueues does it the
+//!   other way round.
+
+mod balance;
+mod idle;
+pub mod pending;
+mod place;
+mod run_queue;
+pub mod tick;
+
+use alloc::sync::Arc;
+
+use mm::NoMemory;
+use smp::fiber::Running;
+use smp::irq::{self, IrqOff};
+use smp::percpu::PerCpu;
+use spin::Once;
+
+use self::pending::Pending;
+use self::run_queue::RunQueue;
+use self::tick::Clock;
+use crate::exit;
+use crate::parking::{Finish, Unpark};
+use crate::process::ExitStatus;
+use crate::registers::UserRegisters;
+use crate::sync::{AtomicU8, Ordering};
+use crate::thread::{Start, Thread};
+
+pub use self::idle::run_idle_loop;
+
+/// What the scheduler keeps of one CPU.
+struct Cpu {
+    queue: RunQueue,
+    pending: Pending,
+    clock: Clock,
+    /// What is to become of the thread that is being switched away from: a [`Leave`]. Own CPU only, between the halves
+    /// of one switch.
+    leave: AtomicU8,
+}
+
+static CPUS: PerCpu<Cpu> = PerCpu::new();
+static RUNNING: Running<Thread> = Running::new();
+static RUN_USER: Once<fn(&Thread, UserRegisters)> = Once::new();
+
+/// Why a thread gives up its CPU.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Leave {
+    /// It wants to go on later.
+    Yield,
+    /// It sleeps, as announced by its [`crate::parking::Parking`].
+    Block,
+    /// It has ended.
+    Exit,
+}
+
+impl Leave {
+    fn from_bits(bits: u8) -> Leave {
+        match bits {
+            0 => Leave::Yield,
+            1 => Leave::Block,
+            _ => Leave::Exit,
+        }
+    }
+}
+
+/// Makes the scheduler, at boot. `run_user` runs a user thread until it has to end.
+///
+/// # Errors
+/// [`NoMemory`] if the machine is too small for this many CPUs.
+pub(crate) fn init(possible_cpus: usize, run_user: fn(&Thread, UserRegisters)) -> Result<(), NoMemory> {
+    RUN_USER.call_once(|| run_user);
+    let new_cpu = |_| Cpu {
+        queue: RunQueue::new(),
+        pending: Pending::new(),
+        clock: Clock::new(),
+        leave: AtomicU8::new(Leave::Yield as u8),
+    };
+    CPUS.init(possible_cpus, new_cpu).map_err(|_| NoMemory)?;
+    RUNNING.init(possible_cpus).map_err(|_| NoMemory)
+}
+
+/// The thread that calls this.
+pub fn current() -> Arc<Thread> {
+    RUNNING.current()
+}
+
+/// Gives the other threads of this CPU their turn. Returns at once if there are none.
+pub fn yield_now() {
+    smp::pin::assert_unpinned();
+    let off = irq::disable();
+    let cpu = CPUS.get(&off);
+    if let Some(next) = cpu.queue.pop() {
+        switch_to(cpu, next, Leave::Yield, off);
+    }
+}
+
+/// Sleeps until somebody calls [`unpark`]. The thread has announced it to its `parking`.
+pub(crate) fn block() {
+    switch_away(Leave::Block);
+}
+
+/// Moves the thread that calls this, `current`, to a CPU that its affinity allows, if it is not on one.
+pub fn leave_forbidden_cpu(current: &Thread) {
+    if !current.may_run_on(smp::cpu::id_racy()) {
+        switch_away(Leave::Yield);
+    }
+}
+
+/// Ends the thread that calls this. Nothing on its stack is dropped: the caller owns nothing any more.
+fn exit() -> ! {
+    switch_away(Leave::Exit);
+    unreachable!("a thread that has ended runs again")
+}
+
+/// Gives the CPU to the next thread, or to the idle loop if there is none.
+fn switch_away(leave: Leave) {
+    smp::pin::assert_unpinned();
+    let off = irq::disable();
+    let cpu = CPUS.get(&off);
+    let next = cpu.queue.pop().unwrap_or_else(|| RUNNING.idle(&off));
+    switch_to(cpu, next, leave, off);
+}
+
+/// Changes to `next`. Returns when the calling thread runs again, perhaps on another CPU.
+fn switch_to(cpu: &'static Cpu, next: Arc<Thread>, leave: Leave, off: IrqOff) {
+    if let Some(process) = next.process() {
+        next.set_cpu(off.cpu());
+        if let Some(space) = process.space() {
+            mm::space::activate(space, &off);
+        }
+    }
+    // Relaxed: read by this CPU only, in `finish_switch`.
+    cpu.leave.store(leave as u8, Ordering::Relaxed);
+    let previous = RUNNING.switch_to(next, &off);
+    finish_switch(previous, off);
+}
+
+/// The second half of a switch, on the stack of the thread that was switched to: decides what becomes of `previous`.
+fn finish_switch(previous: Arc<Thread>, off: IrqOff) {
+    let leave = Leave::from_bits(CPUS.get(&off).leave.load(Ordering::Relaxed));
+    drop(off);
+    match leave {
+        _ if previous.is_idle() => drop(previous),
+        Leave::Yield => place::requeue(previous),
+        Leave::Block => match previous.parking.finish() {
+            Finish::Parked => drop(previous),
+            Finish::AlreadyWoken => place::enqueue(previous),
+        },
+        Leave::Exit => exit::bury(previous),
+    }
+}
+
+/// Where every new thread begins, on its own stack, with interrupts off.
+pub(crate) extern "C" fn thread_main(_argument: usize) -> ! {
+    finish_switch(RUNNING.previous(), IrqOff::adopt_enabled());
+    RUNNING.with_current(|thread| {
+        match thread.take_start() {
+            Some(Start::User(registers)) => {
+                if let Some(run_user) = RUN_USER.get() {
+                    run_user(thread, registers);
+                }
+            }
+            Some(Start::Kernel(function)) => exit::decide(thread, ExitStatus::Exited(function())),
+            None => {}
+        }
+        exit::leave_process(thread);
+    });
+    exit()
+}
+
+/// Lets a new thread run for the first time.
+pub(crate) fn start(thread: Arc<Thread>) {
+    place::requeue(thread);
+}
+
+/// Wakes `thread` if it sleeps. A thread that is about to sleep will not.
+pub(crate) fn unpark(thread: Arc<Thread>) {
+    match thread.parking.unpark() {
+        Unpark::Nothing => drop(thread),
+        Unpark::Enqueue => place::enqueue(thread),
+    }
+}

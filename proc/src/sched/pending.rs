@@ -1,0 +1,70 @@
+//! Notes that interrupt handlers leave for the thread, or the idle loop, of the same CPU.
+//!
+//! The way to user mode looks for notes with interrupts off, and so does the idle loop before it halts: a note left
+//! after that look comes with an interrupt that ends user mode or the halt.
+
+use smp::irq;
+use spin::Once;
+
+use super::{CPUS, tick, yield_now};
+use crate::sync::{AtomicU8, Ordering};
+
+/// The notes of one CPU.
+pub(super) struct Pending(AtomicU8);
+
+/// The timer fired while a user program ran.
+const TIMER_IN_USER_MODE: u8 = 1;
+/// The timer fired in the kernel or in the idle loop.
+const TIMER_IN_KERNEL: u8 = 2;
+/// A device has something that [`set_device_work`]'s function is to handle.
+const DEVICE: u8 = 4;
+
+static DEVICE_WORK: Once<fn()> = Once::new();
+
+impl Pending {
+    pub(super) fn new() -> Pending {
+        Pending(AtomicU8::new(0))
+    }
+}
+
+/// Names the function that handles what device interrupts announce. It runs on a thread or in the idle loop.
+pub fn set_device_work(work: fn()) {
+    DEVICE_WORK.call_once(|| work);
+}
+
+fn leave(note: u8) {
+    let off = irq::disable();
+    // Relaxed: written and read on one CPU.
+    CPUS.get(&off).pending.0.fetch_or(note, Ordering::Relaxed);
+}
+
+/// For the timer's interrupt handler.
+pub fn leave_timer_note(in_user_mode: bool) {
+    leave(if in_user_mode { TIMER_IN_USER_MODE } else { TIMER_IN_KERNEL });
+}
+
+/// For the interrupt handlers of devices.
+pub fn leave_device_note() {
+    leave(DEVICE);
+}
+
+/// Whether there are notes on this CPU. Ask with interrupts off, or the answer is stale.
+pub fn any(off: &smp::pin::Pinned) -> bool {
+    // Relaxed: written and read on one CPU.
+    CPUS.get(off).pending.0.load(Ordering::Relaxed) != 0
+}
+
+/// Acts on all notes of this CPU. May give the CPU to another thread.
+pub fn serve() {
+    let off = irq::disable();
+    let notes = CPUS.get(&off).pending.0.swap(0, Ordering::Relaxed);
+    drop(off);
+    if notes & DEVICE != 0
+        && let Some(work) = DEVICE_WORK.get()
+    {
+        work();
+    }
+    if notes & (TIMER_IN_USER_MODE | TIMER_IN_KERNEL) != 0 && tick::serve_timer(notes & TIMER_IN_USER_MODE != 0) {
+        yield_now();
+    }
+}

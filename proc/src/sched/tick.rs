@@ -1,0 +1,109 @@
+//! The timer of a CPU: ticks while it is busy, and the deadlines of its sleepers.
+//!
+//! The hardware timer is one-shot and set to the next thing due: the tick if a thread runs, or the first sleeper. An
+//! idle CPU has no tick. At a tick the running thread's time is charged to it, its turn ends if others wait, and now and
+//! then the queues are balanced.
+
+use mm::NoMemory;
+use smp::percpu::CpuLocal;
+use smp::pin::{self, Pinned};
+use smp::{apic, time};
+
+use super::{CPUS, RUNNING, balance, place};
+use crate::sleep;
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
+
+/// A CPU pulls from longer queues every so many ticks.
+const TICKS_PER_BALANCE: u64 = 8;
+const NEVER: u64 = u64::MAX;
+const DEFAULT_PERIOD_NS: u64 = 10_000_000;
+
+/// The distance of ticks.
+static PERIOD_NS: AtomicU64 = AtomicU64::new(DEFAULT_PERIOD_NS);
+/// Cleared by `break=timer`: a tick then ends nobody's turn.
+static PREEMPTION: AtomicBool = AtomicBool::new(true);
+static CLOCKS: CpuLocal<Clock> = CpuLocal::new();
+
+struct Clock {
+    next_tick_ns: u64,
+    /// When the hardware timer will fire; [`NEVER`] if it is not set.
+    armed_ns: u64,
+    ticks: u64,
+}
+
+pub(super) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
+    let new_clock = |_| Clock { next_tick_ns: NEVER, armed_ns: NEVER, ticks: 0 };
+    CLOCKS.init(possible_cpus, new_clock).map_err(|_| NoMemory)
+}
+
+/// Sets how often the timer ticks on a busy CPU. Call at boot.
+pub fn set_frequency_hz(frequency_hz: u64) {
+    // Relaxed: set before there are threads.
+    PERIOD_NS.store(1_000_000_000 / frequency_hz.clamp(1, 10_000), Ordering::Relaxed);
+}
+
+/// Switches preemption off, for `break=timer`. Call at boot.
+pub fn disable_preemption() {
+    PREEMPTION.store(false, Ordering::Relaxed);
+}
+
+/// The CPU leaves idleness: from now on it ticks.
+pub(super) fn start(pin: &Pinned) {
+    let now = time::now_ns();
+    CLOCKS.with(pin, |clock| {
+        clock.next_tick_ns = now + PERIOD_NS.load(Ordering::Relaxed);
+        arm(clock, clock.next_tick_ns, now);
+    });
+}
+
+/// A sleeper of this CPU is to be woken at `deadline_ns`.
+pub(crate) fn arm_for_sleeper(pin: &Pinned, deadline_ns: u64) {
+    CLOCKS.with(pin, |clock| arm(clock, deadline_ns, time::now_ns()));
+}
+
+/// Sets the hardware timer, unless it fires early enough as it is.
+fn arm(clock: &mut Clock, deadline_ns: u64, now_ns: u64) {
+    if deadline_ns < clock.armed_ns {
+        clock.armed_ns = deadline_ns;
+        apic::start_timer_ns(deadline_ns.saturating_sub(now_ns).max(1));
+    }
+}
+
+/// Does what is due since the timer fired. True if the current thread's turn has ended.
+pub(super) fn serve_timer(in_user_mode: bool) -> bool {
+    let pin = pin::pin();
+    let now = time::now_ns();
+    let busy = RUNNING.with_current(|thread| !thread.is_idle());
+    let tick = CLOCKS.with(&pin, |clock| {
+        clock.armed_ns = NEVER;
+        let tick = busy && now >= clock.next_tick_ns;
+        if tick {
+            clock.ticks += 1;
+            clock.next_tick_ns = now + PERIOD_NS.load(Ordering::Relaxed);
+        }
+        tick.then_some(clock.ticks)
+    });
+    let turn_ends = tick.is_some_and(|ticks| serve_tick(&pin, in_user_mode, ticks));
+    let first_sleeper_ns = sleep::wake_expired(&pin, now).unwrap_or(NEVER);
+    CLOCKS.with(&pin, |clock| {
+        let next_tick_ns = if busy { clock.next_tick_ns } else { NEVER };
+        arm(clock, next_tick_ns.min(first_sleeper_ns), now);
+    });
+    turn_ends
+}
+
+/// One tick on a busy CPU. True if the current thread's turn has ended.
+fn serve_tick(pin: &Pinned, in_user_mode: bool, ticks: u64) -> bool {
+    RUNNING.with_current(|thread| thread.charge(in_user_mode, PERIOD_NS.load(Ordering::Relaxed)));
+    let queue = &CPUS.get(pin).queue;
+    if ticks.is_multiple_of(TICKS_PER_BALANCE)
+        && let Some(thread) = balance::pull(pin.cpu(), queue.len_racy())
+    {
+        queue.push(thread);
+    }
+    let others_wait = queue.len_racy() != 0;
+    if others_wait {
+        place::wake_one_idle();
+    }
+    others_wait && PREEMPTION.load(Ordering::Relaxed)
+}

@@ -1,0 +1,183 @@
+//! A thread: an entry of the process table that runs.
+
+use alloc::sync::Arc;
+
+use mm::NoMemory;
+use smp::cpu::CpuId;
+use smp::cpu_set::{AtomicCpuSet, CpuSet};
+use smp::fiber::{Fiber, FpuState, HasFiber};
+use smp::list::{Link, Linked};
+use smp::lock::SpinLock;
+use smp::rank;
+
+use crate::parking::Parking;
+use crate::process::Process;
+use crate::registers::UserRegisters;
+use crate::sched;
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// The id of an entry of the process table. A process has the id of its first thread.
+pub type Id = abi::Pid;
+
+/// What a thread does when it first runs.
+pub enum Start {
+    /// Goes to user mode with these registers.
+    User(UserRegisters),
+    /// Runs a function of the kernel, whose result is the thread's exit status.
+    Kernel(fn() -> i32),
+}
+
+/// A thread. An idle loop is one too, with id 0 and no process, and is in no table.
+pub struct Thread {
+    id: Id,
+    process: Option<Arc<Process>>,
+    fiber: Fiber,
+    /// Taken by the thread itself when it first runs.
+    start: SpinLock<Option<Start>, rank::ThreadStart>,
+    pub(crate) parking: Parking,
+    /// Set once, when the thread is to end at its next return to user mode or interruptible wait.
+    dying: AtomicBool,
+    /// The CPU that runs the thread or ran it last. Written by that CPU.
+    cpu: AtomicU32,
+    affinity: AtomicCpuSet,
+    user_ns: AtomicU64,
+    kernel_ns: AtomicU64,
+    run_link: Link<Thread, RunLink>,
+    wait_link: Link<Thread, WaitLink>,
+}
+
+/// Names [`Thread`]'s link for run queues.
+pub struct RunLink;
+/// Names [`Thread`]'s link for wait queues.
+pub struct WaitLink;
+
+impl Linked<RunLink> for Thread {
+    fn link(&self) -> &Link<Thread, RunLink> {
+        &self.run_link
+    }
+}
+
+impl Linked<WaitLink> for Thread {
+    fn link(&self) -> &Link<Thread, WaitLink> {
+        &self.wait_link
+    }
+}
+
+impl HasFiber for Thread {
+    fn fiber(&self) -> &Fiber {
+        &self.fiber
+    }
+}
+
+impl Thread {
+    /// A new thread of `process`, not yet in the process table nor in a run queue.
+    ///
+    /// # Errors
+    /// [`NoMemory`] if there is none for its kernel stack or for itself.
+    pub(crate) fn new(
+        id: Id,
+        process: Arc<Process>,
+        start: Start,
+        fpu: Option<FpuState>,
+        affinity: &CpuSet,
+    ) -> Result<Arc<Thread>, NoMemory> {
+        let stack = mm::stack::KernelStack::new()?;
+        let fiber = Fiber::new(stack, sched::thread_main, fpu);
+        mm::heap::try_arc(Thread::with_fiber(id, Some(process), fiber, Some(start), affinity))
+    }
+
+    /// The idle loop of `cpu`, whose fiber is the stack on which that CPU was started.
+    pub(crate) fn idle(cpu: CpuId) -> Result<Arc<Thread>, NoMemory> {
+        let idle = mm::heap::try_arc(Thread::with_fiber(0, None, Fiber::idle(), None, &CpuSet::single(cpu)))?;
+        idle.set_cpu(cpu);
+        Ok(idle)
+    }
+
+    fn with_fiber(
+        id: Id,
+        process: Option<Arc<Process>>,
+        fiber: Fiber,
+        start: Option<Start>,
+        affinity: &CpuSet,
+    ) -> Thread {
+        Thread {
+            id,
+            process,
+            fiber,
+            start: SpinLock::new(start),
+            parking: Parking::new(),
+            dying: AtomicBool::new(false),
+            cpu: AtomicU32::new(smp::cpu::id_racy().index() as u32),
+            affinity: AtomicCpuSet::from_set(affinity),
+            user_ns: AtomicU64::new(0),
+            kernel_ns: AtomicU64::new(0),
+            run_link: Link::new(),
+            wait_link: Link::new(),
+        }
+    }
+
+    /// Its id in the process table.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// The process whose memory and files it uses; none for an idle loop.
+    pub fn process(&self) -> Option<&Arc<Process>> {
+        self.process.as_ref()
+    }
+
+    /// Whether this is the idle loop of a CPU.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.process.is_none()
+    }
+
+    pub(crate) fn take_start(&self) -> Option<Start> {
+        self.start.lock().take()
+    }
+
+    /// Whether the thread is to end instead of going back to user mode.
+    pub fn is_dying(&self) -> bool {
+        // SeqCst pairs with `set_dying` (PARK-2): a sleeper that announced itself looks here afterwards.
+        self.dying.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_dying(&self) {
+        // SeqCst: see `is_dying`.
+        self.dying.store(true, Ordering::SeqCst);
+    }
+
+    /// The CPU that runs the thread or ran it last; stale at once.
+    pub fn cpu_racy(&self) -> CpuId {
+        // Relaxed: a hint for placement and display.
+        CpuId::new(self.cpu.load(Ordering::Relaxed) as usize)
+    }
+
+    pub(crate) fn set_cpu(&self, cpu: CpuId) {
+        self.cpu.store(cpu.index() as u32, Ordering::Relaxed);
+    }
+
+    /// The CPUs that the thread may run on.
+    pub fn affinity(&self) -> CpuSet {
+        self.affinity.load()
+    }
+
+    pub(crate) fn set_affinity(&self, set: &CpuSet) {
+        self.affinity.store(set);
+    }
+
+    pub(crate) fn may_run_on(&self, cpu: CpuId) -> bool {
+        self.affinity.contains(cpu)
+    }
+
+    /// Processor time in user mode and in the kernel, in nanoseconds, sampled at timer ticks.
+    pub fn times_ns(&self) -> (u64, u64) {
+        // Relaxed: statistics.
+        (self.user_ns.load(Ordering::Relaxed), self.kernel_ns.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn charge(&self, in_user_mode: bool, time_ns: u64) {
+        let counter = if in_user_mode { &self.user_ns } else { &self.kernel_ns };
+        // Relaxed: statistics, written by the CPU that runs the thread only.
+        counter.fetch_add(time_ns, Ordering::Relaxed);
+    }
+}
