@@ -1,3 +1,28 @@
 //! The contract between the kernel and user programs.
-#![no_std]
+//!
+//! A program asks with the `syscall` instruction: the call's number in `rax`, arguments in `rdi rsi rdx r10 r8 r9`, the
+//! result in `rax`; `rcx` and `r11` are lost, all other registers are kept. [`for_each_system_call!`] is the one table
+//! of calls; the kernel's dispatch table, the stubs of `ulib` and the documentation are made from it.
+//!
+//! Everything in here is plain data and pure functions, the same on both sides and tested on the host.
+
+#![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+
+pub mod arguments;
+mod calls;
+mod errno;
+mod file;
+pub mod layout;
+mod result;
+mod signal;
+mod status;
+mod sysinfo;
+
+pub use calls::{Argument, Pid, Sysno, SystemCall, TABLE};
+pub use errno::Errno;
+pub use file::{Dirent, FileKind, NAME_MAX, OpenFlags, PATH_MAX, STDERR, STDIN, STDOUT, Whence};
+pub use result::{MAX_ERRNO, decode, encode};
+pub use signal::Signal;
+pub use status::{ExitStatus, INIT_PID, Outcome, WAIT_ANY, WaitFlags};
+pub use sysinfo::SysInfo;

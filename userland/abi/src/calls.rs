@@ -1,0 +1,338 @@
+//! The table of system calls.
+//!
+//! A later call is one entry at the end of the table: entries are numbered from 0 in the order in which they stand, and
+//! a number never changes once programs use it.
+
+/// A process or thread id. Valid ids are positive; 0 and -1 have a meaning in some calls.
+pub type Pid = i32;
+
+/// Hands the table of system calls to the macro named by `$callback`.
+///
+/// The callback gets entries of the form
+///
+/// ```text
+/// $(#[doc = $doc:literal])+
+/// $variant:ident: fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;
+/// ```
+///
+/// in the order of their numbers. The types are the C side's: each fits one register, pointers are claims of the user.
+/// The types named are `i32 u32 i64 u64 usize`, [`Pid`], and raw pointers to those, to `u8`, [`Dirent`](crate::Dirent)
+/// and [`SysInfo`](crate::SysInfo); a callback that uses them has them in scope. Two callers stand as examples:
+/// this crate's own [`TABLE`], and a dispatch table:
+///
+/// ```
+/// mod calls { /* one function a call, with its name */
+/// #   macro_rules! stubs { ($($(#[doc = $doc:literal])+ $variant:ident: fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)+) => {
+/// #       $(pub(super) fn $name(_: [usize; 6]) -> Result<usize, abi::Errno> { Err(abi::Errno::ENOSYS) })+
+/// #   }; }
+/// #   abi::for_each_system_call!(stubs);
+/// }
+/// macro_rules! dispatch_table {
+///     ($($(#[doc = $doc:literal])+
+///        $variant:ident: fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)+) => {
+///         static DISPATCH: [fn([usize; 6]) -> Result<usize, abi::Errno>; abi::Sysno::COUNT] = [$(calls::$name),+];
+///     };
+/// }
+/// abi::for_each_system_call!(dispatch_table);
+/// ```
+#[macro_export]
+macro_rules! for_each_system_call {
+    ($callback:ident) => {
+        $callback! {
+            /// Returns the caller's process id.
+            GetPid: fn getpid() -> Pid;
+
+            /// Returns the process id of the caller's parent; 0 for `init`.
+            GetPpid: fn getppid() -> Pid;
+
+            /// Returns the caller's thread id; for a process's first thread that is the process id.
+            GetTid: fn gettid() -> Pid;
+
+            /// Lets the other runnable threads of this CPU run first. Returns 0.
+            Yield: fn r#yield() -> usize;
+
+            /// Ends the calling process, with all of its threads, with the low 8 bits of `status` as its exit code. Its
+            /// children become children of `init`. Does not return.
+            Exit: fn exit(status: i32) -> usize;
+
+            /// Makes a copy of the calling process: memory (separate from now on), registers, descriptors (with shared
+            /// offsets), affinity. Only the calling thread is copied.
+            ///
+            /// Returns the child's id to the caller and 0 to the child.
+            ///
+            /// Errors: `ENOMEM`; `EAGAIN` if the process table is full.
+            Fork: fn fork() -> Pid;
+
+            /// Starts the program in the file `name` (NUL-terminated) as a child of the caller. The child has the
+            /// caller's descriptors 0, 1 and 2 and its affinity, and `name` as its argument string.
+            ///
+            /// Returns the child's id.
+            ///
+            /// Errors: `ENOENT` if there is no such file or `name` is empty; `ENAMETOOLONG`; `EISDIR`; `ENOEXEC` if
+            /// the file is no program for this machine; `EFAULT`; `ENOMEM`; `EAGAIN` if the process table is full.
+            Spawn: fn spawn(name: *const u8) -> Pid;
+
+            /// Like `spawn`; the child's argument string is `name`, a space, and the NUL-terminated string `argument`
+            /// as it is (only `name`, if `argument` is null or empty).
+            ///
+            /// Errors: those of `spawn`; `E2BIG` if the argument string is longer than `ARGUMENT_MAX` bytes.
+            SpawnWith: fn spawn_with(name: *const u8, argument: *const u8) -> Pid;
+
+            /// Waits until the child `pid` (any child, if it is -1) has ended, stores how it ended in `status` unless
+            /// that is null, and forgets the child: its id may be used again, and what it held is free. With the flag
+            /// `WNOHANG` (1) returns 0 at once if no such child has ended.
+            ///
+            /// Returns the id of the child.
+            ///
+            /// Errors: `ECHILD` if there is no such child; `EFAULT` for a bad `status` (the child is then not
+            /// forgotten); `EINVAL` for any other flag or a `pid` that is neither positive nor -1; `EINTR`.
+            WaitPid: fn waitpid(pid: Pid, status: *mut i32, flags: u32) -> Pid;
+
+            /// Sends a signal. Without a handler it ends the process, with the signal as its status; `SIGKILL` (9)
+            /// always does. Signal 0 only checks. Returns 0.
+            ///
+            /// Errors: `ESRCH` if there is no such process or it has ended; `EPERM` for `init`; `EINVAL` for a number
+            /// that is no signal.
+            Kill: fn kill(pid: Pid, signal: i32) -> usize;
+
+            /// Sleeps for at least `duration_ms` milliseconds. Returns 0.
+            ///
+            /// Errors: `EINTR`.
+            SleepMs: fn sleep_ms(duration_ms: u64) -> usize;
+
+            /// Returns the time since boot in nanoseconds. It never goes back, on no CPU.
+            ClockNs: fn clock_ns() -> u64;
+
+            /// Returns the number of the CPU that the caller runs on, counted from 0 without gaps. Unless pinned, the
+            /// caller may run on another one as soon as it knows.
+            GetCpu: fn getcpu() -> usize;
+
+            /// Restricts the thread `tid` (0: the caller) to the CPUs whose bits are set in the `len` bytes at `mask`,
+            /// CPU 0 being the lowest bit of the first byte. CPUs that are not there are left out. On return the thread
+            /// runs on one of the CPUs or, if it is not the caller, will from its next time slice on. Returns 0.
+            ///
+            /// Errors: `EINVAL` if no CPU is left or `len` is 0; `ESRCH` if there is no such thread; `EPERM` for a
+            /// thread of another process that is not a child of the caller; `EFAULT`.
+            SetAffinity: fn set_affinity(tid: Pid, mask: *const u8, len: usize) -> usize;
+
+            /// Stores the CPUs on which the thread `tid` (0: the caller) may run: fills all `len` bytes at `mask`.
+            ///
+            /// Returns how many of the bytes have a meaning on this machine.
+            ///
+            /// Errors: `EINVAL` if `len` bytes have no bit for some CPU of the machine; `ESRCH`; `EFAULT`.
+            GetAffinity: fn get_affinity(tid: Pid, mask: *mut u8, len: usize) -> usize;
+
+            /// Maps a fresh page of zeros, readable and writable, at `address`. Returns 0.
+            ///
+            /// Errors: `EINVAL` if `address` is not page-aligned or not in user space; `EEXIST` if something is
+            /// mapped there; `ENOMEM`.
+            PageAlloc: fn page_alloc(address: usize) -> usize;
+
+            /// Maps `len_pages` fresh pages of zeros, readable and writable, at `address`: all of them or, after an
+            /// error, none. Returns 0.
+            ///
+            /// Errors: those of `page_alloc`; `EINVAL` if there are no pages, or the range wraps or leaves user space.
+            PageAllocRange: fn page_alloc_range(address: usize, len_pages: usize) -> usize;
+
+            /// Opens the file `path` (NUL-terminated) with `flags` (see `OpenFlags`). A directory can be opened for
+            /// reading only, for `readdir`.
+            ///
+            /// Returns the lowest free descriptor.
+            ///
+            /// Errors: `ENOENT`; `EEXIST`; `EISDIR`; `ENOTDIR`; `ENAMETOOLONG`; `EINVAL` for bad flags; `EMFILE`;
+            /// `EFAULT`; `ENOMEM`.
+            Open: fn open(path: *const u8, flags: u32) -> i32;
+
+            /// Closes a descriptor. Returns 0.
+            ///
+            /// Errors: `EBADF`.
+            Close: fn close(fd: i32) -> usize;
+
+            /// Reads up to `len` bytes at the descriptor's offset into `buffer` and advances the offset by what it
+            /// read. Reading from an empty pipe waits while the pipe has a writer; reading from the console waits for
+            /// a line. With `len` 0 it only checks the descriptor.
+            ///
+            /// Returns how many bytes it read; 0 at the end of the file.
+            ///
+            /// Errors: `EBADF` if it is not open for reading; `EISDIR`; `EFAULT` if not even the first byte could be
+            /// stored; `EINTR` if not a byte was read.
+            Read: fn read(fd: i32, buffer: *mut u8, len: usize) -> usize;
+
+            /// Writes up to `len` bytes from `buffer` at the descriptor's offset and advances the offset by what it
+            /// wrote. Writing to a full pipe waits until all is written. With `len` 0 it only checks the descriptor.
+            ///
+            /// Returns how many bytes it wrote: less than `len` only if an error came after the first byte.
+            ///
+            /// Errors: `EBADF` if it is not open for writing; `EFAULT`; `EPIPE` if the pipe has no reader (no signal
+            /// is sent); `EINTR`; `ENOSPC` or `ENOMEM`; `EFBIG`.
+            Write: fn write(fd: i32, buffer: *const u8, len: usize) -> usize;
+
+            /// Sets the offset to `offset` counted from the beginning (`whence` 0), the present offset (1) or the end
+            /// (2) of the file. An offset beyond the end is allowed.
+            ///
+            /// Returns the offset.
+            ///
+            /// Errors: `EBADF`; `ESPIPE` for pipes and the console; `EINVAL` for a bad `whence` or an offset before
+            /// the beginning; `EOVERFLOW`.
+            Seek: fn seek(fd: i32, offset: i64, whence: u32) -> u64;
+
+            /// Makes the lowest free descriptor another name for the open file `fd`: they share the offset.
+            ///
+            /// Returns the new descriptor.
+            ///
+            /// Errors: `EBADF`; `EMFILE`; `ENOMEM`.
+            Dup: fn dup(fd: i32) -> i32;
+
+            /// Stores the next directory entries of `fd`: as many as there are and as fit whole into `len` bytes.
+            ///
+            /// Returns how many bytes it stored, a multiple of the entry's size; 0 at the end.
+            ///
+            /// Errors: `EBADF`; `ENOTDIR`; `EINVAL` if not one entry fits; `EFAULT`.
+            ReadDir: fn readdir(fd: i32, entries: *mut Dirent, len: usize) -> usize;
+
+            /// Makes a pipe, and stores the descriptors of its reading and its writing end in `fds[0]` and `fds[1]`.
+            /// Returns 0.
+            ///
+            /// Errors: `EMFILE`; `ENOMEM`; `EFAULT` (there is then no new descriptor).
+            Pipe: fn pipe(fds: *mut i32) -> usize;
+
+            /// Stores the kernel's accounts: as much of `SysInfo` as both the kernel knows and fits `len` bytes.
+            ///
+            /// Returns the length of the kernel's own `SysInfo`.
+            ///
+            /// Errors: `EFAULT`.
+            SysInfo: fn sysinfo(info: *mut SysInfo, len: usize) -> usize;
+
+            /// Gives up: writes the NUL-terminated `message` with the caller's name and id to the kernel log and ends
+            /// the calling process with `SIGABRT`. A message that cannot be read does not save it. Does not return.
+            Panic: fn panic(message: *const u8) -> usize;
+        }
+    };
+}
+
+/// An argument of a system call.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub struct Argument {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type as Rust spells it.
+    pub kind: &'static str,
+}
+
+/// An entry of the table of system calls.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub struct SystemCall {
+    /// Its number.
+    pub number: Sysno,
+    /// Its name.
+    pub name: &'static str,
+    /// Its arguments, at most six.
+    pub arguments: &'static [Argument],
+    /// The type of its result as Rust spells it.
+    pub result: &'static str,
+    /// What it does, a line each.
+    pub documentation: &'static [&'static str],
+}
+
+macro_rules! define_table {
+    ($($(#[doc = $doc:literal])+
+       $variant:ident: fn $name:ident($($argument:ident: $(*$pointer:ident)? $kind:ident),*) -> $result:ident;)+) => {
+        /// The number of a system call.
+        #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
+        #[repr(usize)]
+        pub enum Sysno {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        /// The system calls, in the order of their numbers.
+        pub static TABLE: [SystemCall; Sysno::COUNT] = [$(SystemCall {
+            number: Sysno::$variant,
+            name: without_raw_prefix(stringify!($name)),
+            arguments: &[$(Argument {
+                name: stringify!($argument),
+                kind: concat!($("*", stringify!($pointer), " ",)? stringify!($kind)),
+            }),*],
+            result: stringify!($result),
+            documentation: &[$($doc),+],
+        }),+];
+
+        impl Sysno {
+            /// How many system calls there are.
+            pub const COUNT: usize = [$(Sysno::$variant),+].len();
+        }
+    };
+}
+for_each_system_call!(define_table);
+
+impl Sysno {
+    /// The system call with this number, if there is one.
+    pub fn from_number(number: usize) -> Option<Sysno> {
+        TABLE.get(number).map(|call| call.number)
+    }
+
+    /// The number that goes into `rax`.
+    pub const fn number(self) -> usize {
+        self as usize
+    }
+
+    /// The call's name.
+    pub fn name(self) -> &'static str {
+        TABLE.get(self.number()).map_or("", |call| call.name)
+    }
+}
+
+/// `r#yield` names a call that is called `yield`.
+const fn without_raw_prefix(identifier: &'static str) -> &'static str {
+    match identifier.as_bytes() {
+        [b'r', b'#', ..] => identifier.split_at(2).1,
+        _ => identifier,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Sysno, TABLE};
+
+    #[test]
+    fn numbers_are_the_positions_in_the_table() {
+        for (position, call) in TABLE.iter().enumerate() {
+            assert_eq!(call.number.number(), position);
+            assert_eq!(Sysno::from_number(position), Some(call.number));
+        }
+        assert_eq!(Sysno::from_number(TABLE.len()), None);
+        assert_eq!(Sysno::from_number(usize::MAX), None);
+    }
+
+    #[test]
+    fn every_call_is_documented_and_has_registers_for_its_arguments() {
+        for call in &TABLE {
+            assert!(call.arguments.len() <= 6, "{}", call.name);
+            assert!(
+                call.documentation.iter().any(|line| line.len() > 10),
+                "{}",
+                call.name
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_contract() {
+        let names: Vec<&str> = TABLE.iter().map(|call| call.name).collect();
+        let expected = "getpid getppid gettid yield exit fork spawn spawn_with waitpid kill sleep_ms clock_ns getcpu \
+                        set_affinity get_affinity page_alloc page_alloc_range open close read write seek dup readdir \
+                        pipe sysinfo panic";
+        assert_eq!(names.join(" "), expected);
+    }
+
+    #[test]
+    fn signatures_read_like_rust() {
+        let read = TABLE[Sysno::Read.number()];
+        let arguments: Vec<String> = read
+            .arguments
+            .iter()
+            .map(|argument| format!("{}: {}", argument.name, argument.kind))
+            .collect();
+        assert_eq!(arguments.join(", "), "fd: i32, buffer: *mut u8, len: usize");
+        assert_eq!(read.result, "usize");
+    }
+}
