@@ -2,3 +2,9 @@
 //!
 //! `mm` knows nothing of processes or files: a file-backed region reaches its file through a trait defined here.
 #![cfg_attr(not(test), no_std)]
+
+#[cfg(not(target_os = "none"))]
+extern crate std;
+
+pub mod addr;
+pub mod error;

@@ -1,0 +1,81 @@
+//! What can go wrong with memory, and the error number that a system call reports for it.
+
+use abi::Errno;
+
+/// No memory is left. Every allocation can fail with this; a system call reports `ENOMEM`.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub struct NoMemory;
+
+/// Why a page could not be mapped.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum MapError {
+    /// A page-table page was needed and there is no memory for it.
+    NoMemory,
+    /// The virtual or physical address is not aligned to the size of the mapping.
+    NotAligned,
+    /// The virtual address is not canonical, is page 0, or is not in the half that this table may map.
+    OutOfRange,
+    /// Something else is mapped there.
+    AlreadyMapped,
+}
+
+/// Why an operation on an address space failed. Nothing has changed then.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum SpaceError {
+    /// There is not enough memory.
+    NoMemory,
+    /// The range is not whole pages, is empty, wraps, or leaves user space; or the flags contradict each other.
+    InvalidRange,
+    /// The range overlaps a region that exists.
+    Overlap,
+    /// The range touches a pinned region.
+    Pinned,
+    /// Nothing is mapped where something has to be.
+    NotMapped,
+}
+
+impl From<NoMemory> for MapError {
+    fn from(_: NoMemory) -> MapError {
+        MapError::NoMemory
+    }
+}
+
+impl From<NoMemory> for SpaceError {
+    fn from(_: NoMemory) -> SpaceError {
+        SpaceError::NoMemory
+    }
+}
+
+impl From<MapError> for SpaceError {
+    fn from(error: MapError) -> SpaceError {
+        match error {
+            MapError::NoMemory => SpaceError::NoMemory,
+            MapError::NotAligned | MapError::OutOfRange => SpaceError::InvalidRange,
+            MapError::AlreadyMapped => SpaceError::Overlap,
+        }
+    }
+}
+
+impl From<NoMemory> for Errno {
+    fn from(_: NoMemory) -> Errno {
+        Errno::ENOMEM
+    }
+}
+
+impl From<MapError> for Errno {
+    fn from(error: MapError) -> Errno {
+        SpaceError::from(error).into()
+    }
+}
+
+impl From<SpaceError> for Errno {
+    fn from(error: SpaceError) -> Errno {
+        match error {
+            SpaceError::NoMemory => Errno::ENOMEM,
+            SpaceError::InvalidRange => Errno::EINVAL,
+            SpaceError::Overlap => Errno::EEXIST,
+            SpaceError::Pinned => Errno::EPERM,
+            SpaceError::NotMapped => Errno::EFAULT,
+        }
+    }
+}
