@@ -73,6 +73,11 @@ for file in ${add[@]+"${add[@]}"}; do
 done
 
 find_qemu
+if [[ $cpu$machine != maxq35 || ! $smp =~ ^$number$ ]]; then
+    # Only QEMU knows which of these exist and fit together: it is asked before the build.
+    options=(-nodefaults -display none -M "$machine" -cpu "$cpu" -smp "$smp" -m "$mem" -S -monitor stdio)
+    answer=$("$QEMU" "${options[@]}" <<<quit 2>&1 >/dev/null) || die "${answer%%$'\n'*}"
+fi
 target=${ARGONAUT_TARGET:-$here/target/argonaut}
 [ -n "${ARGONAUT_BUILT:-}" ] || ARGONAUT_TARGET=$target "$here/tools/build.sh" "$profile"
 kernel=$target/kernel/x86_64-unknown-none/$profile/argonaut
