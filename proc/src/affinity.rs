@@ -33,7 +33,8 @@ pub fn set_affinity(caller: &Thread, id: Id, wanted: &CpuSet) -> Result<(), Errn
     if thread.id() == caller.id() {
         drop(thread);
         sched::leave_forbidden_cpu(caller);
-    } else if !set.contains(thread.cpu_racy()) {
+    } else {
+        thread.ask_to_move();
         ipi::send(Ipi::Reschedule, thread.cpu_racy());
     }
     Ok(())

@@ -15,11 +15,12 @@
 
 use alloc::sync::Arc;
 
+use abi::ExitStatus;
 use smp::ipi::{self, Ipi};
 use smp::pin;
 use spin::Once;
 
-use crate::process::{ExitStatus, Process};
+use crate::process::Process;
 use crate::thread::Thread;
 use crate::{sched, table};
 
@@ -68,7 +69,7 @@ pub(crate) fn leave_process(thread: &Thread) {
     if is_init(process)
         && let Some(on_exit) = ON_INIT_EXIT.get()
     {
-        on_exit(process.status().unwrap_or(ExitStatus::Exited(0)));
+        on_exit(process.status().unwrap_or(ExitStatus::exited(0)));
     }
     process.descriptors.close_all();
     give_children_to_init(process);

@@ -1,8 +1,7 @@
 //! `kill`: ending another process. Signals that a process can catch come with threads.
 
-use abi::{Errno, Signal};
+use abi::{Errno, ExitStatus, Signal};
 
-use crate::process::ExitStatus;
 use crate::table::{self, Entry};
 use crate::thread::Id;
 use crate::exit;
@@ -17,6 +16,17 @@ pub fn kill(id: Id, signal: Signal) -> Result<(), Errno> {
     if process.space().is_none() || exit::is_init(process) {
         return Err(Errno::EPERM);
     }
-    exit::kill_thread(thread, ExitStatus::Killed(signal));
+    exit::kill_thread(thread, ExitStatus::killed(signal));
     Ok(())
+}
+
+/// Whether `id` could be killed: a process that runs.
+///
+/// # Errors
+/// `ESRCH` if there is no such process or it has ended.
+pub fn check(id: Id) -> Result<(), Errno> {
+    match table::find(id) {
+        Entry::Thread(_) => Ok(()),
+        _ => Err(Errno::ESRCH),
+    }
 }

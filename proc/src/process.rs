@@ -10,6 +10,7 @@
 
 use alloc::sync::Arc;
 
+use abi::ExitStatus;
 use mm::space::Space;
 use smp::list::{ArcList, Link, Linked};
 use smp::lock::SpinLock;
@@ -20,25 +21,6 @@ use crate::name::Name;
 use crate::sync::{AtomicU32, Ordering};
 use crate::thread::Id;
 use crate::wait::WaitQueue;
-
-/// How a process ended, as `waitpid` reports it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ExitStatus {
-    /// It called `exit` with this status.
-    Exited(i32),
-    /// A signal ended it: `kill`, or a fault that nobody handles.
-    Killed(abi::Signal),
-}
-
-impl ExitStatus {
-    /// The status as a number: what was given to `exit`, or minus the signal.
-    pub fn encode(self) -> i32 {
-        match self {
-            ExitStatus::Exited(status) => status,
-            ExitStatus::Killed(signal) => -signal.number(),
-        }
-    }
-}
 
 /// A process.
 pub struct Process {

@@ -14,10 +14,15 @@ use crate::parking::Parking;
 use crate::process::Process;
 use crate::registers::UserRegisters;
 use crate::sched;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// The id of an entry of the process table. A process has the id of its first thread.
 pub type Id = abi::Pid;
+
+/// In `attention`: the thread is to end at its next return to user mode or interruptible wait. Never taken back.
+const DYING: u8 = 1;
+/// In `attention`: the thread's affinity has changed.
+const MOVE: u8 = 2;
 
 /// What a thread does when it first runs.
 pub enum Start {
@@ -35,8 +40,8 @@ pub struct Thread {
     /// Taken by the thread itself when it first runs.
     start: SpinLock<Option<Start>, rank::ThreadStart>,
     pub(crate) parking: Parking,
-    /// Set once, when the thread is to end at its next return to user mode or interruptible wait.
-    dying: AtomicBool,
+    /// What others want of the thread: [`DYING`], [`MOVE`]. It looks before each return to user mode.
+    attention: AtomicU8,
     /// The CPU that runs the thread or ran it last. Written by that CPU.
     cpu: AtomicU32,
     affinity: AtomicCpuSet,
@@ -106,7 +111,7 @@ impl Thread {
             fiber,
             start: SpinLock::new(start),
             parking: Parking::new(),
-            dying: AtomicBool::new(false),
+            attention: AtomicU8::new(0),
             cpu: AtomicU32::new(smp::cpu::id_racy().index() as u32),
             affinity: AtomicCpuSet::from_set(affinity),
             user_ns: AtomicU64::new(0),
@@ -135,15 +140,32 @@ impl Thread {
         self.start.lock().take()
     }
 
+    /// Whether somebody wants something of the thread before it goes back to user mode.
+    pub fn needs_attention(&self) -> bool {
+        // Relaxed: whoever sets a bit then interrupts the CPU that runs the thread, so it will look again.
+        self.attention.load(Ordering::Relaxed) != 0
+    }
+
     /// Whether the thread is to end instead of going back to user mode.
     pub fn is_dying(&self) -> bool {
         // SeqCst pairs with `set_dying` (PARK-2): a sleeper that announced itself looks here afterwards.
-        self.dying.load(Ordering::SeqCst)
+        self.attention.load(Ordering::SeqCst) & DYING != 0
     }
 
     pub(crate) fn set_dying(&self) {
         // SeqCst: see `is_dying`.
-        self.dying.store(true, Ordering::SeqCst);
+        self.attention.fetch_or(DYING, Ordering::SeqCst);
+    }
+
+    /// Asks the thread to look whether it is on a CPU that it may run on.
+    pub(crate) fn ask_to_move(&self) {
+        // SeqCst: the new affinity is visible to whoever sees the bit.
+        self.attention.fetch_or(MOVE, Ordering::SeqCst);
+    }
+
+    pub(crate) fn clear_ask_to_move(&self) {
+        // SeqCst: see `ask_to_move`.
+        self.attention.fetch_and(!MOVE, Ordering::SeqCst);
     }
 
     /// The CPU that runs the thread or ran it last; stale at once.

@@ -2,9 +2,9 @@
 
 use alloc::sync::Arc;
 
-use abi::Errno;
+use abi::{Errno, ExitStatus};
 
-use crate::process::{ExitStatus, Process};
+use crate::process::Process;
 use crate::table;
 use crate::thread::Id;
 
@@ -61,7 +61,7 @@ pub fn poll_child(parent: &Process, which: Which) -> Result<Option<Reaped>, Errn
 }
 
 fn reap(child: Arc<Process>) -> Reaped {
-    let reaped = Reaped { id: child.id(), status: child.status().unwrap_or(ExitStatus::Exited(0)) };
+    let reaped = Reaped { id: child.id(), status: child.status().unwrap_or(ExitStatus::exited(0)) };
     // The dead do not keep their parent.
     let parent = child.parent.lock().take();
     drop(child);

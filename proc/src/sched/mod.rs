@@ -26,6 +26,7 @@ pub mod tick;
 
 use alloc::sync::Arc;
 
+use abi::ExitStatus;
 use mm::NoMemory;
 use smp::fiber::Running;
 use smp::irq::{self, IrqOff};
@@ -37,7 +38,6 @@ use self::run_queue::RunQueue;
 use self::tick::Clock;
 use crate::exit;
 use crate::parking::{Finish, Unpark};
-use crate::process::ExitStatus;
 use crate::registers::UserRegisters;
 use crate::sync::{AtomicU8, Ordering};
 use crate::thread::{Start, Thread};
@@ -118,6 +118,7 @@ pub(crate) fn block() {
 
 /// Moves the thread that calls this, `current`, to a CPU that its affinity allows, if it is not on one.
 pub fn leave_forbidden_cpu(current: &Thread) {
+    current.clear_ask_to_move();
     if !current.may_run_on(smp::cpu::id_racy()) {
         switch_away(Leave::Yield);
     }
@@ -177,7 +178,7 @@ pub(crate) extern "C" fn thread_main(_argument: usize) -> ! {
                     run_user(thread, registers);
                 }
             }
-            Some(Start::Kernel(function)) => exit::decide(thread, ExitStatus::Exited(function())),
+            Some(Start::Kernel(function)) => exit::decide(thread, ExitStatus::exited(function())),
             None => {}
         }
         exit::leave_process(thread);

@@ -1,0 +1,51 @@
+//! Break switches: protections that a demo shows, and that the boot line can turn off (`break=NAME`).
+//!
+//! The demo then visibly fails, which is how one sees what the protection is for, and how a test proves that it can
+//! fail. Each switch sets one flag in the part that it breaks; the flags are read where they cost nothing that could be
+//! measured. A boot with a switch says so loudly.
+
+use crate::boot::command_line::CommandLine;
+
+struct Switch {
+    name: &'static str,
+    /// What no longer holds.
+    effect: &'static str,
+    pull: fn(),
+}
+
+const SWITCHES: &[Switch] = &[
+    Switch {
+        name: "cow",
+        effect: "fork leaves shared pages writable: parent and child see each other's stores",
+        pull: mm::space::break_copy_on_write,
+    },
+    Switch {
+        name: "timer",
+        effect: "the timer ends nobody's turn: a program that never calls the kernel keeps its CPU",
+        pull: proc::sched::tick::disable_preemption,
+    },
+    Switch {
+        name: "mappings",
+        effect: "fork only copies mappings: parent and child share all their memory",
+        pull: || proc::fork::set_policy(mm::space::ForkPolicy::MappingsOnly),
+    },
+    Switch {
+        name: "zero",
+        effect: "fresh pages keep what their last owner wrote",
+        pull: || mm::frame::set_skip_zeroing(true),
+    },
+];
+
+/// Pulls the switches that the boot line names.
+pub fn pull_all(command_line: &CommandLine) {
+    for name in command_line.values("break") {
+        match SWITCHES.iter().find(|switch| switch.name == name) {
+            Some(switch) => {
+                smp::log!("BREAK SWITCH {name}: {}", switch.effect);
+                crate::device::console::message(format_args!("*** break={name}: {} ***\n", switch.effect));
+                (switch.pull)();
+            }
+            None => panic!("boot line: no break switch is called {name}"),
+        }
+    }
+}

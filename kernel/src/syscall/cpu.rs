@@ -1,0 +1,45 @@
+//! CPUs: `getcpu` and affinity.
+
+use abi::{Errno, Pid};
+use mm::user::UserSlice;
+use smp::cpu::{self, MAX_CPUS};
+use smp::cpu_set::CpuSet;
+
+use super::Call;
+
+const MASK_LEN: usize = MAX_CPUS / 8;
+
+/// `getcpu()`.
+pub(super) fn getcpu(_: &Call<'_>) -> Result<usize, Errno> {
+    Ok(cpu::id_racy().index())
+}
+
+/// `set_affinity(tid, mask, len)`.
+pub(super) fn set_affinity(call: &Call<'_>) -> Result<usize, Errno> {
+    let [tid, mask, len, ..] = call.arguments();
+    if len == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let mut bytes = [0; MASK_LEN];
+    UserSlice::new(mask, len.min(MASK_LEN))?.copy_in(&mut bytes)?;
+    proc::affinity::set_affinity(call.thread, tid as Pid, &CpuSet::from_bytes(&bytes))?;
+    Ok(0)
+}
+
+/// `get_affinity(tid, mask, len)`.
+pub(super) fn get_affinity(call: &Call<'_>) -> Result<usize, Errno> {
+    let [tid, mask, len, ..] = call.arguments();
+    let meaningful = cpu::count().div_ceil(8);
+    if len < meaningful {
+        return Err(Errno::EINVAL);
+    }
+    let bytes: [u8; MASK_LEN] = proc::affinity::get_affinity(call.thread, tid as Pid)?.to_bytes();
+    let mut rest = UserSlice::new(mask, len)?;
+    let written = rest.copy_out(&bytes)?;
+    // The kernel has no more CPUs than it has bits for.
+    while written < len && !rest.is_empty() {
+        rest = rest.split_at(MASK_LEN).1;
+        rest.copy_out(&[0; MASK_LEN])?;
+    }
+    Ok(meaningful)
+}

@@ -1,0 +1,66 @@
+//! System calls: from the number in `rax` to one function a call, one file a family.
+//!
+//! Each function reads like the call's manual page, which stands in `abi`: parse the arguments, check, call into a
+//! subsystem, return one result.
+
+mod cpu;
+mod file;
+mod memory;
+mod process;
+mod system;
+mod time;
+
+use abi::{Errno, Sysno};
+use proc::registers::UserRegisters;
+use proc::thread::Thread;
+
+/// The caller and its registers.
+struct Call<'a> {
+    thread: &'a Thread,
+    registers: &'a UserRegisters,
+}
+
+type Handler = fn(&Call<'_>) -> Result<usize, Errno>;
+
+/// Builds [`HANDLERS`] from the one table of calls: the call `name` is handled by the function `name` in [`handlers`].
+macro_rules! handler_table {
+    ($($(#[doc = $doc:literal])+
+       $variant:ident: fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)+) => {
+        static HANDLERS: [Handler; Sysno::COUNT] = [$(handlers::$name),+];
+    };
+}
+abi::for_each_system_call!(handler_table);
+
+/// The functions that handle the calls, by their names.
+mod handlers {
+    pub(super) use super::cpu::{get_affinity, getcpu, set_affinity};
+    pub(super) use super::file::{close, dup, open, pipe, read, readdir, seek, write};
+    pub(super) use super::memory::{page_alloc, page_alloc_range};
+    pub(super) use super::process::{
+        exit, fork, getpid, getppid, gettid, kill, spawn, spawn_with, waitpid, r#yield,
+    };
+    pub(super) use super::system::{panic, sysinfo};
+    pub(super) use super::time::{clock_ns, sleep_ms};
+}
+
+/// Does what the caller's registers ask for and stores the result in them.
+pub fn dispatch(thread: &Thread, registers: &mut UserRegisters) {
+    let result = match HANDLERS.get(registers.rax as usize) {
+        Some(handler) => handler(&Call { thread, registers }),
+        None => Err(Errno::ENOSYS),
+    };
+    registers.set_result(abi::encode(result));
+}
+
+impl Call<'_> {
+    /// The arguments as they stand in the registers.
+    fn arguments(&self) -> [usize; 6] {
+        let r = self.registers;
+        [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9].map(|register| register as usize)
+    }
+
+    /// The caller's process.
+    fn process(&self) -> Result<&alloc::sync::Arc<proc::process::Process>, Errno> {
+        self.thread.process().ok_or(Errno::ESRCH)
+    }
+}

@@ -1,0 +1,108 @@
+//! Processes: who am I, `fork`, `spawn`, `exit`, `waitpid`, `kill`, `yield`.
+
+use abi::{Errno, ExitStatus, PATH_MAX, Pid, Signal, WAIT_ANY, WaitFlags, layout};
+use mm::user::{UserPtr, UserString};
+use proc::wait_pid::{Which, poll_child, wait_for_child};
+
+use super::Call;
+
+/// `getpid()`.
+pub(super) fn getpid(call: &Call<'_>) -> Result<usize, Errno> {
+    Ok(call.process()?.id() as usize)
+}
+
+/// `getppid()`.
+pub(super) fn getppid(call: &Call<'_>) -> Result<usize, Errno> {
+    Ok(call.process()?.parent_id() as usize)
+}
+
+/// `gettid()`.
+pub(super) fn gettid(call: &Call<'_>) -> Result<usize, Errno> {
+    Ok(call.thread.id() as usize)
+}
+
+/// `yield()`.
+pub(super) fn r#yield(_: &Call<'_>) -> Result<usize, Errno> {
+    proc::sched::yield_now();
+    Ok(0)
+}
+
+/// `exit(status)`.
+pub(super) fn exit(call: &Call<'_>) -> Result<usize, Errno> {
+    let [status, ..] = call.arguments();
+    proc::exit::decide(call.thread, ExitStatus::exited(status as i32));
+    Ok(0)
+}
+
+/// `fork()`.
+pub(super) fn fork(call: &Call<'_>) -> Result<usize, Errno> {
+    let child = proc::fork::fork(call.thread, call.registers)?;
+    Ok(child as usize)
+}
+
+/// `spawn(name)`.
+pub(super) fn spawn(call: &Call<'_>) -> Result<usize, Errno> {
+    let [name, ..] = call.arguments();
+    spawn_program(call, name, 0)
+}
+
+/// `spawn_with(name, argument)`.
+pub(super) fn spawn_with(call: &Call<'_>) -> Result<usize, Errno> {
+    let [name, argument, ..] = call.arguments();
+    spawn_program(call, name, argument)
+}
+
+fn spawn_program(call: &Call<'_>, name: usize, argument: usize) -> Result<usize, Errno> {
+    let mut name_buffer = [0; PATH_MAX + 1];
+    let name = UserString::new(name).copy_in(&mut name_buffer).map_err(|error| error.errno(Errno::ENAMETOOLONG))?;
+    let mut argument_buffer = [0; layout::ARGUMENT_MAX + 1];
+    let argument = match argument {
+        0 => &[],
+        address => {
+            UserString::new(address).copy_in(&mut argument_buffer).map_err(|error| error.errno(Errno::E2BIG))?
+        }
+    };
+    let child = proc::spawn::spawn(call.thread, name, argument)?;
+    Ok(child as usize)
+}
+
+/// `waitpid(pid, status, flags)`.
+pub(super) fn waitpid(call: &Call<'_>) -> Result<usize, Errno> {
+    let [pid, status, flags, ..] = call.arguments();
+    let flags = WaitFlags::from_bits(flags as u32).ok_or(Errno::EINVAL)?;
+    let which = match pid as Pid {
+        WAIT_ANY => Which::Any,
+        id if id > 0 => Which::Id(id),
+        _ => return Err(Errno::EINVAL),
+    };
+    let status = UserPtr::<i32>::new(status);
+    if !status.is_null() {
+        // A bad pointer is found before the child is forgotten.
+        status.write(0)?;
+    }
+    let parent = call.process()?;
+    let reaped = if flags.contains(WaitFlags::WNOHANG) {
+        match poll_child(parent, which)? {
+            Some(reaped) => reaped,
+            None => return Ok(0),
+        }
+    } else {
+        wait_for_child(parent, which)?
+    };
+    if !status.is_null() {
+        status.write(reaped.status.raw())?;
+    }
+    Ok(reaped.id as usize)
+}
+
+/// `kill(pid, signal)`.
+pub(super) fn kill(call: &Call<'_>) -> Result<usize, Errno> {
+    let [pid, signal, ..] = call.arguments();
+    let (pid, number) = (pid as Pid, signal as i32);
+    if number == 0 {
+        return proc::kill::check(pid).map(|()| 0);
+    }
+    let signal = Signal::from_number(number).ok_or(Errno::EINVAL)?;
+    proc::kill::kill(pid, signal)?;
+    Ok(0)
+}

@@ -1,0 +1,28 @@
+//! Interrupts: what each asks for is noted, and done by a thread later.
+
+use proc::sched::pending;
+use smp::{apic, ipi, mailbox};
+
+/// Vector of the serial line's interrupt.
+pub const SERIAL_VECTOR: u8 = 0x24;
+/// Vector of the keyboard's interrupt.
+pub const KEYBOARD_VECTOR: u8 = 0x21;
+
+/// Handles an interrupt, with interrupts off. Leaves notes, takes no lock.
+pub(super) fn handle(vector: u8, from_user_mode: bool) {
+    match vector {
+        ipi::TIMER_VECTOR => pending::leave_timer_note(from_user_mode),
+        // Its arrival is all: it ends a halt or brings a thread back from user mode.
+        ipi::RESCHEDULE_VECTOR => {}
+        ipi::MAILBOX_VECTOR => mailbox::serve_from_interrupt(),
+        SERIAL_VECTOR | KEYBOARD_VECTOR => pending::leave_device_note(),
+        // A spurious interrupt must not be acknowledged.
+        _ => return,
+    }
+    apic::end_of_interrupt();
+}
+
+/// Serves a request from another CPU without leaving user mode; called by the entry stub.
+pub(super) extern "C" fn serve_mailbox() {
+    handle(ipi::MAILBOX_VECTOR, true);
+}

@@ -1,0 +1,289 @@
+//! Entry stubs: how the processor gets from an exception, an interrupt or `syscall` to Rust, and back.
+//!
+//! User mode is a function call: [`enter_user`] loads a thread's registers and returns when the thread comes back into
+//! the kernel, for whatever reason, with its registers saved in the same struct. The processor is told
+//! to use the end of that struct as its stack, so what it pushes on entry from user mode lands in the right fields.
+//!
+//! An exception or interrupt in the kernel itself is a nested call on the current stack: [`KernelFrame`].
+//!
+//! Every stub clears the direction flag and, with CLAC, the right to touch user memory.
+
+use core::arch::{asm, naked_asm};
+use core::mem::offset_of;
+
+use proc::registers::{SYSTEM_CALL_VECTOR, USER_CODE_SELECTOR, USER_DATA_SELECTOR, UserRegisters};
+use smp::percpu::offset;
+
+/// What the stubs push on an exception or interrupt in the kernel.
+#[repr(C)]
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the names are the processor's own")]
+pub struct KernelFrame {
+    pub rax: u64,
+    pub rbx: u64,
+    pub rcx: u64,
+    pub rdx: u64,
+    pub rsi: u64,
+    pub rdi: u64,
+    pub rbp: u64,
+    pub r8: u64,
+    pub r9: u64,
+    pub r10: u64,
+    pub r11: u64,
+    pub r12: u64,
+    pub r13: u64,
+    pub r14: u64,
+    pub r15: u64,
+    pub vector: u64,
+    pub error_code: u64,
+    pub rip: u64,
+    pub cs: u64,
+    pub rflags: u64,
+    pub rsp: u64,
+    pub ss: u64,
+}
+
+// The stubs push registers before they know where the exception comes from.
+const _: () = assert!(size_of::<KernelFrame>() == size_of::<UserRegisters>());
+const _: () = assert!(offset_of!(KernelFrame, vector) == offset_of!(UserRegisters, vector));
+const _: () = assert!(offset_of!(KernelFrame, rip) == offset_of!(UserRegisters, rip));
+const _: () = assert!(offset_of!(UserRegisters, rax) == 0 && offset_of!(UserRegisters, r15) == 14 * 8);
+
+/// Pushes the general registers so that they lie as in [`UserRegisters`].
+macro_rules! push_registers {
+    () => {
+        "push r15; push r14; push r13; push r12; push r11; push r10; push r9; push r8
+         push rbp; push rdi; push rsi; push rdx; push rcx; push rbx; push rax"
+    };
+}
+
+/// Pops what `push_registers` pushed, and skips vector and error code.
+macro_rules! pop_registers {
+    () => {
+        "pop rax; pop rbx; pop rcx; pop rdx; pop rsi; pop rdi; pop rbp
+         pop r8; pop r9; pop r10; pop r11; pop r12; pop r13; pop r14; pop r15
+         add rsp, 16"
+    };
+}
+
+/// Runs the current thread in user mode with `registers`, until it comes back into the kernel.
+///
+/// Interrupts are off when it returns; `registers.vector` says why the thread came back.
+///
+/// # Safety
+/// 1. Interrupts are off.
+/// 2. `registers` was made by [`UserRegisters::start`] or by an earlier return from user mode; so its segments are the
+///    user's and its flags give no privilege.
+/// 3. This CPU's segments are set up, and the thread's address space is loaded.
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn enter_user(registers: *mut UserRegisters) {
+    naked_asm!(
+        "push rbx; push rbp; push r12; push r13; push r14; push r15",
+        "mov gs:[{kernel_rsp}], rsp",
+        "lea rax, [rdi + {size}]",
+        "mov rcx, gs:[{stack_slot}]",
+        "mov [rcx], rax",
+        "cmp qword ptr [rdi + {vector}], {system_call}",
+        "jne 2f",
+        // Back from a system call: `sysret` takes rip from rcx and the flags from r11. A rip that is not canonical would
+        // fault in the kernel; it cannot be here: it is the address after a `syscall` instruction, which user memory
+        // ends too early to make non-canonical.
+        "mov rax, [rdi]",
+        "mov rbx, [rdi + 8]",
+        "mov rdx, [rdi + 24]",
+        "mov rsi, [rdi + 32]",
+        "mov rbp, [rdi + 48]",
+        "mov r8, [rdi + 56]",
+        "mov r9, [rdi + 64]",
+        "mov r10, [rdi + 72]",
+        "mov r12, [rdi + 88]",
+        "mov r13, [rdi + 96]",
+        "mov r14, [rdi + 104]",
+        "mov r15, [rdi + 112]",
+        "mov rcx, [rdi + {rip}]",
+        "mov r11, [rdi + {rflags}]",
+        "mov rsp, [rdi + {rsp}]",
+        "mov rdi, [rdi + 40]",
+        "swapgs",
+        "sysretq",
+        "2: mov rsp, rdi",
+        pop_registers!(),
+        "swapgs",
+        "iretq",
+        kernel_rsp = const offset::KERNEL_RSP,
+        stack_slot = const offset::USER_ENTRY_STACK_SLOT,
+        size = const size_of::<UserRegisters>(),
+        vector = const offset_of!(UserRegisters, vector),
+        system_call = const SYSTEM_CALL_VECTOR,
+        rip = const offset_of!(UserRegisters, rip),
+        rflags = const offset_of!(UserRegisters, rflags),
+        rsp = const offset_of!(UserRegisters, rsp),
+    )
+}
+
+/// Where `syscall` enters the kernel: fills the thread's [`UserRegisters`] and returns from [`enter_user`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn system_call_entry() {
+    naked_asm!(
+        "swapgs",
+        "mov gs:[{user_rsp}], rsp",
+        "mov rsp, gs:[{stack_slot}]",
+        "mov rsp, [rsp]",
+        "push {user_data}",
+        "push qword ptr gs:[{user_rsp}]",
+        "push r11",
+        "push {user_code}",
+        "push rcx",
+        "push 0",
+        "push {system_call}",
+        push_registers!(),
+        "mov rsp, gs:[{kernel_rsp}]",
+        "pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx",
+        "ret",
+        user_rsp = const offset::USER_RSP,
+        stack_slot = const offset::USER_ENTRY_STACK_SLOT,
+        kernel_rsp = const offset::KERNEL_RSP,
+        user_data = const USER_DATA_SELECTOR,
+        user_code = const USER_CODE_SELECTOR,
+        system_call = const SYSTEM_CALL_VECTOR,
+    )
+}
+
+/// Where all vectors without a stack of their own arrive, with vector and error code pushed.
+#[unsafe(naked)]
+unsafe extern "C" fn trap_entry() {
+    naked_asm!(
+        push_registers!(),
+        "cld",
+        "clac",
+        "test byte ptr [rsp + {cs}], 3",
+        "jz 2f",
+        // From user mode: the registers lie in the thread's struct.
+        "swapgs",
+        "cmp qword ptr [rsp + {vector}], {mailbox}",
+        "je 3f",
+        "mov rsp, gs:[{kernel_rsp}]",
+        "pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx",
+        "ret",
+        // A request from another CPU is no reason to leave user mode: it is served on the thread's kernel stack, which
+        // is empty below what `enter_user` saved.
+        "3: mov rbx, rsp",
+        "mov rsp, gs:[{kernel_rsp}]",
+        "and rsp, -16",
+        "call {serve_mailbox}",
+        "mov rsp, rbx",
+        pop_registers!(),
+        "swapgs",
+        "iretq",
+        // In the kernel: a nested call.
+        "2: mov rdi, rsp",
+        "mov rbx, rsp",
+        "and rsp, -16",
+        "call {kernel_trap}",
+        "mov rsp, rbx",
+        pop_registers!(),
+        "iretq",
+        cs = const offset_of!(KernelFrame, cs),
+        vector = const offset_of!(KernelFrame, vector),
+        mailbox = const smp::ipi::MAILBOX_VECTOR,
+        kernel_rsp = const offset::KERNEL_RSP,
+        serve_mailbox = sym super::interrupt::serve_mailbox,
+        kernel_trap = sym super::kernel_trap,
+    )
+}
+
+/// Where the vectors with stacks of their own arrive. GS may be the user's or the kernel's: it is set from the word above
+/// the stack, and put back.
+#[unsafe(naked)]
+unsafe extern "C" fn own_stack_entry() {
+    naked_asm!(
+        push_registers!(),
+        "cld",
+        "clac",
+        "mov rbx, rsp",
+        "mov ecx, 0xc0000101",
+        "rdmsr",
+        "mov r12d, eax",
+        "mov r13d, edx",
+        "mov rax, [rsp + {frame_size}]",
+        "mov rdx, rax",
+        "shr rdx, 32",
+        "wrmsr",
+        "mov rdi, rbx",
+        "call {kernel_trap}",
+        "mov ecx, 0xc0000101",
+        "mov eax, r12d",
+        "mov edx, r13d",
+        "wrmsr",
+        "mov rsp, rbx",
+        pop_registers!(),
+        "iretq",
+        frame_size = const size_of::<KernelFrame>(),
+        kernel_trap = sym super::kernel_trap,
+    )
+}
+
+/// Defines one stub: pushes a zero where the processor pushes no error code, then the vector.
+macro_rules! stub {
+    ($name:ident, $vector:expr, error_code, $entry:path) => {
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn $name() {
+            naked_asm!("push {vector}", "jmp {entry}", vector = const $vector, entry = sym $entry)
+        }
+    };
+    ($name:ident, $vector:expr, no_error_code, $entry:path) => {
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn $name() {
+            naked_asm!("push 0", "push {vector}", "jmp {entry}", vector = const $vector, entry = sym $entry)
+        }
+    };
+}
+pub(super) use stub;
+
+/// The exceptions of the processor.
+pub(super) mod exception {
+    use super::{naked_asm, own_stack_entry, trap_entry};
+
+    stub!(divide_error, 0, no_error_code, trap_entry);
+    stub!(debug, 1, no_error_code, own_stack_entry);
+    stub!(nmi, 2, no_error_code, own_stack_entry);
+    stub!(breakpoint, 3, no_error_code, trap_entry);
+    stub!(overflow, 4, no_error_code, trap_entry);
+    stub!(bound_range, 5, no_error_code, trap_entry);
+    stub!(invalid_opcode, 6, no_error_code, trap_entry);
+    stub!(device_not_available, 7, no_error_code, trap_entry);
+    stub!(double_fault, 8, error_code, own_stack_entry);
+    stub!(invalid_tss, 10, error_code, trap_entry);
+    stub!(segment_not_present, 11, error_code, trap_entry);
+    stub!(stack_fault, 12, error_code, trap_entry);
+    stub!(general_protection, 13, error_code, trap_entry);
+    stub!(page_fault, 14, error_code, trap_entry);
+    stub!(x87_error, 16, no_error_code, trap_entry);
+    stub!(alignment_check, 17, error_code, trap_entry);
+    stub!(machine_check, 18, no_error_code, own_stack_entry);
+    stub!(simd_error, 19, no_error_code, trap_entry);
+    stub!(virtualization, 20, no_error_code, trap_entry);
+    stub!(control_protection, 21, error_code, trap_entry);
+}
+
+/// The interrupts.
+pub(super) mod interrupt {
+    use super::{naked_asm, trap_entry};
+    use crate::trap::interrupt::{KEYBOARD_VECTOR, SERIAL_VECTOR};
+    use smp::ipi::{MAILBOX_VECTOR, RESCHEDULE_VECTOR, SPURIOUS_VECTOR, TIMER_VECTOR};
+
+    stub!(serial, SERIAL_VECTOR, no_error_code, trap_entry);
+    stub!(keyboard, KEYBOARD_VECTOR, no_error_code, trap_entry);
+    stub!(timer, TIMER_VECTOR, no_error_code, trap_entry);
+    stub!(reschedule, RESCHEDULE_VECTOR, no_error_code, trap_entry);
+    stub!(mailbox, MAILBOX_VECTOR, no_error_code, trap_entry);
+    stub!(spurious, SPURIOUS_VECTOR, no_error_code, trap_entry);
+}
+
+/// Waits for ever with interrupts off: what is left of a CPU that has stopped.
+pub fn halt_for_ever() -> ! {
+    loop {
+        // SAFETY: stopping the CPU touches no memory.
+        unsafe { asm!("cli", "hlt", options(nomem, nostack)) };
+    }
+}
