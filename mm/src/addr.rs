@@ -159,12 +159,20 @@ pub struct UserRange {
 impl UserRange {
     /// The range `[addr, addr + len)` as a system call names it.
     ///
-    /// Errors: `InvalidRange` (`EINVAL`) if `addr` or `len` is not a multiple of the page size, the range is empty, wraps
-    /// or leaves user space.
+    /// Errors: `Unaligned` if `addr` or `len` is not a multiple of the page size, `Empty`, `Wraps`, or `KernelHalf` if the
+    /// range leaves user space; each is `EINVAL` to a system call.
     pub fn page_aligned(addr: usize, len: usize) -> Result<UserRange, SpaceError> {
-        let is_whole_pages = addr.is_multiple_of(PAGE_SIZE) && len.is_multiple_of(PAGE_SIZE);
-        if len == 0 || !is_whole_pages || !is_user_bytes(addr, len) {
-            return Err(SpaceError::InvalidRange);
+        if !addr.is_multiple_of(PAGE_SIZE) || !len.is_multiple_of(PAGE_SIZE) {
+            return Err(SpaceError::Unaligned);
+        }
+        if len == 0 {
+            return Err(SpaceError::Empty);
+        }
+        if addr.checked_add(len).is_none() {
+            return Err(SpaceError::Wraps);
+        }
+        if !is_user_bytes(addr, len) {
+            return Err(SpaceError::KernelHalf);
         }
         let start = VirtAddr(addr as u64);
         Ok(UserRange {
@@ -248,21 +256,18 @@ mod tests {
     #[test]
     fn ranges_that_are_unaligned_empty_wrapping_or_outside_are_refused() {
         let last_page = USER_END.as_usize();
-        for (addr, len) in [
-            (START + 1, PAGE_SIZE),
-            (START, PAGE_SIZE + 8),
-            (START, 0),
-            (START - PAGE_SIZE, PAGE_SIZE),
-            (0x20_0000, PAGE_SIZE),
-            (last_page, PAGE_SIZE),
-            (last_page - PAGE_SIZE, 2 * PAGE_SIZE),
-            (START, usize::MAX & !(PAGE_SIZE - 1)),
+        for (addr, len, refusal) in [
+            (START + 1, PAGE_SIZE, SpaceError::Unaligned),
+            (START, PAGE_SIZE + 8, SpaceError::Unaligned),
+            (START, 0, SpaceError::Empty),
+            (START - PAGE_SIZE, PAGE_SIZE, SpaceError::KernelHalf),
+            (0x20_0000, PAGE_SIZE, SpaceError::KernelHalf),
+            (last_page - PAGE_SIZE, 2 * PAGE_SIZE, SpaceError::Wraps),
+            (last_page, PAGE_SIZE, SpaceError::Wraps),
+            (START, usize::MAX & !(PAGE_SIZE - 1), SpaceError::Wraps),
         ] {
-            assert_eq!(
-                UserRange::page_aligned(addr, len),
-                Err(SpaceError::InvalidRange),
-                "{addr:#x} {len:#x}"
-            );
+            let refused = UserRange::page_aligned(addr, len);
+            assert_eq!(refused, Err(refusal), "{addr:#x} {len:#x}");
         }
         assert!(UserRange::page_aligned(last_page - PAGE_SIZE, PAGE_SIZE).is_ok());
     }

@@ -24,8 +24,14 @@ pub enum MapError {
 pub enum SpaceError {
     /// There is not enough memory.
     NoMemory,
-    /// The range is not whole pages, is empty, wraps, or leaves user space; or the flags contradict each other.
-    InvalidRange,
+    /// The range does not consist of whole pages.
+    Unaligned,
+    /// The range has no pages.
+    Empty,
+    /// The range goes past the end of the address space.
+    Wraps,
+    /// Some of the range is not in user space.
+    KernelHalf,
     /// The range overlaps a region that exists.
     Overlap,
     /// The range touches a pinned region.
@@ -50,7 +56,8 @@ impl From<MapError> for SpaceError {
     fn from(error: MapError) -> SpaceError {
         match error {
             MapError::NoMemory => SpaceError::NoMemory,
-            MapError::NotAligned | MapError::OutOfRange => SpaceError::InvalidRange,
+            MapError::NotAligned => SpaceError::Unaligned,
+            MapError::OutOfRange => SpaceError::KernelHalf,
             MapError::AlreadyMapped => SpaceError::Overlap,
         }
     }
@@ -72,7 +79,7 @@ impl From<SpaceError> for Errno {
     fn from(error: SpaceError) -> Errno {
         match error {
             SpaceError::NoMemory => Errno::ENOMEM,
-            SpaceError::InvalidRange => Errno::EINVAL,
+            SpaceError::Unaligned | SpaceError::Empty | SpaceError::Wraps | SpaceError::KernelHalf => Errno::EINVAL,
             SpaceError::Overlap => Errno::EEXIST,
             SpaceError::Pinned => Errno::EPERM,
             SpaceError::NotMapped => Errno::EFAULT,
