@@ -80,7 +80,8 @@ macro_rules! for_each_system_call {
 
             /// Waits until the child `pid` (any child, if it is -1) has ended, stores how it ended in `status` unless
             /// that is null, and forgets the child: its id may be used again, and what it held is free. With the flag
-            /// `WNOHANG` (1) returns 0 at once if no such child has ended.
+            /// `WNOHANG` (1) returns 0 at once if no such child has ended. `init` has all orphans as children, and so
+            /// waits for any child also while it has none.
             ///
             /// Returns the id of the child.
             ///

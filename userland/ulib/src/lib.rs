@@ -1,2 +1,38 @@
-//! The Rust library of user programs.
-#![no_std]
+//! The Rust library of user programs: start-up, system calls, files, processes, printing, heap, assertions.
+//!
+//! A program is a file in `userland/programs/src/bin`:
+//!
+//! ```ignore
+//! //! Prints a greeting.
+//! #![no_std]
+//! #![no_main]
+//! ulib::program!(main);
+//!
+//! fn main(arguments: ulib::Arguments) -> i32 {
+//!     ulib::println!("hello from {}", arguments.name());
+//!     0
+//! }
+//! ```
+//!
+//! Everything in here belongs to one thread of one process; `fork` copies it with the rest of the memory.
+
+#![cfg_attr(not(test), no_std)]
+
+mod arguments;
+mod c_string;
+mod cpu_mask;
+pub mod file;
+#[cfg(not(test))]
+mod heap;
+mod line;
+pub mod memory;
+mod memory_functions;
+pub mod print;
+pub mod process;
+mod start;
+pub mod system_call;
+
+pub use abi::{Errno, ExitStatus, Outcome, Pid, Signal, SysInfo, Whence};
+pub use arguments::Arguments;
+pub use cpu_mask::CpuMask;
+pub use start::{Termination, program_name};

@@ -1,0 +1,36 @@
+//! Printing to the standard output and the standard error output, a line in one `write`.
+
+use core::fmt::{self, Write};
+
+use crate::file;
+use crate::line::LineBuffer;
+
+/// Prints to descriptor `fd`. An output that is closed or full swallows it.
+pub fn to_descriptor(fd: i32, text: fmt::Arguments<'_>) {
+    let mut line = LineBuffer::new(|piece| {
+        let _ = file::write_all(fd, piece);
+    });
+    // The buffer itself never fails; a `Display` that does has said what it could.
+    let _ = line.write_fmt(text);
+}
+
+/// Prints to the standard output.
+#[macro_export]
+macro_rules! print {
+    ($($argument:tt)*) => { $crate::print::to_descriptor(1, ::core::format_args!($($argument)*)) };
+}
+
+/// Prints a line to the standard output.
+#[macro_export]
+macro_rules! println {
+    () => { $crate::print!("\n") };
+    ($format:literal $($argument:tt)*) => { $crate::print!("{}\n", ::core::format_args!($format $($argument)*)) };
+}
+
+/// Prints a line to the standard error output.
+#[macro_export]
+macro_rules! eprintln {
+    ($format:literal $($argument:tt)*) => {
+        $crate::print::to_descriptor(2, ::core::format_args!("{}\n", ::core::format_args!($format $($argument)*)))
+    };
+}

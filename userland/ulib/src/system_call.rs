@@ -1,0 +1,94 @@
+//! The system calls as they are: one function for each entry of `abi`'s table, with the kernel's documentation.
+//!
+//! Programs use the safe functions of the other modules; tests that pass nonsense on purpose use these.
+
+use core::arch::asm;
+
+use abi::{Dirent, Pid, SysInfo, Sysno};
+
+/// Enters the kernel with what the registers shall hold, and returns what it left in `rax`.
+macro_rules! enter {
+    ($number:expr $(, $register:tt = $value:expr)*) => {{
+        let result: isize;
+        // SAFETY: the instruction itself touches no memory and keeps all registers but the three named; for what the
+        // call does to memory the caller of the function around this has given his word.
+        unsafe {
+            asm!(
+                "syscall",
+                inlateout("rax") $number => result,
+                $(in($register) $value,)*
+                lateout("rcx") _,
+                lateout("r11") _,
+                options(nostack),
+            );
+        }
+        result
+    }};
+}
+
+/// Spreads a call's arguments over the registers in their order.
+macro_rules! enter_with {
+    ($number:expr) => {
+        enter!($number)
+    };
+    ($number:expr, $a:expr) => {
+        enter!($number, "rdi" = $a)
+    };
+    ($number:expr, $a:expr, $b:expr) => {
+        enter!($number, "rdi" = $a, "rsi" = $b)
+    };
+    ($number:expr, $a:expr, $b:expr, $c:expr) => {
+        enter!($number, "rdi" = $a, "rsi" = $b, "rdx" = $c)
+    };
+    ($number:expr, $a:expr, $b:expr, $c:expr, $d:expr) => {
+        enter!($number, "rdi" = $a, "rsi" = $b, "rdx" = $c, "r10" = $d)
+    };
+    ($number:expr, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr) => {
+        enter!(
+            $number,
+            "rdi" = $a,
+            "rsi" = $b,
+            "rdx" = $c,
+            "r10" = $d,
+            "r8" = $e
+        )
+    };
+    ($number:expr, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr) => {
+        enter!(
+            $number,
+            "rdi" = $a,
+            "rsi" = $b,
+            "rdx" = $c,
+            "r10" = $d,
+            "r8" = $e,
+            "r9" = $f
+        )
+    };
+}
+
+macro_rules! stubs {
+    ($($(#[doc = $doc:literal])+
+       $variant:ident: fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)+) => {
+        $(
+            $(#[doc = $doc])+
+            ///
+            /// # Safety
+            /// The call breaks nothing that the program relies on: what it writes, maps or ends is the caller's to
+            /// write, map or end.
+            #[inline(always)]
+            pub unsafe fn $name($($argument: $type),*) -> isize {
+                enter_with!(Sysno::$variant.number() $(, $argument as usize)*)
+            }
+        )+
+    };
+}
+abi::for_each_system_call!(stubs);
+
+/// Makes a call by a number that the table may not have.
+///
+/// # Safety
+/// As for the call that has this number.
+pub unsafe fn by_number(number: usize, arguments: [usize; 6]) -> isize {
+    let [a, b, c, d, e, f] = arguments;
+    enter_with!(number, a, b, c, d, e, f)
+}
