@@ -1,0 +1,340 @@
+//! Sets of CPUs: a plain value, and one that CPUs change together.
+
+use core::fmt;
+
+use crate::cpu::{self, CpuId, MAX_CPUS};
+use crate::sync::{AtomicU64, Ordering};
+
+const WORD_BITS: usize = u64::BITS as usize;
+const WORDS: usize = MAX_CPUS / WORD_BITS;
+
+fn word_of(cpu: CpuId) -> usize {
+    cpu.index() / WORD_BITS
+}
+
+fn bit_of(cpu: CpuId) -> u64 {
+    1 << (cpu.index() % WORD_BITS)
+}
+
+/// A set of CPUs.
+#[derive(Copy, Clone)]
+pub struct CpuSet {
+    words: [u64; WORDS],
+    /// The words at this place and above are 0 and need not be looked at.
+    used: usize,
+}
+
+impl CpuSet {
+    /// No CPU.
+    pub const EMPTY: CpuSet = CpuSet {
+        words: [0; WORDS],
+        used: 0,
+    };
+
+    /// The CPUs that are up.
+    pub fn all() -> CpuSet {
+        CpuSet::first(cpu::count())
+    }
+
+    /// The CPUs `0..count`.
+    pub fn first(count: usize) -> CpuSet {
+        let mut set = CpuSet::EMPTY;
+        set.used = count.div_ceil(WORD_BITS);
+        for (index, word) in set.words[..set.used].iter_mut().enumerate() {
+            let bits = (count - index * WORD_BITS).min(WORD_BITS);
+            *word = u64::MAX >> (WORD_BITS - bits);
+        }
+        set
+    }
+
+    /// One CPU.
+    pub fn single(cpu: CpuId) -> CpuSet {
+        let mut set = CpuSet::EMPTY;
+        set.insert(cpu);
+        set
+    }
+
+    /// Adds `cpu`; true if it was not there.
+    #[inline]
+    pub fn insert(&mut self, cpu: CpuId) -> bool {
+        let (place, bit) = (word_of(cpu), bit_of(cpu));
+        let was = self.words[place];
+        self.words[place] = was | bit;
+        self.used = self.used.max(place + 1);
+        was & bit == 0
+    }
+
+    /// Removes `cpu`; true if it was there.
+    #[inline]
+    pub fn remove(&mut self, cpu: CpuId) -> bool {
+        let (place, bit) = (word_of(cpu), bit_of(cpu));
+        let was = self.words[place];
+        self.words[place] = was & !bit;
+        was & bit != 0
+    }
+
+    /// Whether `cpu` is in the set.
+    #[inline]
+    pub fn contains(&self, cpu: CpuId) -> bool {
+        self.words[word_of(cpu)] & bit_of(cpu) != 0
+    }
+
+    /// Whether no CPU is in the set.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.used_words().iter().all(|word| *word == 0)
+    }
+
+    /// How many CPUs are in the set.
+    #[inline]
+    pub fn count(&self) -> usize {
+        self.used_words()
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum()
+    }
+
+    /// The CPUs of the set, ascending.
+    #[inline]
+    pub fn iter(&self) -> Iter<'_> {
+        Iter {
+            words: self.used_words(),
+            place: 0,
+            left: self.used_words().first().copied().unwrap_or(0),
+        }
+    }
+
+    /// The CPUs that are in both sets.
+    pub fn intersection(&self, other: &CpuSet) -> CpuSet {
+        let mut both = CpuSet {
+            words: [0; WORDS],
+            used: self.used.min(other.used),
+        };
+        for (place, word) in both.words[..both.used].iter_mut().enumerate() {
+            *word = self.words[place] & other.words[place];
+        }
+        both
+    }
+
+    /// The bits, 64 CPUs in a word, up to the last word that may have any: for masks that users read, and for APIC
+    /// clusters.
+    #[inline]
+    pub fn used_words(&self) -> &[u64] {
+        &self.words[..self.used]
+    }
+
+    /// The set with these bits. Bits beyond [`MAX_CPUS`] are left out: they come from users.
+    pub fn from_words(words: impl IntoIterator<Item = u64>) -> CpuSet {
+        let mut set = CpuSet::EMPTY;
+        for (place, word) in words.into_iter().take(WORDS).enumerate() {
+            set.words[place] = word;
+            set.used = place + 1;
+        }
+        set
+    }
+}
+
+impl PartialEq for CpuSet {
+    fn eq(&self, other: &CpuSet) -> bool {
+        self.words == other.words
+    }
+}
+
+impl Eq for CpuSet {}
+
+impl fmt::Debug for CpuSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.iter().map(CpuId::index))
+            .finish()
+    }
+}
+
+impl FromIterator<CpuId> for CpuSet {
+    fn from_iter<I: IntoIterator<Item = CpuId>>(cpus: I) -> CpuSet {
+        let mut set = CpuSet::EMPTY;
+        for cpu in cpus {
+            set.insert(cpu);
+        }
+        set
+    }
+}
+
+impl<'a> IntoIterator for &'a CpuSet {
+    type Item = CpuId;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+/// The CPUs of a [`CpuSet`], ascending.
+#[derive(Clone, Debug)]
+pub struct Iter<'a> {
+    words: &'a [u64],
+    place: usize,
+    /// The bits of `words[place]` that are still to come.
+    left: u64,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = CpuId;
+
+    #[inline]
+    fn next(&mut self) -> Option<CpuId> {
+        while self.left == 0 {
+            self.place += 1;
+            self.left = *self.words.get(self.place)?;
+        }
+        let bit = self.left.trailing_zeros() as usize;
+        self.left &= self.left - 1;
+        Some(CpuId::new(self.place * WORD_BITS + bit))
+    }
+}
+
+/// A set of CPUs that several CPUs change at once, each word by itself.
+///
+/// Only the words that a possible CPU can be in are read (one, up to 64 CPUs).
+pub struct AtomicCpuSet {
+    words: [AtomicU64; WORDS],
+}
+
+impl AtomicCpuSet {
+    /// No CPU.
+    pub const fn new() -> AtomicCpuSet {
+        AtomicCpuSet {
+            words: [const { AtomicU64::new(0) }; WORDS],
+        }
+    }
+
+    /// Replaces the set, word by word.
+    #[inline]
+    pub fn store(&self, set: &CpuSet) {
+        let words = set.used_words().iter().copied().chain(core::iter::repeat(0));
+        for (word, value) in self.possible_words().iter().zip(words) {
+            // Release pairs with the Acquire of those who look.
+            word.store(value, Ordering::Release);
+        }
+    }
+
+    /// Adds `cpu`; true if it was not there. A SeqCst read-modify-write: it is a full barrier on x86, and what
+    /// `load_after_publish` pairs with.
+    #[inline]
+    pub fn fetch_insert(&self, cpu: CpuId) -> bool {
+        self.words[word_of(cpu)].fetch_or(bit_of(cpu), Ordering::SeqCst) & bit_of(cpu) == 0
+    }
+
+    /// Removes `cpu`; true if it was there. A SeqCst read-modify-write, like `fetch_insert`.
+    #[inline]
+    pub fn fetch_remove(&self, cpu: CpuId) -> bool {
+        self.words[word_of(cpu)].fetch_and(!bit_of(cpu), Ordering::SeqCst) & bit_of(cpu) != 0
+    }
+
+    /// Whether `cpu` is in the set. Acquire pairs with the insertion that it sees.
+    #[inline]
+    pub fn contains(&self, cpu: CpuId) -> bool {
+        self.words[word_of(cpu)].load(Ordering::Acquire) & bit_of(cpu) != 0
+    }
+
+    /// The set as it is, word by word. Acquire pairs with the insertions that it sees; one that is under way may be
+    /// missed.
+    #[inline]
+    pub fn load(&self) -> CpuSet {
+        CpuSet::from_words(
+            self.possible_words()
+                .iter()
+                .map(|word| word.load(Ordering::Acquire)),
+        )
+    }
+
+    /// The set as it is, for somebody who has just published something that its members must heed.
+    ///
+    /// A read-modify-write on the very words that `fetch_insert` changes. So for each CPU one of the two comes first:
+    /// either this sees its bit, or its `fetch_insert` comes later and what it reads after that is what was published
+    /// before this.
+    #[inline]
+    pub fn load_after_publish(&self) -> CpuSet {
+        CpuSet::from_words(
+            self.possible_words()
+                .iter()
+                .map(|word| word.fetch_or(0, Ordering::SeqCst)),
+        )
+    }
+
+    #[inline]
+    fn possible_words(&self) -> &[AtomicU64] {
+        &self.words[..cpu::possible().div_ceil(WORD_BITS).min(WORDS)]
+    }
+}
+
+impl Default for AtomicCpuSet {
+    fn default() -> AtomicCpuSet {
+        AtomicCpuSet::new()
+    }
+}
+
+impl fmt::Debug for AtomicCpuSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.load(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::vec::Vec;
+
+    use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
+
+    use super::{AtomicCpuSet, CpuId, CpuSet, MAX_CPUS};
+
+    fn any_cpu() -> impl Strategy<Value = CpuId> {
+        // Close together often, so that removals hit.
+        proptest::prop_oneof![0..4_usize, 60..68_usize, 0..MAX_CPUS].prop_map(CpuId::new)
+    }
+
+    fn members(set: &CpuSet) -> Vec<CpuId> {
+        set.iter().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn insertions_and_removals_agree_with_a_tree_set(steps in proptest::collection::vec((any::<bool>(), any_cpu()), 0..60)) {
+            let (mut set, atomic, mut model) = (CpuSet::EMPTY, AtomicCpuSet::new(), BTreeSet::new());
+            for (insert, cpu) in steps {
+                let changed = if insert { model.insert(cpu) } else { model.remove(&cpu) };
+                prop_assert_eq!(if insert { set.insert(cpu) } else { set.remove(cpu) }, changed);
+                prop_assert_eq!(if insert { atomic.fetch_insert(cpu) } else { atomic.fetch_remove(cpu) }, changed);
+                prop_assert_eq!(set.contains(cpu), insert);
+                prop_assert_eq!(atomic.contains(cpu), insert);
+            }
+            prop_assert_eq!(members(&set), model.iter().copied().collect::<Vec<_>>());
+            prop_assert_eq!(set.count(), model.len());
+            prop_assert_eq!(set.is_empty(), model.is_empty());
+            prop_assert_eq!(atomic.load(), set);
+            prop_assert_eq!(atomic.load_after_publish(), set);
+            prop_assert_eq!(CpuSet::from_words(set.used_words().iter().copied()), set);
+            prop_assert_eq!(model.into_iter().collect::<CpuSet>(), set);
+        }
+
+        #[test]
+        fn the_intersection_has_what_both_have(
+            left in proptest::collection::btree_set(any_cpu(), 0..20),
+            right in proptest::collection::btree_set(any_cpu(), 0..20),
+        ) {
+            let sets = [left.iter().copied().collect::<CpuSet>(), right.iter().copied().collect()];
+            prop_assert_eq!(members(&sets[0].intersection(&sets[1])), left.intersection(&right).copied().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn the_first_cpus_are_those_below_the_count(count in 0..=MAX_CPUS) {
+            prop_assert_eq!(members(&CpuSet::first(count)), (0..count).map(CpuId::new).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn bits_beyond_the_largest_machine_are_left_out() {
+        assert_eq!(CpuSet::from_words([u64::MAX; 100]), CpuSet::first(MAX_CPUS));
+    }
+}

@@ -1,0 +1,118 @@
+//! The real CPU.
+
+use core::arch::asm;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use crate::percpu::{PerCpuBlock, offset};
+
+/// Until the firmware's tables have been read, the boot CPU is the only one known.
+pub(crate) const POSSIBLE_AT_START: usize = 1;
+
+const RFLAGS_INTERRUPTS: u64 = 1 << 9;
+const MSR_GS_BASE: u32 = 0xc000_0101;
+
+/// Whether this CPU takes interrupts now.
+#[inline(always)]
+pub(crate) fn interrupts_enabled() -> bool {
+    let flags: u64;
+    // SAFETY: reads the flags by way of the stack, which the compiler knows (no `nostack`).
+    unsafe { asm!("pushfq", "pop {}", out(reg) flags, options(preserves_flags)) };
+    flags & RFLAGS_INTERRUPTS != 0
+}
+
+/// Turns interrupts off.
+#[inline(always)]
+pub(crate) fn disable_interrupts() {
+    // SAFETY: turning interrupts off breaks nobody's assumption. Without `nomem` no access moves across.
+    unsafe { asm!("cli", options(nostack)) };
+}
+
+/// Turns interrupts on. The callers, all in `irq`, know that nobody relies on their being off.
+#[inline(always)]
+pub(crate) fn enable_interrupts() {
+    // SAFETY: handlers are installed before the first caller turns interrupts on; they keep registers and stack.
+    // Without `nomem` no access moves across.
+    unsafe { asm!("sti", options(nostack)) };
+}
+
+/// Turns interrupts on, sleeps until one has been handled, turns them off. One that is already waiting is not missed,
+/// since STI takes effect only after the instruction that follows it.
+pub(crate) fn halt_until_interrupt() {
+    // SAFETY: as for `enable_interrupts` and `disable_interrupts`.
+    unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
+}
+
+/// Tells the CPU (and the emulator) that this is a wait loop.
+#[inline(always)]
+pub(crate) fn pause() {
+    core::hint::spin_loop();
+}
+
+/// The time-stamp counter.
+pub(crate) fn timestamp() -> u64 {
+    // SAFETY: every x86-64 CPU has the counter, and the kernel never sets CR4.TSD.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// The number of this CPU.
+#[inline(always)]
+pub(crate) fn cpu_index() -> u32 {
+    let index: u32;
+    // SAFETY: GS holds this CPU's block (`percpu::install` is the first thing that a CPU does). `readonly`, not `nomem`:
+    // a thread that has been switched away from, which clobbers memory, may find itself on another CPU.
+    unsafe {
+        asm!("mov {:e}, gs:[{}]", out(reg) index, const offset::CPU, options(pure, readonly, nostack, preserves_flags));
+    }
+    index
+}
+
+/// This CPU's block.
+#[inline(always)]
+pub(crate) fn block() -> &'static PerCpuBlock {
+    let block: *const PerCpuBlock;
+    // SAFETY: as in `cpu_index`; `install_block` has stored the block's own address in its first word.
+    unsafe {
+        asm!("mov {}, gs:[{}]", out(reg) block, const offset::SELF, options(pure, readonly, nostack, preserves_flags));
+    }
+    // SAFETY: it was made from a `&'static PerCpuBlock`.
+    unsafe { &*block }
+}
+
+/// Makes `block` what GS points to.
+///
+/// # Safety
+/// As for `percpu::install`.
+pub(crate) unsafe fn install_block(block: &'static PerCpuBlock) {
+    let base = core::ptr::from_ref(block) as u64;
+    // SAFETY: the register exists on every x86-64 CPU; the base is a canonical address; the caller says that nothing on
+    // this CPU uses another base.
+    unsafe {
+        asm!(
+            "wrmsr",
+            in("ecx") MSR_GS_BASE,
+            in("eax") base as u32,
+            in("edx") (base >> 32) as u32,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Claims a word that only this CPU uses; false if it is claimed already, by the code that this interrupts or nests in.
+#[inline(always)]
+pub(crate) fn claim_own(word: &AtomicU32) -> bool {
+    // A load and a store, not a read-modify-write: an interrupt in between leaves the word as it found it.
+    if word.load(Ordering::Relaxed) != 0 {
+        return false;
+    }
+    word.store(1, Ordering::Relaxed);
+    // The compiler must not move accesses to what the word guards above the store; an interrupt could tell.
+    core::sync::atomic::compiler_fence(Ordering::Acquire);
+    true
+}
+
+/// Gives up a word claimed by `claim_own`.
+#[inline(always)]
+pub(crate) fn release_own(word: &AtomicU32) {
+    // Release keeps the accesses before it above it, for the interrupts of this CPU.
+    word.store(0, Ordering::Release);
+}

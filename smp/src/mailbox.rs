@@ -1,0 +1,143 @@
+//! Requests from one CPU to others: a function and four words, run by each target once.
+//!
+//! When [`Pending::wait`] returns, every target has run the function and no target uses the request any more.
+//!
+//! There are two classes, because a CPU that waits for something must still answer those that wait for it. *Flush*
+//! requests are so harmless that a CPU serves them wherever it spins or waits, whatever locks it holds and with
+//! interrupts off. *Call* requests may take locks that mask interrupts, and are served only from the interrupt.
+//!
+//! Each CPU has, for each class, one record (what it asks others for) and one inbox (a bitmap of the CPUs that ask it).
+//! A sender fills its record, sets its bit in each target's inbox and rings; a target takes its whole inbox with one swap,
+//! runs each sender's request and counts down that record.
+//!
+//! - **MAIL-1**: a record is written only by its own CPU, with interrupts off, while its count of unfinished targets is
+//!   0. So nobody reads a request while it changes, and no request is replaced before every target has finished with it.
+//! - **MAIL-2**: a sender sets its bit once for each target and request, and whoever clears the bit by the swap, with
+//!   interrupts off, runs the request. So each target runs it exactly once.
+//! - **MAIL-3**: whoever makes a word of an inbox other than 0 rings its owner before it does anything else. So a bit in
+//!   an inbox always has an interrupt on the way, though not every sender rings.
+//! - **MAIL-4**: a CPU that waits for others serves its own flush requests meanwhile (TLB-4); one that waits for call
+//!   requests also has interrupts on. So CPUs that send to each other get on.
+//! - **MAIL-5**: a flush function takes no lock, allocates nothing, wakes nobody and waits for nothing.
+
+mod post;
+mod record;
+
+use alloc::boxed::Box;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+pub use post::{Bell, Class, Mailboxes, Pending};
+
+use crate::OutOfMemory;
+use crate::cpu_set::CpuSet;
+use crate::irq;
+use crate::pin::{self, Pinned};
+
+/// What a request carries.
+pub type Words = [usize; 4];
+
+/// What a target shall do: `function(&words)`, with interrupts off.
+#[derive(Copy, Clone, Debug)]
+pub struct Request {
+    /// Run by each target. In the flush class it keeps MAIL-5.
+    pub function: fn(&Words),
+    /// Its argument.
+    pub words: Words,
+}
+
+/// Interrupts each CPU of the set, so that it calls [`serve_from_interrupt`]. Called with interrupts off.
+pub type Ring = fn(&CpuSet);
+
+impl Bell for Ring {
+    #[inline(always)]
+    fn ring(&self, targets: &CpuSet) {
+        self(targets);
+    }
+}
+
+/// The machine's mailboxes, or null until `init`.
+static MAILBOXES: AtomicPtr<Mailboxes<Ring>> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Makes the mailboxes of the CPUs `0..possible_cpus`, once, before a second CPU runs. `ring` is how CPUs are interrupted.
+pub fn init(possible_cpus: usize, ring: Ring) -> Result<(), OutOfMemory> {
+    let mailboxes = Mailboxes::new(possible_cpus, ring)?;
+    let layout = core::alloc::Layout::new::<Mailboxes<Ring>>();
+    // SAFETY: the layout is not empty.
+    let place = unsafe { alloc::alloc::alloc(layout) }.cast::<Mailboxes<Ring>>();
+    if place.is_null() {
+        return Err(OutOfMemory);
+    }
+    // SAFETY: just allocated with the layout of this type.
+    let mailboxes = unsafe {
+        place.write(mailboxes);
+        Box::from_raw(place)
+    };
+    // Release pairs with the Acquire in `mailboxes`.
+    let earlier = MAILBOXES.swap(Box::leak(mailboxes), Ordering::Release);
+    assert!(earlier.is_null(), "the mailboxes were made twice");
+    Ok(())
+}
+
+#[inline(always)]
+fn mailboxes() -> Option<&'static Mailboxes<Ring>> {
+    // Acquire pairs with the Release in `init`.
+    let mailboxes = MAILBOXES.load(Ordering::Acquire);
+    // SAFETY: null, or leaked by `init`.
+    unsafe { mailboxes.as_ref() }
+}
+
+/// Asks each CPU of `targets`, other than this one, for `request`, in the flush class: the function keeps MAIL-5.
+///
+/// May be called with interrupts off and locks held. If this CPU's earlier flush request is still under way, waits for
+/// that first.
+pub fn send_flush<'p>(pin: &'p Pinned, targets: &CpuSet, request: Request) -> Pending<'p, Ring> {
+    send(pin, Class::Flush, targets, request)
+}
+
+/// Asks each CPU of `targets`, other than this one, for `request`, in the call class: the function may take locks that
+/// mask interrupts, and wake threads.
+///
+/// Interrupts must be on, and no lock held that a handler may want (debug builds check the interrupts).
+pub fn send_call<'p>(pin: &'p Pinned, targets: &CpuSet, request: Request) -> Pending<'p, Ring> {
+    send(pin, Class::Call, targets, request)
+}
+
+fn send<'p>(
+    pin: &'p Pinned,
+    class: Class,
+    targets: &CpuSet,
+    request: Request,
+) -> Pending<'p, Ring> {
+    match mailboxes() {
+        Some(mailboxes) => mailboxes.send(pin, class, targets, request),
+        None => {
+            let others = targets.iter().filter(|target| *target != pin.cpu()).count();
+            assert!(
+                others == 0,
+                "a request to other CPUs before there are mailboxes"
+            );
+            Pending::done(pin)
+        }
+    }
+}
+
+/// Runs the flush requests that wait for this CPU. Every CPU that spins or waits for another calls it again and again;
+/// it costs a few reads when there are none.
+#[inline]
+pub fn serve_flush_requests() {
+    if let Some(mailboxes) = mailboxes() {
+        let pin = pin::pin();
+        if mailboxes.is_asked(&pin, Class::Flush) {
+            mailboxes.serve(&irq::disable(), Class::Flush);
+        }
+    }
+}
+
+/// Runs everything that waits for this CPU: the body of the mailbox interrupt's handler.
+pub fn serve_from_interrupt() {
+    if let Some(mailboxes) = mailboxes() {
+        let off = irq::disable();
+        mailboxes.serve(&off, Class::Flush);
+        mailboxes.serve(&off, Class::Call);
+    }
+}

@@ -1,0 +1,260 @@
+//! The mailboxes of all CPUs, and what senders and receivers do with them.
+//!
+//! It is a value passed by reference, so that tests and loom models run this code with machines of their own.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+
+use crossbeam_utils::CachePadded;
+
+use super::Request;
+use super::record::Record;
+use crate::OutOfMemory;
+use crate::cpu::{CpuId, MAX_CPUS};
+use crate::cpu_set::CpuSet;
+use crate::irq::{self, IrqOff};
+use crate::pin::Pinned;
+use crate::sync::{AtomicU64, Ordering};
+use crate::wait::SpinWait;
+
+const WORD_BITS: usize = u64::BITS as usize;
+
+/// When a request is served.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum Class {
+    /// Wherever the target spins or waits, and from the interrupt.
+    Flush,
+    /// From the interrupt only.
+    Call,
+}
+
+/// How CPUs are interrupted.
+pub trait Bell {
+    /// Interrupts each CPU of `targets`, so that it serves both classes. Interrupts are off on this CPU.
+    fn ring(&self, targets: &CpuSet);
+}
+
+/// One class of one CPU's mailbox.
+struct Lane {
+    /// What this CPU asks others for.
+    record: Record,
+    /// Who asks this CPU: a bit for each sender.
+    inbox: [AtomicU64; MAX_CPUS / WORD_BITS],
+}
+
+impl Lane {
+    fn new() -> Lane {
+        Lane {
+            record: Record::new(),
+            inbox: [const { AtomicU64::new(0) }; MAX_CPUS / WORD_BITS],
+        }
+    }
+}
+
+struct Mailbox {
+    flush: CachePadded<Lane>,
+    call: CachePadded<Lane>,
+}
+
+/// The mailboxes of the CPUs `0..len`.
+pub struct Mailboxes<B: Bell> {
+    boxes: Box<[Mailbox]>,
+    bell: B,
+}
+
+impl<B: Bell> Mailboxes<B> {
+    /// Empty mailboxes for the CPUs `0..possible_cpus`.
+    pub fn new(possible_cpus: usize, bell: B) -> Result<Mailboxes<B>, OutOfMemory> {
+        let mut boxes = Vec::new();
+        boxes
+            .try_reserve_exact(possible_cpus)
+            .map_err(|_| OutOfMemory)?;
+        boxes.resize_with(possible_cpus, || Mailbox {
+            flush: CachePadded::new(Lane::new()),
+            call: CachePadded::new(Lane::new()),
+        });
+        Ok(Mailboxes {
+            boxes: boxes.into_boxed_slice(),
+            bell,
+        })
+    }
+
+    /// Asks each CPU of `targets`, other than the caller's, for `request`. Waits first if this CPU's earlier request of
+    /// the class is still under way (MAIL-1).
+    pub fn send<'a>(
+        &'a self,
+        pin: &'a Pinned,
+        class: Class,
+        targets: &CpuSet,
+        request: Request,
+    ) -> Pending<'a, B> {
+        let sender = pin.cpu();
+        let count = targets.count() - usize::from(targets.contains(sender));
+        if count == 0 {
+            return Pending::done(pin);
+        }
+        if cfg!(debug_assertions) && class == Class::Call {
+            assert!(
+                irq::are_enabled() && !irq::in_handler(),
+                "MAIL-4: a call request is sent with interrupts off"
+            );
+        }
+        let pending = Pending {
+            under_way: Some((self, class, sender)),
+            pin: PhantomData,
+        };
+        let record = &self.lane(sender, class).record;
+        let off = loop {
+            pending.wait_until_finished();
+            let off = irq::disable();
+            // Once more: a handler may have sent a request of its own before interrupts were off.
+            if record.is_finished() {
+                break off;
+            }
+        };
+        // SAFETY: the record is our CPU's, the check and this have interrupts off.
+        unsafe { record.fill(request, count as u32) };
+        let mut silent = CpuSet::EMPTY;
+        let (word, bit) = place_of(sender);
+        for target in targets.iter().filter(|target| *target != sender) {
+            // Release pairs with the Acquire in `serve`: the target sees the record.
+            if self.lane(target, class).inbox[word].fetch_or(bit, Ordering::Release) == 0 {
+                silent.insert(target);
+            }
+        }
+        // MAIL-3: in words that were not 0 already, another sender's ring is on its way.
+        if !silent.is_empty() {
+            self.bell.ring(&silent);
+        }
+        drop(off);
+        pending
+    }
+
+    /// Whether this CPU has been asked for something of the class.
+    #[inline]
+    pub fn is_asked(&self, pin: &Pinned, class: Class) -> bool {
+        // Relaxed: what is missed here is found by the interrupt, or the next time.
+        self.inbox(pin.cpu(), class)
+            .iter()
+            .any(|word| word.load(Ordering::Relaxed) != 0)
+    }
+
+    /// Runs what this CPU has been asked for in the class.
+    pub fn serve(&self, off: &IrqOff, class: Class) {
+        for (index, word) in self.inbox(off.cpu(), class).iter().enumerate() {
+            // Relaxed: as in `is_asked`; the swap acquires.
+            if word.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            // Acquire pairs with the Release of every sender whose bit this takes (MAIL-2).
+            let mut senders = word.swap(0, Ordering::Acquire);
+            while senders != 0 {
+                let sender = CpuId::new(index * WORD_BITS + senders.trailing_zeros() as usize);
+                senders &= senders - 1;
+                // SAFETY: its bit came out of our inbox by the swap above.
+                unsafe { self.lane(sender, class).record.run() };
+            }
+        }
+    }
+
+    fn lane(&self, cpu: CpuId, class: Class) -> &Lane {
+        let mailbox = &self.boxes[cpu.index()];
+        match class {
+            Class::Flush => &mailbox.flush,
+            Class::Call => &mailbox.call,
+        }
+    }
+
+    /// The words of a CPU's inbox that a sender can have a bit in.
+    fn inbox(&self, cpu: CpuId, class: Class) -> &[AtomicU64] {
+        let words = self.boxes.len().div_ceil(WORD_BITS);
+        &self.lane(cpu, class).inbox[..words]
+    }
+
+    /// The CPUs that have not even looked at the request of `sender`.
+    fn unserved_targets(&self, sender: CpuId, class: Class) -> CpuSet {
+        let (word, bit) = place_of(sender);
+        let cpus = (0..self.boxes.len()).map(CpuId::new);
+        // Relaxed: for a message.
+        cpus.filter(|cpu| self.lane(*cpu, class).inbox[word].load(Ordering::Relaxed) & bit != 0)
+            .collect()
+    }
+}
+
+impl<B: Bell> fmt::Debug for Mailboxes<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailboxes")
+            .field("cpus", &self.boxes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn place_of(sender: CpuId) -> (usize, u64) {
+    (
+        sender.index() / WORD_BITS,
+        1 << (sender.index() % WORD_BITS),
+    )
+}
+
+/// A request under way. Waiting for it, or dropping it, ends when every target has run it.
+#[must_use = "dropping it waits at once"]
+pub struct Pending<'a, B: Bell> {
+    /// `None` if there was no target.
+    under_way: Option<(&'a Mailboxes<B>, Class, CpuId)>,
+    /// The sender stays on its CPU, whose record it waits for.
+    pin: PhantomData<&'a Pinned>,
+}
+
+impl<'a, B: Bell> Pending<'a, B> {
+    /// A request without targets.
+    pub(super) fn done(_pin: &'a Pinned) -> Pending<'a, B> {
+        Pending {
+            under_way: None,
+            pin: PhantomData,
+        }
+    }
+
+    /// Waits until every target has run the request (MAIL-4). If it was followed by another of this CPU's in the same
+    /// class, waits for that too. Panics if a target does not answer at all.
+    pub fn wait(self) {
+        drop(self);
+    }
+
+    /// Whether every target has run the request.
+    pub fn is_finished(&self) -> bool {
+        self.under_way.is_none_or(|(mailboxes, class, sender)| {
+            mailboxes.lane(sender, class).record.is_finished()
+        })
+    }
+
+    fn wait_until_finished(&self) {
+        let Some((mailboxes, class, sender)) = self.under_way else {
+            return;
+        };
+        let record = &mailboxes.lane(sender, class).record;
+        let mut wait = SpinWait::new();
+        while !record.is_finished() {
+            mailboxes.serve(&irq::disable(), Class::Flush);
+            if !wait.turn() {
+                let silent = mailboxes.unserved_targets(sender, class);
+                panic!("no answer to a {class:?} request of CPU {sender} from {silent:?}");
+            }
+        }
+    }
+}
+
+impl<B: Bell> Drop for Pending<'_, B> {
+    fn drop(&mut self) {
+        self.wait_until_finished();
+    }
+}
+
+impl<B: Bell> fmt::Debug for Pending<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending")
+            .field("is_finished", &self.is_finished())
+            .finish()
+    }
+}

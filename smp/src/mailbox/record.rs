@@ -1,0 +1,67 @@
+//! What one CPU asks others for.
+
+use super::{Request, Words};
+use crate::sync::{AtomicU32, Ordering, UnsafeCell};
+
+/// A CPU's request in one class, and how many targets have not finished with it.
+#[derive(Debug)]
+pub(super) struct Record {
+    unfinished: AtomicU32,
+    request: UnsafeCell<Request>,
+}
+
+// SAFETY: MAIL-1: `request` is written by one CPU while `unfinished` is 0, and read while it is not.
+unsafe impl Sync for Record {}
+// SAFETY: its parts are plain data.
+unsafe impl Send for Record {}
+
+impl Record {
+    pub(super) fn new() -> Record {
+        Record {
+            unfinished: AtomicU32::new(0),
+            request: UnsafeCell::new(Request {
+                function: nothing,
+                words: Words::default(),
+            }),
+        }
+    }
+
+    /// Whether every target has finished.
+    #[inline]
+    pub(super) fn is_finished(&self) -> bool {
+        // Acquire pairs with the Release in `run`: what the targets did is seen, and their reads of the request come
+        // before our next write to it.
+        self.unfinished.load(Ordering::Acquire) == 0
+    }
+
+    /// Writes the request that `targets` CPUs shall run.
+    ///
+    /// # Safety
+    /// MAIL-1: this is the record's own CPU, interrupts are off, and `is_finished` has been seen since they are.
+    pub(super) unsafe fn fill(&self, request: Request, targets: u32) {
+        self.request.with_mut(|place| {
+            // SAFETY: no target has a bit of ours to find until the caller sets one, and those of earlier requests have
+            // finished; on this CPU nobody interrupts.
+            unsafe { place.write(request) };
+        });
+        // Relaxed: the Release by which the caller sets its bit in the targets' inboxes publishes it.
+        self.unfinished.store(targets, Ordering::Relaxed);
+    }
+
+    /// Runs the request, as one of its targets, and says so.
+    ///
+    /// # Safety
+    /// MAIL-2: the caller has just taken the sender's bit out of its own inbox, with Acquire.
+    pub(super) unsafe fn run(&self) {
+        self.request.with(|request| {
+            // SAFETY: the request was written before the bit was set and is not written again before the count below is
+            // 0, which it cannot be without our step.
+            let request = unsafe { &*request };
+            (request.function)(&request.words);
+        });
+        // Release pairs with the Acquire in `is_finished`.
+        self.unfinished.fetch_sub(1, Ordering::Release);
+    }
+}
+
+fn nothing(_words: &Words) {}
