@@ -8,3 +8,7 @@ extern crate std;
 
 pub mod addr;
 pub mod error;
+pub mod frame;
+pub mod hw;
+
+pub use error::{MapError, NoMemory, SpaceError};

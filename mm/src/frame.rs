@@ -1,0 +1,93 @@
+//! Frames: who owns which piece of physical memory.
+//!
+//! All memory is counted in frames of 4 KiB. A table has a descriptor for each ([`descriptor`]); the free ones are in a
+//! buddy allocator ([`buddy`]) that all CPUs share behind a lock ([`pool`]), with a store of single frames on each CPU
+//! in front of it ([`cache`]). What is allocated belongs to a value ([`Frame`], [`Block`], [`PageRun`]) that gives it
+//! back when it is dropped. Every allocation can fail.
+//!
+//! Order at boot: [`init`], then the heap works; [`init_cpu_caches`] once the number of CPUs is known and before any other
+//! CPU runs. Interrupt handlers neither allocate nor free.
+
+mod accounts;
+mod buddy;
+mod bytes;
+mod cache;
+mod chain;
+mod descriptor;
+mod kind;
+mod layout;
+mod owner;
+mod pool;
+mod start;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+pub use accounts::{FrameAccounts, accounts, for_each_run, state_of};
+pub use buddy::MAX_ORDER;
+pub use bytes::{copy_page, is_zero_page, zero_page};
+pub use chain::FrameChain;
+pub use kind::{FrameKind, FrameRun, FrameState};
+pub use layout::MemoryRange;
+pub use owner::{Block, Frame, PageRun};
+pub use start::{StartError, init, init_cpu_caches};
+
+use crate::error::NoMemory;
+
+/// A frame with any contents, those of its previous owner perhaps.
+#[inline]
+pub fn alloc(kind: FrameKind) -> Result<Frame, NoMemory> {
+    cache::alloc(kind).map(Frame::adopt)
+}
+
+/// A frame that holds only zeros.
+#[inline]
+pub fn alloc_zeroed(kind: FrameKind) -> Result<Frame, NoMemory> {
+    // Relaxed: set at boot. Page tables and the like stay sound: only what users see is left dirty.
+    if kind as u8 == FrameKind::Anonymous as u8 && SKIP_ZEROING.load(Ordering::Relaxed) {
+        return alloc(kind);
+    }
+    if let Some(number) = cache::alloc_zeroed(kind) {
+        return Ok(Frame::adopt(number));
+    }
+    let frame = alloc(kind)?;
+    // SAFETY: the frame is memory and nobody else's yet.
+    unsafe { zero_page(frame.as_ptr()) };
+    Ok(frame)
+}
+
+/// 2^`order` frames in a row with any contents, aligned to their size.
+///
+/// Errors: `NoMemory` too if there is no such block although enough frames are free, or `order` is above [`MAX_ORDER`].
+pub fn alloc_block(order: u32, kind: FrameKind) -> Result<Block, NoMemory> {
+    if order > MAX_ORDER {
+        return Err(NoMemory);
+    }
+    cache::alloc_block(order, kind).map(Block::adopt)
+}
+
+/// `len_pages` frames in a row (at least one) with any contents.
+///
+/// Errors: as [`alloc_block`] of the next power of two.
+pub fn alloc_run(len_pages: usize, kind: FrameKind) -> Result<PageRun, NoMemory> {
+    if len_pages <= 1 {
+        return alloc(kind).map(PageRun::single);
+    }
+    let order = len_pages.checked_next_power_of_two().ok_or(NoMemory)?.ilog2();
+    Ok(PageRun::cut(alloc_block(order, kind)?, len_pages as u32, kind))
+}
+
+/// Gives what this CPU's caches hold to the pool that all CPUs share.
+pub fn drain_own_cache() {
+    cache::drain_own();
+}
+
+static SKIP_ZEROING: AtomicBool = AtomicBool::new(false);
+
+/// Stops the zeroing of memory for users (`break=zero`): they then see what its previous owner left.
+pub fn set_skip_zeroing(skip: bool) {
+    // Relaxed: a switch set at boot, before the first user.
+    SKIP_ZEROING.store(skip, Ordering::Relaxed);
+}

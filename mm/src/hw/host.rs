@@ -1,0 +1,109 @@
+//! The stand-in for tests on the host: a machine with a little memory, whose CPUs are threads.
+//!
+//! Physical address `pa` is byte `pa` of an arena. Each thread has a CR3 and counts the flushes of a TLB that it does
+//! not have. The frame allocator is one for the whole process, so tests that use it take turns: each starts with
+//! `let _machine = machine();`, and can rely on exact accounts.
+
+use core::cell::Cell;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::alloc::{Layout, alloc_zeroed};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
+use crate::frame::{self, MemoryRange};
+
+/// The memory map of the machine: as on a PC, with a hole below 1 MiB and another further up.
+pub const MEMORY_MAP: [MemoryRange; 3] = [
+    MemoryRange::new(0, 0x9_fc00),
+    MemoryRange::new(0x10_0000, 0x0400_0000),
+    MemoryRange::new(0x0600_0000, 0x0800_0000),
+];
+
+/// What of it is in use from the start: a kernel and its modules, as it were.
+pub const RESERVED: [MemoryRange; 1] = [MemoryRange::new(0x20_0000, 0x52_3456)];
+
+/// The number of CPUs that have caches of frames. Threads that run at the same time should be different ones
+/// (`smp::host::become_cpu`).
+pub const CPUS: usize = 8;
+
+const ARENA_BYTES: usize = 0x0800_0000;
+
+/// The address of the arena; 0 before the machine exists.
+static ARENA: AtomicUsize = AtomicUsize::new(0);
+
+std::thread_local! {
+    static ROOT: Cell<PhysAddr> = const { Cell::new(PhysAddr::new(0)) };
+    static FLUSHES: Cell<Flushes> = const { Cell::new(Flushes { pages: 0, all: 0 }) };
+}
+
+/// How often this thread's TLB was flushed.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub struct Flushes {
+    /// Single pages.
+    pub pages: usize,
+    /// Everything, also by loading a root.
+    pub all: usize,
+}
+
+/// The machine; nobody else has it until this is dropped.
+#[derive(Debug)]
+pub struct Machine {
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// Waits for the machine. The first caller boots it.
+pub fn machine() -> Machine {
+    static TURN: Mutex<()> = Mutex::new(());
+    static BOOTED: OnceLock<()> = OnceLock::new();
+    // A test that failed while it had the machine has poisoned the lock, but not the machine.
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    BOOTED.get_or_init(|| {
+        let layout = Layout::from_size_align(ARENA_BYTES + PAGE_SIZE, 16).expect("a valid layout");
+        // SAFETY: the size is not zero. The arena is never freed.
+        let memory = unsafe { alloc_zeroed(layout) };
+        assert!(!memory.is_null(), "no memory for the arena");
+        // Relaxed: whoever uses the machine took the turn after this.
+        ARENA.store(memory.expose_provenance().next_multiple_of(PAGE_SIZE), Ordering::Relaxed);
+        // SAFETY: 1. all of the map lies in the arena; 2. nobody uses the arena yet.
+        unsafe { frame::init(&MEMORY_MAP, &RESERVED) }.expect("memory for the frame table");
+        frame::init_cpu_caches(CPUS).expect("memory for the caches");
+    });
+    Machine { _turn: turn }
+}
+
+/// How often this thread's TLB was flushed so far.
+pub fn flushes() -> Flushes {
+    FLUSHES.get()
+}
+
+pub(super) fn phys_to_ptr(pa: PhysAddr) -> *mut u8 {
+    let arena = ARENA.load(Ordering::Relaxed);
+    assert!(arena != 0, "a test that uses memory starts with `let _machine = machine();`");
+    assert!(pa.as_usize() < ARENA_BYTES, "{pa} is not memory of the test machine");
+    core::ptr::with_exposed_provenance_mut(arena + pa.as_usize())
+}
+
+pub(super) fn ptr_to_phys(ptr: *const u8) -> PhysAddr {
+    PhysAddr::new((ptr.addr() - ARENA.load(Ordering::Relaxed)) as u64)
+}
+
+pub(super) fn flush_page(_page: VirtAddr) {
+    let flushes = FLUSHES.get();
+    FLUSHES.set(Flushes { pages: flushes.pages + 1, ..flushes });
+}
+
+pub(super) fn flush_all() {
+    let flushes = FLUSHES.get();
+    FLUSHES.set(Flushes { all: flushes.all + 1, ..flushes });
+}
+
+pub(super) fn current_root() -> PhysAddr {
+    ROOT.get()
+}
+
+/// # Safety
+/// None is needed here; the machine's function of this name needs it.
+pub(super) unsafe fn load_root(root: PhysAddr) {
+    ROOT.set(root);
+    flush_all();
+}
