@@ -6,7 +6,7 @@
 #   ARGONAUT_RUST=build-std     only Debian's packages, which build core and alloc from their source
 
 readonly RUST_NEEDED=91 # the minor version of `rust-version` in Cargo.toml
-readonly DEBIAN_RUST=(rustc-web cargo-web rust-web-src lld)
+readonly DEBIAN_RUST=(rustc-web cargo-web rust-web-src lld ca-certificates)
 
 # One clear line, and the status of everything that stops before the boot.
 die() {
@@ -22,17 +22,17 @@ can_install() {
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null
 }
 
-# Installs Debian packages, removing none. A first try may fail because the package lists are old or were never
-# fetched; a third because part of QEMU is there from the backports already, and the rest must come from there too.
+# Installs Debian packages, removing none. The second try is for a machine that has part of QEMU from the backports
+# already: the rest must come from there too.
 apt_install() {
     can_install || return 1
     say "installing $* (apt-get)"
     local log backports
     backports=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}-backports")
     log=$(mktemp)
-    if apt_get install "$@" >"$log" 2>&1 ||
-        { apt_get update >"$log" 2>&1 && apt_get install "$@" >"$log" 2>&1; } ||
-        apt_get install --target-release "$backports" "$@" >>"$log" 2>&1; then
+    # The package lists may be old, or never fetched. If they cannot be fetched now, those that are there may do.
+    apt_get update >"$log" 2>&1 || true
+    if apt_get install "$@" >>"$log" 2>&1 || apt_get install --target-release "$backports" "$@" >>"$log" 2>&1; then
         rm -f "$log"
         return
     fi
