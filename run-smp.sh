@@ -81,7 +81,7 @@ fi
 target=${ARGONAUT_TARGET:-$here/target/argonaut}
 [ -n "${ARGONAUT_BUILT:-}" ] || ARGONAUT_TARGET=$target "$here/tools/build.sh" "$profile"
 kernel=$target/kernel/x86_64-unknown-none/$profile/argonaut
-image=$target/initrd.tar
+image=$target/initrd-$profile.tar
 
 scratch=$(mktemp -d)
 terminal=$([ ! -t 0 ] || stty -g)

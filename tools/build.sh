@@ -26,14 +26,16 @@ program_names() {
     done
 }
 
-# The image: the programs without their debug information, and userland/files. The same input gives the same bytes.
+# The image: the programs without their debug information, userland/files, and the names of the kernel's functions for
+# its backtraces. The same input gives the same bytes.
 make_image() {
-    local image=$1 tree name
+    local tree name
     tree=$(mktemp -d)
     for name in $(program_names); do
         strip --strip-debug -o "$tree/$name" "$out/userland/release/$name"
     done
     [ ! -d userland/files ] || cp -r userland/files/. "$tree"
+    nm --numeric-sort "$kernel" | sed -n 's/^0*\([0-9a-f]*\) [TtWw] /\1 /p' >"$tree/kernel.symbols"
     (cd "$tree" && tar --format=ustar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
         --mode=u=rwX,go=rX -cf "$image.$$" -- *)
     rm -r "$tree"
@@ -42,7 +44,7 @@ make_image() {
 }
 
 image_is_current() {
-    local image=$1 name inputs=(userland/programs/src/bin tools/build.sh)
+    local name inputs=("$kernel" userland/programs/src/bin tools/build.sh)
     for name in $(program_names); do
         inputs+=("$out/userland/release/$name")
     done
@@ -50,7 +52,9 @@ image_is_current() {
     [ -f "$image" ] && [ -z "$(find "${inputs[@]}" -newer "$image" -print -quit)" ]
 }
 
+kernel=$out/kernel/x86_64-unknown-none/$profile/argonaut
+image=$out/initrd-$profile.tar
 mkdir -p "$out"
 cargo_build "$out/kernel" -p kernel "${KERNEL_CARGO_ARGS[@]}" --profile "$profile"
 cargo_build "$out/userland" -p programs --release
-image_is_current "$out/initrd.tar" || make_image "$out/initrd.tar"
+image_is_current || make_image
