@@ -11,9 +11,13 @@ extern crate alloc;
 #[cfg(not(target_os = "none"))]
 extern crate std;
 
+pub mod apic;
 pub mod cpu;
 pub mod cpu_set;
+pub mod fiber;
+pub mod fpu;
 mod hw;
+pub mod ipi;
 pub mod irq;
 pub mod list;
 pub mod lock;
@@ -23,6 +27,7 @@ pub mod percpu;
 pub mod pin;
 pub mod rank;
 pub mod sync;
+pub mod time;
 pub mod wait;
 
 pub use cpu::{CpuId, MAX_CPUS};
