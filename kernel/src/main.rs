@@ -1,5 +1,41 @@
+//! The Argonaut kernel.
+//!
+//! [`main`] is the list of what happens at boot. From there: [`trap`] is how the processor comes into the kernel,
+//! [`syscall`] what programs ask for, [`device`] the hardware around, [`shell`] the kernel's own shell.
 #![no_std]
 #![no_main]
-//! k
-use core::panic::PanicInfo;
-#[panic_handler] fn p(_:&PanicInfo)->!{loop{}}
+
+extern crate alloc;
+
+mod accounts;
+mod backtrace;
+mod boot;
+mod breaks;
+mod device;
+mod panic;
+mod syscall;
+mod trap;
+
+use boot::command_line::CommandLine;
+use boot::info::BootInfo;
+use boot::{cpus, features, memory, programs};
+use device::{console, log, serial};
+
+/// The boot CPU's way from the entry code to its idle loop. Each step needs those before it.
+extern "C" fn main(start_info: usize) -> ! {
+    // SAFETY: the entry code calls this once, first of all, with GS of the boot CPU unused.
+    unsafe { smp::percpu::install(&boot::BOOT_BLOCK) }; // locks count on it
+    serial::init(); // so that everything after can complain
+    log::init();
+    // SAFETY: the entry code passes what the loader left in EBX, and nothing has been written but the kernel's own data.
+    let info = unsafe { BootInfo::read(start_info) };
+    let command_line = CommandLine::new(info.command_line);
+    features::require(); // refuses processors that lack what the kernel is built on
+    breaks::pull_all(&command_line);
+    memory::init(&info, &command_line); // frames, heap, the kernel's map
+    cpus::init_boot_cpu(&info, &command_line); // topology, segments, vectors, APIC, clock, per-CPU parts of mm and proc
+    cpus::start_others(); // all CPUs run their idle loops
+    console::init(); // input by interrupts
+    programs::start(&info, &command_line); // the file tree, `init` or the kernel shell
+    cpus::idle()
+}

@@ -4,6 +4,7 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use protocol::Line;
+use smp::ipi::stop;
 
 use crate::backtrace::Backtrace;
 use crate::device::{console, power};
@@ -19,12 +20,15 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     if PANICKING.swap(true, Ordering::AcqRel) {
         halt_for_ever();
     }
-    smp::ipi::stop::stop_other_cpus();
+    stop::stop_other_cpus();
     let this_cpu = smp::cpu::id_racy();
     report(format_args!("kernel panic on CPU {}: {info}", this_cpu.index()));
     report(format_args!("{}", Backtrace::here()));
-    for (cpu, place) in smp::ipi::stop::stopped_cpus() {
-        report(format_args!("CPU {} was at\n{}", cpu.index(), Backtrace::from(place)));
+    for (cpu, place) in stop::stopped_cpus() {
+        report(format_args!("CPU {} was at\n{}", cpu.index(), Backtrace::at(place.rip, place.rbp)));
+    }
+    for cpu in stop::unreachable_cpus() {
+        report(format_args!("CPU {} did not stop", cpu.index()));
     }
     power::off(&Line::Panic(info.message()))
 }

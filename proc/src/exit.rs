@@ -107,7 +107,7 @@ fn give_children_to_init(process: &Arc<Process>) {
 
 fn first_child(process: &Process) -> Option<Arc<Process>> {
     let family = process.family.lock();
-    family.alive.iter().next().or_else(|| family.zombies.iter().next()).cloned()
+    family.alive.front_arc().or_else(|| family.zombies.front_arc())
 }
 
 /// Gives back what is left of a thread that has ended and whose stack nobody uses any more. Runs on the next thread.

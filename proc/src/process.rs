@@ -39,20 +39,17 @@ pub struct Process {
     status: SpinLock<Option<ExitStatus>, rank::ExitStatus>,
     /// Threads that have not ended.
     live_threads: AtomicU32,
-    link: Link<Process, FamilyLink>,
+    link: Link<Process>,
 }
 
 /// The children of a process.
 pub(crate) struct Family {
-    pub(crate) alive: ArcList<Process, FamilyLink>,
-    pub(crate) zombies: ArcList<Process, FamilyLink>,
+    pub(crate) alive: ArcList<Process>,
+    pub(crate) zombies: ArcList<Process>,
 }
 
-/// Names [`Process`]'s link for the lists of [`Family`].
-pub struct FamilyLink;
-
-impl Linked<FamilyLink> for Process {
-    fn link(&self) -> &Link<Process, FamilyLink> {
+impl Linked for Process {
+    fn link(&self) -> &Link<Process> {
         &self.link
     }
 }

@@ -47,23 +47,23 @@ pub struct Thread {
     affinity: AtomicCpuSet,
     user_ns: AtomicU64,
     kernel_ns: AtomicU64,
-    run_link: Link<Thread, RunLink>,
-    wait_link: Link<Thread, WaitLink>,
+    run_link: Link<Thread>,
+    wait_link: Link<Thread>,
 }
 
-/// Names [`Thread`]'s link for run queues.
-pub struct RunLink;
-/// Names [`Thread`]'s link for wait queues.
-pub struct WaitLink;
+/// Number of [`Thread`]'s link for run queues.
+pub(crate) const RUN_LINK: usize = 0;
+/// Number of [`Thread`]'s link for wait queues.
+pub(crate) const WAIT_LINK: usize = 1;
 
-impl Linked<RunLink> for Thread {
-    fn link(&self) -> &Link<Thread, RunLink> {
+impl Linked<RUN_LINK> for Thread {
+    fn link(&self) -> &Link<Thread> {
         &self.run_link
     }
 }
 
-impl Linked<WaitLink> for Thread {
-    fn link(&self) -> &Link<Thread, WaitLink> {
+impl Linked<WAIT_LINK> for Thread {
+    fn link(&self) -> &Link<Thread> {
         &self.wait_link
     }
 }
@@ -105,7 +105,7 @@ impl Thread {
         start: Option<Start>,
         affinity: &CpuSet,
     ) -> Thread {
-        Thread {
+        let thread = Thread {
             id,
             process,
             fiber,
@@ -113,12 +113,14 @@ impl Thread {
             parking: Parking::new(),
             attention: AtomicU8::new(0),
             cpu: AtomicU32::new(smp::cpu::id_racy().index() as u32),
-            affinity: AtomicCpuSet::from_set(affinity),
+            affinity: AtomicCpuSet::new(),
             user_ns: AtomicU64::new(0),
             kernel_ns: AtomicU64::new(0),
             run_link: Link::new(),
             wait_link: Link::new(),
-        }
+        };
+        thread.affinity.store(affinity);
+        thread
     }
 
     /// Its id in the process table.

@@ -16,7 +16,7 @@ use smp::lock::SpinLock;
 use smp::rank;
 
 use crate::sched;
-use crate::thread::{Thread, WaitLink};
+use crate::thread::{Thread, WAIT_LINK};
 
 /// A wait ended because the thread is being killed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +30,7 @@ impl From<Interrupted> for Errno {
 
 /// Threads that wait for something, first come first served.
 pub struct WaitQueue {
-    waiters: SpinLock<ArcList<Thread, WaitLink>, rank::WaitQueue>,
+    waiters: SpinLock<ArcList<Thread, WAIT_LINK>, rank::WaitQueue>,
 }
 
 impl Default for WaitQueue {

@@ -2,8 +2,8 @@
 //! mode.
 //!
 //! The loader finds `pvh_entry` through the ELF note and leaves the address of its start information in EBX. Here the
-//! boot CPU gets a stack, page tables that map the first 4 GiB one to one with 2 MiB pages, and 64-bit segments. These
-//! tables serve until [`mm::kernel_map`] has built the real ones.
+//! boot CPU gets a stack, page tables that map memory one to one (512 GiB with 1 GiB pages, or 4 GiB with 2 MiB pages on
+//! a processor without those), and 64-bit segments. These tables serve until [`mm::kernel_map`] has built the real ones.
 //!
 //! Source: the Xen PVH boot protocol; Intel SDM volume 3, 10.8.5 "Initializing IA-32e Mode".
 
@@ -33,24 +33,44 @@ pvh_entry:
     mov [boot_tsc + 4], edx
     mov esp, offset boot_stack_top
 
-    // Four page directories of 512 large pages: present, writable, 2 MiB.
-    mov edi, offset boot_directories
+    mov edi, offset boot_pointers
+    // Kept for `main`: the loader's information, which CPUID would overwrite.
+    mov esi, ebx
+    mov eax, 0x80000001
+    cpuid
+    bt edx, 26
+    jnc 3f
+
+    // 512 pages of 1 GiB: present, writable, large.
+    mov dword ptr [boot_mapped_gib], 512
     mov eax, 0x83
     xor edx, edx
+    mov ecx, 512
 2:  mov [edi], eax
     mov [edi + 4], edx
     add edi, 8
-    add eax, 0x200000
-    jnc 2b
+    add eax, 0x40000000
+    adc edx, 0
+    loop 2b
+    jmp 5f
 
-    // Present, writable.
-    mov edi, offset boot_pointers
+    // Four page directories of 512 pages of 2 MiB: present, writable, large.
+3:  mov dword ptr [boot_mapped_gib], 4
     mov eax, offset boot_directories + 3
     mov ecx, 4
-3:  mov [edi], eax
+4:  mov [edi], eax
     add edi, 8
     add eax, 4096
-    loop 3b
+    loop 4b
+    mov edi, offset boot_directories
+    mov eax, 0x83
+    mov ecx, 2048
+4:  mov [edi], eax
+    add edi, 8
+    add eax, 0x200000
+    loop 4b
+
+5:
     mov eax, offset boot_pointers + 3
     mov [boot_root], eax
 
@@ -79,7 +99,7 @@ boot_long_mode:
     xor eax, eax
     mov fs, eax
     mov gs, eax
-    mov edi, ebx
+    mov edi, esi
     xor ebp, ebp
     call {main}
     ud2
@@ -99,6 +119,9 @@ boot_gdt_pointer:
     .balign 8
     .global boot_tsc
 boot_tsc:
+    .quad 0
+    .global boot_mapped_gib
+boot_mapped_gib:
     .quad 0
 
     .section .bss.boot, "aw", @nobits
@@ -120,6 +143,13 @@ boot_stack_top:
 
 unsafe extern "C" {
     static boot_tsc: u64;
+    static boot_mapped_gib: u64;
+}
+
+/// How much physical memory the boot tables map, from 0 on.
+pub fn mapped_bytes() -> u64 {
+    // SAFETY: as below.
+    unsafe { boot_mapped_gib << 30 }
 }
 
 /// The time-stamp counter at the kernel's first instruction.

@@ -22,7 +22,9 @@ pub(super) fn set_affinity(call: &Call<'_>) -> Result<usize, Errno> {
     }
     let mut bytes = [0; MASK_LEN];
     UserSlice::new(mask, len.min(MASK_LEN))?.copy_in(&mut bytes)?;
-    proc::affinity::set_affinity(call.thread, tid as Pid, &CpuSet::from_bytes(&bytes))?;
+    let words = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+    let set = CpuSet::from_words(words);
+    proc::affinity::set_affinity(call.thread, tid as Pid, &set)?;
     Ok(0)
 }
 
@@ -33,7 +35,11 @@ pub(super) fn get_affinity(call: &Call<'_>) -> Result<usize, Errno> {
     if len < meaningful {
         return Err(Errno::EINVAL);
     }
-    let bytes: [u8; MASK_LEN] = proc::affinity::get_affinity(call.thread, tid as Pid)?.to_bytes();
+    let set = proc::affinity::get_affinity(call.thread, tid as Pid)?;
+    let mut bytes = [0; MASK_LEN];
+    for (place, word) in bytes.as_chunks_mut().0.iter_mut().zip(set.used_words()) {
+        *place = word.to_le_bytes();
+    }
     let mut rest = UserSlice::new(mask, len)?;
     let written = rest.copy_out(&bytes)?;
     // The kernel has no more CPUs than it has bits for.

@@ -27,8 +27,14 @@ const INTERRUPT_FLAG: u64 = 1 << 9;
 /// Handles an exception or interrupt that came while the kernel ran; called by the entry stubs with interrupts off.
 extern "C" fn kernel_trap(frame: &mut KernelFrame) {
     match frame.vector {
-        vector @ FIRST_INTERRUPT.. => interrupt::handle(vector as u8, false),
-        NMI => smp::ipi::stop::enter_from_nmi(frame.rip as usize, frame.rbp as usize),
+        vector @ FIRST_INTERRUPT.. => {
+            let _in_handler = smp::irq::enter_handler();
+            interrupt::handle(vector as u8, false);
+        }
+        NMI => {
+            smp::ipi::stop::enter_from_nmi(frame.rip as usize, frame.rbp as usize);
+            panic!("non-maskable interrupt from outside at {:#x}", frame.rip)
+        }
         PAGE_FAULT => {
             let address = fault::faulting_address();
             if frame.rflags & INTERRUPT_FLAG != 0 {

@@ -7,6 +7,7 @@
 //! Source: Intel SDM volume 3, 6.14.5 "Interrupt Stack Table" and 8.7 "Task Management in 64-bit Mode".
 
 use alloc::boxed::Box;
+use core::sync::atomic::Ordering;
 
 use smp::percpu::PerCpuBlock;
 use x86_64::instructions::segmentation::{CS, DS, ES, SS, Segment};
@@ -69,7 +70,8 @@ pub fn init_cpu(block: &'static PerCpuBlock) -> Result<(), mm::NoMemory> {
         stack.block = block;
         *entry = VirtAddr::from_ptr(&raw const stack.block);
     }
-    block.set_user_entry_stack_slot((&raw mut tables.task.privilege_stack_table[0]).cast());
+    // Relaxed: read by this CPU's entry stubs only.
+    block.tss_rsp0.store((&raw mut tables.task.privilege_stack_table[0]).cast(), Ordering::Relaxed);
     // The order is that of the selectors above and of `proc::registers`.
     tables.gdt.append(Descriptor::kernel_code_segment());
     tables.gdt.append(Descriptor::kernel_data_segment());

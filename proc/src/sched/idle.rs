@@ -35,14 +35,12 @@ fn next_thread(off: &IrqOff) -> Option<Arc<Thread>> {
 
 /// Halts until an interrupt. Interrupts are off since the CPU looked for something to do, and the halt turns them on in
 /// one step, so nothing that comes in between is slept through.
-fn halt(off: IrqOff) {
+fn halt(mut off: IrqOff) {
     let cpu = off.cpu();
     place::set_idle(cpu);
     // IDLE-1: idleness is published, so look once more.
     if CPUS.get(&off).queue.len_racy() == 0 {
-        off.enable_and_halt();
-    } else {
-        drop(off);
+        off.halt_until_interrupt();
     }
     place::clear_idle(cpu);
 }

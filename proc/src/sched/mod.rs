@@ -35,7 +35,6 @@ use spin::Once;
 
 use self::pending::Pending;
 use self::run_queue::RunQueue;
-use self::tick::Clock;
 use crate::exit;
 use crate::parking::{Finish, Unpark};
 use crate::registers::UserRegisters;
@@ -48,7 +47,6 @@ pub use self::idle::run_idle_loop;
 struct Cpu {
     queue: RunQueue,
     pending: Pending,
-    clock: Clock,
     /// What is to become of the thread that is being switched away from: a [`Leave`]. Own CPU only, between the halves
     /// of one switch.
     leave: AtomicU8,
@@ -89,9 +87,9 @@ pub(crate) fn init(possible_cpus: usize, run_user: fn(&Thread, UserRegisters)) -
     let new_cpu = |_| Cpu {
         queue: RunQueue::new(),
         pending: Pending::new(),
-        clock: Clock::new(),
         leave: AtomicU8::new(Leave::Yield as u8),
     };
+    tick::init(possible_cpus)?;
     CPUS.init(possible_cpus, new_cpu).map_err(|_| NoMemory)?;
     RUNNING.init(possible_cpus).map_err(|_| NoMemory)
 }
@@ -170,7 +168,8 @@ fn finish_switch(previous: Arc<Thread>, off: IrqOff) {
 
 /// Where every new thread begins, on its own stack, with interrupts off.
 pub(crate) extern "C" fn thread_main(_argument: usize) -> ! {
-    finish_switch(RUNNING.previous(), IrqOff::adopt_enabled());
+    let (previous, off) = RUNNING.begin();
+    finish_switch(previous, off);
     RUNNING.with_current(|thread| {
         match thread.take_start() {
             Some(Start::User(registers)) => {

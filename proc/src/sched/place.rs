@@ -12,7 +12,6 @@ use smp::ipi::{self, Ipi};
 use smp::pin;
 
 use super::CPUS;
-use crate::sync::Ordering;
 use crate::thread::Thread;
 
 /// The CPUs that halt or are about to (IDLE-1).
@@ -20,13 +19,13 @@ static IDLE: AtomicCpuSet = AtomicCpuSet::new();
 
 /// Publishes that `cpu` is idle. It must look at its queue once more before it halts.
 pub(super) fn set_idle(cpu: CpuId) {
-    // SeqCst, as a read-modify-write: IDLE-1, pairs with `RunQueue::push`.
-    IDLE.fetch_insert(cpu, Ordering::SeqCst);
+    // A SeqCst read-modify-write: IDLE-1, pairs with `RunQueue::push`.
+    IDLE.fetch_insert(cpu);
 }
 
 /// `cpu` is busy again.
 pub(super) fn clear_idle(cpu: CpuId) {
-    IDLE.fetch_remove(cpu, Ordering::SeqCst);
+    IDLE.fetch_remove(cpu);
 }
 
 /// Puts a woken thread into a run queue.

@@ -8,11 +8,11 @@ use smp::lock::SpinLock;
 use smp::rank;
 
 use crate::sync::{AtomicUsize, Ordering};
-use crate::thread::{RunLink, Thread};
+use crate::thread::{RUN_LINK, Thread};
 
 /// A run queue. Its CPU takes from the front; other CPUs put threads in and steal.
 pub(super) struct RunQueue {
-    threads: SpinLock<ArcList<Thread, RunLink>, rank::RunQueue>,
+    threads: SpinLock<ArcList<Thread, RUN_LINK>, rank::RunQueue>,
     /// The length, for others to look at without the lock. Changed with the lock held.
     len: AtomicUsize,
 }
@@ -43,8 +43,7 @@ impl RunQueue {
     /// Takes the first thread that may run on `cpu`.
     pub(super) fn steal_for(&self, cpu: CpuId) -> Option<Arc<Thread>> {
         let mut threads = self.threads.lock();
-        let wanted = threads.iter().find(|thread| thread.may_run_on(cpu)).cloned()?;
-        let stolen = threads.remove(&wanted)?;
+        let stolen = threads.pop_first_where(|thread| thread.may_run_on(cpu))?;
         self.len.fetch_sub(1, Ordering::Relaxed);
         Some(stolen)
     }

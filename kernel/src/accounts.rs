@@ -1,0 +1,32 @@
+//! The kernel's accounts, as `sysinfo` and the shell report them.
+
+use abi::SysInfo;
+use mm::frame::{self, FrameKind};
+use mm::stack;
+use proc::table;
+
+/// The accounts now; exact on a quiet machine.
+pub fn read() -> SysInfo {
+    let frames = frame::accounts();
+    let in_use = |kind| frames.in_use(kind) as u64;
+    let pooled_stacks = stack::accounts().pooled_frames as u64;
+    let heap = mm::heap::accounts();
+    SysInfo {
+        cpus: smp::cpu::count() as u64,
+        uptime_ns: smp::time::now_ns(),
+        total_frames: frames.total as u64,
+        free_frames: frames.free as u64,
+        pooled_frames: pooled_stacks + in_use(FrameKind::KernelHeap),
+        kernel_frames: in_use(FrameKind::Kernel) + frames.reserved as u64,
+        kernel_heap_frames: 0,
+        kernel_stack_frames: in_use(FrameKind::KernelStack).saturating_sub(pooled_stacks),
+        page_table_frames: in_use(FrameKind::PageTable),
+        anonymous_frames: in_use(FrameKind::Anonymous),
+        file_frames: in_use(FrameKind::File),
+        pipe_frames: in_use(FrameKind::Pipe),
+        other_frames: 0,
+        heap_bytes: heap.bytes_in_use as u64,
+        table_entries: u64::from(table::used()),
+        table_capacity: table::capacity() as u64,
+    }
+}

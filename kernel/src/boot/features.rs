@@ -1,0 +1,42 @@
+//! What the processor must have.
+
+use core::arch::x86_64::{__cpuid, __cpuid_count};
+
+use crate::device::power;
+
+/// A feature and the CPUID bit that tells of it.
+struct Feature {
+    name: &'static str,
+    is_there: fn() -> bool,
+}
+
+const NEEDED: &[Feature] = &[
+    Feature { name: "SYSCALL (system calls)", is_there: || extended_edx() & 1 << 11 != 0 },
+    Feature { name: "NX (no-execute pages)", is_there: || extended_edx() & 1 << 20 != 0 },
+    Feature { name: "SMEP (no kernel execution of user pages)", is_there: || structured_ebx() & 1 << 7 != 0 },
+    Feature { name: "SMAP (no kernel access to user pages)", is_there: || structured_ebx() & 1 << 20 != 0 },
+];
+
+/// Refuses a machine whose processor lacks something that the kernel is built on.
+pub fn require() {
+    if let Some(missing) = NEEDED.iter().find(|feature| !(feature.is_there)()) {
+        power::refuse(format_args!("the processor lacks {}; try --cpu max", missing.name));
+    }
+}
+
+/// Whether the processor can walk page tables of five levels.
+pub fn has_five_levels() -> bool {
+    structured_ecx() & 1 << 16 != 0
+}
+
+fn extended_edx() -> u32 {
+    __cpuid(0x8000_0001).edx
+}
+
+fn structured_ebx() -> u32 {
+    if __cpuid(0).eax < 7 { 0 } else { __cpuid_count(7, 0).ebx }
+}
+
+fn structured_ecx() -> u32 {
+    if __cpuid(0).eax < 7 { 0 } else { __cpuid_count(7, 0).ecx }
+}
