@@ -160,7 +160,8 @@ macro_rules! for_each_system_call {
             Read: fn read(fd: i32, buffer: *mut u8, len: usize) -> usize;
 
             /// Writes up to `len` bytes from `buffer` at the descriptor's offset and advances the offset by what it
-            /// wrote. Writing to a full pipe waits until all is written. With `len` 0 it only checks the descriptor.
+            /// wrote. Writing to a full pipe waits until all is written; what several writers write into one pipe with
+            /// at most `PIPE_ATOMIC` bytes each is not mixed. With `len` 0 it only checks the descriptor.
             ///
             /// Returns how many bytes it wrote: less than `len` only if an error came after the first byte.
             ///

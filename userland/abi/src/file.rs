@@ -12,6 +12,9 @@ pub const NAME_MAX: usize = 111;
 /// The longest path, in bytes without its NUL.
 pub const PATH_MAX: usize = 1023;
 
+/// So many bytes written to a pipe by one call stay together.
+pub const PIPE_ATOMIC: usize = 512;
+
 /// How `open` opens a file: an access mode and flags, with Linux's numbers.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 #[repr(transparent)]

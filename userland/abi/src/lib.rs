@@ -21,7 +21,9 @@ mod sysinfo;
 
 pub use calls::{Argument, Pid, Sysno, SystemCall, TABLE};
 pub use errno::Errno;
-pub use file::{Dirent, FileKind, NAME_MAX, OpenFlags, PATH_MAX, STDERR, STDIN, STDOUT, Whence};
+pub use file::{
+    Dirent, FileKind, NAME_MAX, OpenFlags, PATH_MAX, PIPE_ATOMIC, STDERR, STDIN, STDOUT, Whence,
+};
 pub use result::{MAX_ERRNO, decode, encode};
 pub use signal::Signal;
 pub use status::{ExitStatus, INIT_PID, Outcome, WAIT_ANY, WaitFlags};

@@ -27,9 +27,10 @@ unsafe impl FlexSource for Pages {
         let len = min_size
             .max(GROWTH_LEN)
             .checked_next_multiple_of(PAGE_SIZE)?;
-        let block = memory::page_alloc_range(self.end, len / PAGE_SIZE).ok()?;
+        let start = NonNull::new(ptr::with_exposed_provenance_mut(self.end))?;
+        memory::page_alloc_range(self.end, len / PAGE_SIZE).ok()?;
         self.end += len;
-        Some(NonNull::from(block))
+        Some(NonNull::slice_from_raw_parts(start, len))
     }
 
     unsafe fn realloc_inplace_grow(

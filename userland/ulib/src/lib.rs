@@ -18,10 +18,12 @@
 
 #![cfg_attr(not(test), no_std)]
 
+pub mod accounts;
 mod arguments;
 mod c_string;
 mod cpu_mask;
 pub mod file;
+mod fixed_string;
 #[cfg(not(test))]
 mod heap;
 mod line;
@@ -35,4 +37,5 @@ pub mod system_call;
 pub use abi::{Errno, ExitStatus, Outcome, Pid, Signal, SysInfo, Whence};
 pub use arguments::Arguments;
 pub use cpu_mask::CpuMask;
+pub use fixed_string::FixedString;
 pub use start::{Termination, program_name};

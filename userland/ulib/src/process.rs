@@ -1,11 +1,14 @@
 //! Processes: starting, ending and waiting for them, and where they run.
 
+use core::fmt::{Display, Write};
+
+use abi::arguments::Quoted;
 use abi::layout::ARGUMENT_MAX;
 use abi::{Errno, ExitStatus, PATH_MAX, Pid, Signal, SysInfo, WAIT_ANY, WaitFlags, decode};
 
-use crate::CpuMask;
 use crate::c_string::CString;
 use crate::system_call;
+use crate::{CpuMask, FixedString};
 
 /// The exit code of a program whose assertion failed.
 pub const PANIC_EXIT_CODE: i32 = 101;
@@ -66,6 +69,25 @@ pub fn spawn_with(name: &str, argument: &str) -> Result<Pid, Errno> {
     // SAFETY: the kernel only reads, from strings with their NULs.
     decode(unsafe { system_call::spawn_with(name.as_ptr(), argument.as_ptr()) })
         .map(|pid| pid as Pid)
+}
+
+/// Starts the program `name` with `words` as its arguments.
+///
+/// # Errors
+/// Those of the system call `spawn_with`.
+pub fn spawn_words(
+    name: &str,
+    words: impl IntoIterator<Item = impl Display>,
+) -> Result<Pid, Errno> {
+    let mut line = FixedString::<ARGUMENT_MAX>::new();
+    for word in words {
+        let mut text = FixedString::<ARGUMENT_MAX>::new();
+        let blank = if line.as_str().is_empty() { "" } else { " " };
+        write!(text, "{word}")
+            .and_then(|()| write!(line, "{blank}{}", Quoted(text.as_str())))
+            .map_err(|_| Errno::E2BIG)?;
+    }
+    spawn_with(name, line.as_str())
 }
 
 /// Ends this process.
