@@ -1,0 +1,215 @@
+//! What to boot, and running it to its end.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::monitor::LAST_WORDS;
+use crate::prepare::{build, run_smp};
+use crate::slots::Slots;
+use crate::terminal::Terminal;
+use crate::{Run, monitor};
+
+/// Long for what a test does, so that a busy host is not a failure; a hang is found all the same.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+const POLL: Duration = Duration::from_millis(10);
+
+/// A machine to boot and what it shall do.
+#[derive(Clone)]
+pub struct Boot {
+    profile: &'static str,
+    cpus: usize,
+    options: Vec<String>,
+    program: Vec<String>,
+    deadline: Duration,
+}
+
+impl Boot {
+    /// Boots to the kernel shell.
+    pub fn shell() -> Boot {
+        Boot {
+            profile: "checked",
+            cpus: 4,
+            options: Vec::new(),
+            program: Vec::new(),
+            deadline: DEADLINE,
+        }
+    }
+
+    /// Boots, runs this program with its arguments and ends.
+    pub fn program(words: &[&str]) -> Boot {
+        Boot {
+            program: words.iter().map(|&word| word.to_owned()).collect(),
+            ..Boot::shell()
+        }
+    }
+
+    /// With so many CPUs (4 if not said).
+    pub fn cpus(self, cpus: usize) -> Boot {
+        Boot { cpus, ..self }
+    }
+
+    /// With this memory size.
+    pub fn memory(self, size: &str) -> Boot {
+        self.option("--mem").option(size)
+    }
+
+    /// With this CPU model.
+    pub fn cpu_model(self, model: &str) -> Boot {
+        self.option("--cpu").option(model)
+    }
+
+    /// With these boot options for the kernel.
+    pub fn append(self, options: &str) -> Boot {
+        self.option("--append").option(options)
+    }
+
+    /// With this further option of `run-smp.sh`.
+    pub fn option(mut self, option: &str) -> Boot {
+        self.options.push(option.to_owned());
+        self
+    }
+
+    /// With the kernel that users boot, not that of the tests.
+    pub fn release(self) -> Boot {
+        Boot {
+            profile: "release",
+            ..self
+        }
+    }
+
+    /// A run that is not over then has failed.
+    pub fn deadline(self, deadline: Duration) -> Boot {
+        Boot { deadline, ..self }
+    }
+
+    /// Runs to the end, or to the deadline.
+    pub fn run(&self) -> Run {
+        build(self.profile);
+        let _slots = Slots::take(self.cpus);
+        let files = Files::new();
+        let mut command = self.command(&files);
+        command
+            .stdout(files.create("console"))
+            .stderr(files.create("messages"))
+            .process_group(0);
+        let shown = format!("{command:?}");
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{shown}: {error}"));
+
+        let status = wait(&mut child, self.deadline);
+        let mut places = String::new();
+        if status.is_none() {
+            places = monitor::interrogate(&files.path("monitor"));
+            wait(&mut child, LAST_WORDS); // the status that it has now is not the run's
+            kill_group(&mut child);
+        }
+        Run {
+            command: shown,
+            status,
+            console: files.read("console"),
+            messages: files.read("messages"),
+            log: files.read("log"),
+            places,
+        }
+    }
+
+    /// Boots with a terminal at the console, for a test that types.
+    pub fn terminal(&self) -> Terminal {
+        build(self.profile);
+        let slots = Slots::take(self.cpus);
+        let files = Files::new();
+        Terminal::start(self.command(&files), files, slots, self.deadline)
+    }
+
+    fn command(&self, files: &Files) -> Command {
+        let mut command = run_smp();
+        command
+            .args(["--profile", self.profile, "--smp", &self.cpus.to_string()])
+            .arg("--log")
+            .arg(files.path("log"))
+            .args(&self.options)
+            .args(&self.program)
+            .env("ARGONAUT_BUILT", "1")
+            .env(
+                "ARGONAUT_QEMU_EXTRA",
+                monitor::qemu_options(&files.path("monitor")),
+            );
+        command
+    }
+}
+
+/// Waits for the end and returns the status; `None` if `patience` ran out first.
+pub(crate) fn wait(child: &mut Child, patience: Duration) -> Option<i32> {
+    let start = Instant::now();
+    while start.elapsed() < patience {
+        match child.try_wait() {
+            // -1: somebody else ended the script by a signal, which no test expects.
+            Ok(Some(status)) => return Some(status.code().unwrap_or(-1)),
+            Ok(None) => thread::sleep(POLL),
+            Err(error) => panic!("cannot wait for run-smp.sh: {error}"),
+        }
+    }
+    None
+}
+
+/// Ends run-smp.sh and the QEMU that it started.
+pub(crate) fn kill_group(child: &mut Child) {
+    // That there is nobody left to kill is fine.
+    let group = format!("-{}", child.id());
+    let _ = Command::new("kill")
+        .args(["-KILL", "--", &group])
+        .stderr(Stdio::null())
+        .status();
+    let _ = child.wait();
+}
+
+/// The files of one run, in a directory of their own that goes with them.
+pub(crate) struct Files {
+    directory: PathBuf,
+}
+
+impl Files {
+    fn new() -> Files {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        // Relaxed: only that the numbers differ matters.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        // Not below the source tree: a socket's path must be short.
+        let directory =
+            std::env::temp_dir().join(format!("argonaut-{}-{number}", std::process::id()));
+        fs::create_dir(&directory)
+            .unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+        Files { directory }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    fn create(&self, name: &str) -> File {
+        File::create(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// What the file holds now; nothing if it was never made.
+    pub(crate) fn read(&self, name: &str) -> String {
+        read_lossy(&self.path(name))
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn read_lossy(path: &Path) -> String {
+    fs::read(path)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
+}

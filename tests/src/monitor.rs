@@ -1,0 +1,53 @@
+//! QEMU's monitor, on a socket beside the console: how the harness looks into a machine that hangs.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+const PROMPT: &str = "(qemu) ";
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a kernel that got an NMI may take for its backtraces.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// The words for `ARGONAUT_QEMU_EXTRA` that give QEMU a monitor at `socket`.
+pub(crate) fn qemu_options(socket: &Path) -> String {
+    let socket = socket.display();
+    format!(
+        "-chardev socket,id=harness,path={socket},server=on,wait=off -mon chardev=harness,mode=readline"
+    )
+}
+
+/// Where each CPU is; and an NMI, on which the kernel panics and prints each CPU's backtrace to its log.
+pub(crate) fn interrogate(socket: &Path) -> String {
+    ask(socket).unwrap_or_else(|error| format!("QEMU's monitor did not answer: {error}\n"))
+}
+
+fn ask(socket: &Path) -> io::Result<String> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    read_to_prompt(&mut stream)?;
+    stream.write_all(b"info registers -a\n")?;
+    let registers = read_to_prompt(&mut stream)?;
+    stream.write_all(b"nmi\n")?;
+    let places = registers
+        .lines()
+        .filter(|line| line.starts_with("CPU#") || line.contains("RIP="));
+    Ok(places
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect())
+}
+
+fn read_to_prompt(stream: &mut UnixStream) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    while !bytes.ends_with(PROMPT.as_bytes()) {
+        let count = stream.read(&mut chunk)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.extend_from_slice(&chunk[..count]);
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
