@@ -5,14 +5,16 @@
 //! in front of it ([`cache`]). What is allocated belongs to a value ([`Frame`], [`Block`], [`PageRun`]) that gives it
 //! back when it is dropped. Every allocation can fail.
 //!
-//! Order at boot: [`init`], then the heap works; [`init_cpu_caches`] once the number of CPUs is known and before any other
-//! CPU runs. Interrupt handlers neither allocate nor free.
+//! Order at boot: [`init`], then the heap works; [`init_cpus`](crate::init_cpus) once the number of CPUs is known and
+//! before any other CPU runs. Interrupt handlers neither allocate nor free.
 
 mod accounts;
+mod block;
 mod buddy;
 mod bytes;
 mod cache;
 mod chain;
+mod contents;
 mod descriptor;
 mod kind;
 mod layout;
@@ -26,13 +28,15 @@ mod tests;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 pub use accounts::{FrameAccounts, accounts, for_each_run, state_of};
+pub use block::{Block, PageRun};
 pub use buddy::MAX_ORDER;
 pub use bytes::{copy_page, is_zero_page, zero_page};
 pub use chain::FrameChain;
 pub use kind::{FrameKind, FrameRun, FrameState};
 pub use layout::MemoryRange;
-pub use owner::{Block, Frame, PageRun};
-pub use start::{StartError, init, init_cpu_caches};
+pub use owner::Frame;
+pub(crate) use start::init_cpu_caches;
+pub use start::{StartError, init};
 
 use crate::error::NoMemory;
 
@@ -75,8 +79,15 @@ pub fn alloc_run(len_pages: usize, kind: FrameKind) -> Result<PageRun, NoMemory>
     if len_pages <= 1 {
         return alloc(kind).map(PageRun::single);
     }
-    let order = len_pages.checked_next_power_of_two().ok_or(NoMemory)?.ilog2();
-    Ok(PageRun::cut(alloc_block(order, kind)?, len_pages as u32, kind))
+    let order = len_pages
+        .checked_next_power_of_two()
+        .ok_or(NoMemory)?
+        .ilog2();
+    Ok(PageRun::cut(
+        alloc_block(order, kind)?,
+        len_pages as u32,
+        kind,
+    ))
 }
 
 /// Gives what this CPU's caches hold to the pool that all CPUs share.

@@ -12,6 +12,8 @@ mod target;
 #[cfg(target_os = "none")]
 use target as machine;
 
+pub(crate) use machine::USES_KERNEL_HEAP;
+
 use crate::addr::{PhysAddr, VirtAddr};
 use smp::irq::IrqOff;
 

@@ -3,12 +3,24 @@
 //! `mm` knows nothing of processes or files: a file-backed region reaches its file through a trait defined here.
 #![cfg_attr(not(test), no_std)]
 
+extern crate alloc;
 #[cfg(not(target_os = "none"))]
 extern crate std;
 
 pub mod addr;
 pub mod error;
+pub mod flush;
 pub mod frame;
+pub mod heap;
 pub mod hw;
+pub mod kernel_map;
+pub mod page_table;
 
 pub use error::{MapError, NoMemory, SpaceError};
+
+/// Gives each of `cpus` CPUs what it has of its own: caches of frames and a slot of the heap. Once, by the boot CPU
+/// before another CPU runs; `frame::init` comes before.
+pub fn init_cpus(cpus: usize) -> Result<(), NoMemory> {
+    frame::init_cpu_caches(cpus)?;
+    heap::init(cpus)
+}

@@ -1,5 +1,4 @@
-//! Owners: a [`Frame`] is one reference to a 4 KiB frame, a [`Block`] is 2^order frames in a row, a [`PageRun`] any
-//! number of them.
+//! The owner of a frame: a [`Frame`] is one reference to it.
 //!
 //! An owner cannot be copied, and dropping it gives the memory back, so neither a double free nor a use after it
 //! compiles. Where a reference must live as a number (in a page-table entry) `into_raw` and `from_raw` carry it over.
@@ -8,10 +7,10 @@ use core::mem::ManuallyDrop;
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use super::descriptor::{Descriptor, blocks};
+use super::descriptor::Descriptor;
 use super::kind::FrameKind;
-use super::{bytes, cache, pool, table};
-use crate::addr::{PAGE_SHIFT, PAGE_SIZE, PhysAddr};
+use super::{bytes, cache, table};
+use crate::addr::{PAGE_SHIFT, PhysAddr};
 use crate::error::NoMemory;
 use crate::hw;
 
@@ -35,6 +34,12 @@ impl Frame {
     #[inline]
     pub(super) fn number(&self) -> u32 {
         self.number.get()
+    }
+
+    /// Gives up the reference without dropping it.
+    #[inline]
+    pub(super) fn into_number(self) -> NonZeroU32 {
+        ManuallyDrop::new(self).number
     }
 
     #[inline]
@@ -120,12 +125,10 @@ impl Frame {
     /// `pa` came from `into_raw`, and this reference is taken back only once.
     #[inline]
     pub unsafe fn from_raw(pa: PhysAddr) -> Frame {
-        let number = (pa.as_u64() >> PAGE_SHIFT) as u32;
-        debug_assert!(pa.is_page_aligned() && number != 0, "{pa} is not a frame");
-        // SAFETY: `pa` is the address of an allocated frame, and frame 0 never is one.
-        Frame {
-            number: unsafe { NonZeroU32::new_unchecked(number) },
-        }
+        debug_assert!(pa.is_page_aligned(), "{pa} is not a frame");
+        // SAFETY: `pa` is the address of an allocated frame.
+        let number = unsafe { number_at(pa) };
+        Frame { number }
     }
 
     /// The reference that a page-table entry keeps, to look at or to share while the entry keeps it.
@@ -147,12 +150,11 @@ impl Frame {
     pub unsafe fn drop_zeroed(self) {
         let frame = ManuallyDrop::new(self);
         if frame.release_reference() {
-            // SAFETY: the frame is memory that nobody else has any more.
-            debug_assert!(
-                unsafe { bytes::is_zero_page(frame.as_ptr()) },
-                "frame {} is not zero",
-                frame.pa()
-            );
+            if cfg!(debug_assertions) {
+                // SAFETY: the frame is memory that nobody else has any more.
+                let is_zero = unsafe { bytes::is_zero_page(frame.as_ptr()) };
+                assert!(is_zero, "frame {} is not zero", frame.pa());
+            }
             cache::free_zeroed(frame.number);
         }
     }
@@ -167,154 +169,23 @@ impl Frame {
     }
 }
 
+/// The number of the frame at `pa`.
+///
+/// # Safety
+/// `pa` lies in an allocated block. (Frame 0 never is in one.)
+#[inline]
+pub(super) unsafe fn number_at(pa: PhysAddr) -> NonZeroU32 {
+    let number = (pa.as_u64() >> PAGE_SHIFT) as u32;
+    debug_assert_ne!(number, 0);
+    // SAFETY: the pool never has frame 0, so that it is not allocated.
+    unsafe { NonZeroU32::new_unchecked(number) }
+}
+
 impl Drop for Frame {
     #[inline]
     fn drop(&mut self) {
         if self.release_reference() {
             cache::free(self.number);
-        }
-    }
-}
-
-/// 2^order frames in a row, aligned to their size. They have one owner.
-///
-/// Invariant: `number` is the head of an allocated block, and this is its owner.
-#[must_use = "dropping a block frees it"]
-#[derive(Debug)]
-pub struct Block {
-    number: NonZeroU32,
-}
-
-impl Block {
-    pub(super) fn adopt(number: NonZeroU32) -> Block {
-        Block { number }
-    }
-
-    /// The physical address of the first byte.
-    pub fn pa(&self) -> PhysAddr {
-        PhysAddr::new((self.number.get() as u64) << PAGE_SHIFT)
-    }
-
-    /// Where the kernel reaches the block's bytes.
-    pub fn as_ptr(&self) -> *mut u8 {
-        hw::phys_to_ptr(self.pa())
-    }
-
-    /// log2 of the number of frames.
-    pub fn order(&self) -> u32 {
-        // SAFETY: an allocated block is in the table.
-        unsafe { table::descriptor(self.number.get()) }
-            .tag()
-            .order()
-    }
-
-    /// The length in bytes.
-    pub fn len_bytes(&self) -> usize {
-        PAGE_SIZE << self.order()
-    }
-
-    /// A word for the owner's use. What it holds in a new block means nothing.
-    pub fn word(&self) -> &AtomicU32 {
-        // SAFETY: as in `order`.
-        &unsafe { table::descriptor(self.number.get()) }.word
-    }
-
-    /// Gives up ownership without freeing.
-    #[must_use = "the block leaks unless the address is kept"]
-    pub fn into_raw(self) -> PhysAddr {
-        ManuallyDrop::new(self).pa()
-    }
-
-    /// The block that [`into_raw`](Block::into_raw) turned into `pa`.
-    ///
-    /// # Safety
-    /// `pa` came from `into_raw`, and the block is taken back only once.
-    pub unsafe fn from_raw(pa: PhysAddr) -> Block {
-        // SAFETY: `pa` is the address of an allocated block, and frame 0 never is in one.
-        Block {
-            number: unsafe { NonZeroU32::new_unchecked((pa.as_u64() >> PAGE_SHIFT) as u32) },
-        }
-    }
-}
-
-impl Drop for Block {
-    fn drop(&mut self) {
-        cache::free_block(self.number);
-    }
-}
-
-/// Any number of frames in a row. What the next power of two has beyond them is back in the pool.
-///
-/// Invariant: the run is made of allocated blocks, those of `descriptor::blocks`, and this is their owner.
-#[must_use = "dropping a run frees it"]
-#[derive(Debug)]
-pub struct PageRun {
-    first: NonZeroU32,
-    len_pages: u32,
-}
-
-impl PageRun {
-    /// Takes over `block`, and gives back what lies beyond the first `len_pages` frames of it.
-    pub(super) fn cut(block: Block, len_pages: u32, kind: FrameKind) -> PageRun {
-        let block = ManuallyDrop::new(block);
-        let first = block.number;
-        let end = first.get() + (1 << block.order());
-        let run_end = first.get() + len_pages;
-        pool::split_block(first.get()..run_end, run_end..end, kind);
-        cache::count(kind, ((end - run_end) as usize).wrapping_neg());
-        PageRun { first, len_pages }
-    }
-
-    /// The run of one frame, `frame`, of which there is no other reference.
-    #[inline]
-    pub(super) fn single(frame: Frame) -> PageRun {
-        PageRun {
-            first: ManuallyDrop::new(frame).number,
-            len_pages: 1,
-        }
-    }
-
-    /// The physical address of the first byte.
-    pub fn pa(&self) -> PhysAddr {
-        PhysAddr::new((self.first.get() as u64) << PAGE_SHIFT)
-    }
-
-    /// Where the kernel reaches the run's bytes.
-    pub fn as_ptr(&self) -> *mut u8 {
-        hw::phys_to_ptr(self.pa())
-    }
-
-    /// The number of frames.
-    pub fn len_pages(&self) -> usize {
-        self.len_pages as usize
-    }
-
-    /// Gives up ownership without freeing. Whoever keeps the address must keep the length as well.
-    #[must_use = "the run leaks unless the address is kept"]
-    pub fn into_raw(self) -> PhysAddr {
-        ManuallyDrop::new(self).pa()
-    }
-
-    /// The run that [`into_raw`](PageRun::into_raw) turned into `pa`.
-    ///
-    /// # Safety
-    /// `pa` came from `into_raw` of a run of `len_pages` frames, which is taken back only once.
-    pub unsafe fn from_raw(pa: PhysAddr, len_pages: usize) -> PageRun {
-        let number = (pa.as_u64() >> PAGE_SHIFT) as u32;
-        // SAFETY: `pa` is the address of an allocated run, and frame 0 never is in one.
-        PageRun {
-            first: unsafe { NonZeroU32::new_unchecked(number) },
-            len_pages: len_pages as u32,
-        }
-    }
-}
-
-impl Drop for PageRun {
-    fn drop(&mut self) {
-        for (number, _) in blocks(self.first.get(), self.first.get() + self.len_pages) {
-            NonZeroU32::new(number)
-                .into_iter()
-                .for_each(cache::free_block);
         }
     }
 }

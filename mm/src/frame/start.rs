@@ -93,9 +93,8 @@ unsafe fn make_table(frames: Range<u32>, len: usize) -> &'static [Descriptor] {
     unsafe { slice::from_raw_parts(ptr::from_ref(&*first), len) }
 }
 
-/// Gives each of `cpus` CPUs its cache of frames. Once, by the boot CPU before another CPU runs; `init` and a working
-/// heap come before.
-pub fn init_cpu_caches(cpus: usize) -> Result<(), NoMemory> {
+/// Gives each of `cpus` CPUs its cache of frames. Once, by the boot CPU before another CPU runs; after `init`.
+pub(crate) fn init_cpu_caches(cpus: usize) -> Result<(), NoMemory> {
     cache::init(cpus, pool::free_frames())
 }
 

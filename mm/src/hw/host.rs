@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use std::alloc::{Layout, alloc_zeroed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
+use crate::addr::{PhysAddr, VirtAddr};
 use crate::frame::{self, MemoryRange};
 
 /// The memory map of the machine: as on a PC, with a hole below 1 MiB and another further up.
@@ -26,7 +26,12 @@ pub const RESERVED: [MemoryRange; 1] = [MemoryRange::new(0x20_0000, 0x52_3456)];
 /// (`smp::host::become_cpu`).
 pub const CPUS: usize = 8;
 
+/// Tests' own boxes and vectors come from the host's heap.
+pub(crate) const USES_KERNEL_HEAP: bool = false;
+
 const ARENA_BYTES: usize = 0x0800_0000;
+/// Physical addresses aligned to a large page are so in the arena.
+const ARENA_ALIGN: usize = 2 << 20;
 
 /// The address of the arena; 0 before the machine exists.
 static ARENA: AtomicUsize = AtomicUsize::new(0);
@@ -58,15 +63,19 @@ pub fn machine() -> Machine {
     // A test that failed while it had the machine has poisoned the lock, but not the machine.
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     BOOTED.get_or_init(|| {
-        let layout = Layout::from_size_align(ARENA_BYTES + PAGE_SIZE, 16).expect("a valid layout");
+        let layout =
+            Layout::from_size_align(ARENA_BYTES + ARENA_ALIGN, 16).expect("a valid layout");
         // SAFETY: the size is not zero. The arena is never freed.
         let memory = unsafe { alloc_zeroed(layout) };
         assert!(!memory.is_null(), "no memory for the arena");
         // Relaxed: whoever uses the machine took the turn after this.
-        ARENA.store(memory.expose_provenance().next_multiple_of(PAGE_SIZE), Ordering::Relaxed);
+        ARENA.store(
+            memory.expose_provenance().next_multiple_of(ARENA_ALIGN),
+            Ordering::Relaxed,
+        );
         // SAFETY: 1. all of the map lies in the arena; 2. nobody uses the arena yet.
         unsafe { frame::init(&MEMORY_MAP, &RESERVED) }.expect("memory for the frame table");
-        frame::init_cpu_caches(CPUS).expect("memory for the caches");
+        crate::init_cpus(CPUS).expect("memory for the caches");
     });
     Machine { _turn: turn }
 }
@@ -78,8 +87,14 @@ pub fn flushes() -> Flushes {
 
 pub(super) fn phys_to_ptr(pa: PhysAddr) -> *mut u8 {
     let arena = ARENA.load(Ordering::Relaxed);
-    assert!(arena != 0, "a test that uses memory starts with `let _machine = machine();`");
-    assert!(pa.as_usize() < ARENA_BYTES, "{pa} is not memory of the test machine");
+    assert!(
+        arena != 0,
+        "a test that uses memory starts with `let _machine = machine();`"
+    );
+    assert!(
+        pa.as_usize() < ARENA_BYTES,
+        "{pa} is not memory of the test machine"
+    );
     core::ptr::with_exposed_provenance_mut(arena + pa.as_usize())
 }
 
@@ -89,12 +104,18 @@ pub(super) fn ptr_to_phys(ptr: *const u8) -> PhysAddr {
 
 pub(super) fn flush_page(_page: VirtAddr) {
     let flushes = FLUSHES.get();
-    FLUSHES.set(Flushes { pages: flushes.pages + 1, ..flushes });
+    FLUSHES.set(Flushes {
+        pages: flushes.pages + 1,
+        ..flushes
+    });
 }
 
 pub(super) fn flush_all() {
     let flushes = FLUSHES.get();
-    FLUSHES.set(Flushes { all: flushes.all + 1, ..flushes });
+    FLUSHES.set(Flushes {
+        all: flushes.all + 1,
+        ..flushes
+    });
 }
 
 pub(super) fn current_root() -> PhysAddr {

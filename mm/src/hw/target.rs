@@ -8,6 +8,9 @@ use x86_64::structures::paging::PhysFrame;
 
 use crate::addr::{PhysAddr, VirtAddr};
 
+/// `Box`, `Arc` and `Vec` allocate from the kernel heap.
+pub(crate) const USES_KERNEL_HEAP: bool = true;
+
 #[inline]
 pub(super) fn phys_to_ptr(pa: PhysAddr) -> *mut u8 {
     ptr::with_exposed_provenance_mut(pa.as_usize())
