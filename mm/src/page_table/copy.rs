@@ -1,0 +1,71 @@
+//! What `fork` does with page tables: the child's table gets the parent's mappings.
+
+use crate::addr::{USER_END, VirtAddr, user_start};
+use crate::error::MapError;
+use crate::flush::FlushBatch;
+use crate::frame::FrameKind;
+use crate::page_table::PageTable;
+use crate::page_table::perm::Perm;
+use crate::page_table::vm_iter::{VmIter, VmIterMut};
+
+/// What becomes of one mapping in a copy of a page table.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum Copying {
+    /// Both tables map the same frame with the same rights.
+    Share,
+    /// Both tables map the same frame, read-only from now on and marked `COPY_ON_WRITE`.
+    ShareUntilWritten,
+    /// The copy maps a new frame with the same contents, and the same rights.
+    CopyNow,
+}
+
+/// Maps everything that user code can access in `source` at the same address and with the same permissions in `destination`:
+/// the two then share those frames.
+///
+/// Errors: `NoMemory` for `destination`'s page-table pages; `AlreadyMapped` if something is mapped at one of the addresses. A
+/// part has been mapped then.
+pub fn copy_mappings(destination: &mut PageTable, source: &PageTable) -> Result<(), MapError> {
+    let mut from = VmIter::new(source, user_start());
+    let mut to = VmIter::new(destination, user_start());
+    while from.find_mapping(USER_END) {
+        if from.user()
+            && let Some(frame) = from.share_frame()
+        {
+            to.find(from.va()).try_fill(frame, from.perm())?;
+        }
+        from.next();
+    }
+    Ok(())
+}
+
+/// As [`copy_mappings`], but `decide` says for each mapping (its address and permissions) what becomes of it. What it takes
+/// away from `source` is recorded in `batch`.
+///
+/// Errors: as `copy_mappings`; also `NoMemory` for the copies.
+pub fn copy_mappings_by(
+    destination: &mut PageTable,
+    source: &mut PageTable,
+    batch: &mut FlushBatch<'_>,
+    mut decide: impl FnMut(VirtAddr, Perm) -> Copying,
+) -> Result<(), MapError> {
+    let mut from = VmIterMut::new_mut(source, user_start());
+    let mut to = VmIter::new(destination, user_start());
+    while from.find_mapping(USER_END) {
+        let mut perm = from.perm();
+        if perm.contains(Perm::USER)
+            && let Some(mut frame) = from.share_frame()
+        {
+            match decide(from.va(), perm) {
+                Copying::Share => {}
+                Copying::ShareUntilWritten => {
+                    perm = perm.difference(Perm::WRITE) | Perm::COPY_ON_WRITE;
+                    from.protect(perm, batch);
+                }
+                Copying::CopyNow => frame = frame.copy(FrameKind::Anonymous)?,
+            }
+            to.find(from.va()).try_fill(frame, perm)?;
+        }
+        from.next();
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! One page-table page, as the rest of this module sees it.
+//!
+//! Everything that is unsafe about walking tables rests on three invariants of the tree below a [`PageTable`](super::PageTable):
+//!
+//! - **PT-1** An entry above level 1 that is present and no leaf names a page-table page of the next lower level. The entry
+//!   owns one reference of that page, except in the kernel's root entries, whose tables live for ever.
+//! - **PT-2** A leaf owns one reference of the frame that it maps, unless it is `BORROWED`.
+//! - **PT-3** While a `PageTable` is borrowed, entries may be filled (not present to present) by any number of CPUs. Removing
+//!   what is present takes the mutable borrow, and what was removed goes into a `FlushBatch`.
+
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::addr::{PAGE_SIZE, PhysAddr};
+use crate::frame::Frame;
+use crate::hw;
+use crate::page_table::geometry::ENTRIES;
+use crate::page_table::perm::Entry;
+use crate::page_table::usage::Usage;
+
+/// A page-table page that stays one for `'t`.
+#[derive(Copy, Clone)]
+pub(super) struct Table<'t> {
+    pa: PhysAddr,
+    lives: PhantomData<&'t AtomicU64>,
+}
+
+impl<'t> Table<'t> {
+    /// The page-table page at `pa`.
+    ///
+    /// # Safety
+    /// For all of `'t` the frame at `pa` is a page-table page, reached by nothing but atomic operations, and is not freed.
+    #[inline]
+    pub(super) unsafe fn new(pa: PhysAddr) -> Table<'t> {
+        Table {
+            pa,
+            lives: PhantomData,
+        }
+    }
+
+    /// Its physical address.
+    #[inline]
+    pub(super) fn pa(self) -> PhysAddr {
+        self.pa
+    }
+
+    /// Its entry `index`; an index beyond the table counts from the start again.
+    #[inline]
+    pub(super) fn slot(self, index: usize) -> Slot<'t> {
+        let entries = hw::phys_to_ptr(self.pa).cast::<AtomicU64>();
+        // SAFETY: 1. `new` was promised that this page holds page-table entries for `'t`, used atomically only; 2. the index
+        // is below the number of entries of a page, and pages are aligned.
+        Slot(unsafe { &*entries.add(index % ENTRIES) })
+    }
+
+    /// The table that `entry`, read from this table, names, if it is that kind of entry at this level.
+    #[inline]
+    pub(super) fn child(self, entry: Entry, level: u32) -> Option<Table<'t>> {
+        // SAFETY: PT-1 for the entry; its reference keeps the child for as long as it is not removed, which cannot happen
+        // during `'t` (PT-3).
+        entry
+            .is_table(level)
+            .then(|| unsafe { Table::new(entry.pa()) })
+    }
+
+    /// Which entries are in use.
+    #[inline]
+    pub(super) fn usage(self) -> Usage {
+        Usage::of(self.usage_word())
+    }
+
+    /// The word in its frame descriptor that says which entries are in use.
+    #[inline]
+    pub(super) fn usage_word(self) -> &'t AtomicU32 {
+        // SAFETY: the frame is allocated and not freed during `'t` (`new`), so that its descriptor is in the table, where it
+        // stays for ever; the owner that is made up here is not dropped.
+        unsafe {
+            let page = Frame::borrow_raw(self.pa);
+            &*core::ptr::from_ref(page.word())
+        }
+    }
+}
+
+/// An entry in memory, where other CPUs and the processor's own walker can see it.
+#[derive(Copy, Clone)]
+pub(super) struct Slot<'t>(&'t AtomicU64);
+
+/// What a position that no table has an entry for stands on.
+static NOWHERE: AtomicU64 = AtomicU64::new(0);
+
+impl<'t> Slot<'t> {
+    /// An entry that is always empty.
+    #[inline]
+    pub(super) fn nowhere() -> Slot<'t> {
+        Slot(&NOWHERE)
+    }
+
+    /// Which entry of its table it is.
+    #[inline]
+    pub(super) fn index(self) -> usize {
+        (core::ptr::from_ref(self.0) as usize % PAGE_SIZE) / size_of::<AtomicU64>()
+    }
+
+    #[inline]
+    pub(super) fn load(self) -> Entry {
+        // Acquire pairs with the Release in `fill` and `set`: who sees an entry sees what it names, above all a new table's
+        // zeros.
+        Entry::from_raw(self.0.load(Ordering::Acquire))
+    }
+
+    /// Makes an empty entry `new`; if it is not empty (any more), returns what it is.
+    #[inline]
+    pub(super) fn fill(self, new: Entry) -> Result<(), Entry> {
+        // Release pairs with the Acquire in `load`; Acquire, because the loser goes on with the winner's table.
+        match self
+            .0
+            .compare_exchange(0, new.raw(), Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => Ok(()),
+            Err(present) => Err(Entry::from_raw(present)),
+        }
+    }
+
+    /// Stores `new`; the caller has the table to himself and knows that the entry is empty.
+    #[inline]
+    pub(super) fn set(self, new: Entry) {
+        debug_assert!(self.load() == Entry::EMPTY);
+        // Release pairs with the Acquire in `load`.
+        self.0.store(new.raw(), Ordering::Release);
+    }
+
+    /// Empties the entry and returns what it was: a read-modify-write, so that no mark that the processor makes is lost.
+    #[inline]
+    pub(super) fn take(self) -> Entry {
+        // AcqRel: Acquire as in `load`; Release, because what was done with the page comes before the entry is gone.
+        Entry::from_raw(self.0.swap(0, Ordering::AcqRel))
+    }
+
+    /// Replaces the entry by `update` of it, again if it has changed meanwhile, and returns what it was.
+    #[inline]
+    pub(super) fn update(self, mut update: impl FnMut(Entry) -> Entry) -> Entry {
+        let mut old = self.0.load(Ordering::Relaxed);
+        loop {
+            let new = update(Entry::from_raw(old)).raw();
+            // As in `take`.
+            match self
+                .0
+                .compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => return Entry::from_raw(old),
+                Err(now) => old = now,
+            }
+        }
+    }
+}

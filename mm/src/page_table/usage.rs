@@ -1,0 +1,141 @@
+//! Which entries of a table are in use, in one word of the table's frame descriptor, so that searching, copying and freeing
+//! skip the rest.
+//!
+//! The word holds how many entries are in use, and a range that contains them all: it grows with each new entry, and starts
+//! afresh only when the table has become empty. All zeros say that nothing is in use, as a new table's word does.
+
+use core::ops::RangeInclusive;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use crate::page_table::geometry::ENTRIES;
+
+/// Bits 0 to 9: how many entries are in use, 0 to 512.
+const COUNT_MASK: u32 = (1 << 10) - 1;
+/// Bits 10 to 18: the distance of the lowest used entry from the last entry, so that 0 is "none yet".
+const BELOW_LAST_SHIFT: u32 = 10;
+/// Bits 19 to 27: the highest used entry.
+const HIGHEST_SHIFT: u32 = 19;
+const INDEX_MASK: u32 = ENTRIES as u32 - 1;
+const LAST: u32 = ENTRIES as u32 - 1;
+
+/// What the word of a table says.
+#[derive(Copy, Clone, Eq, PartialEq)]
+pub(super) struct Usage(u32);
+
+impl Usage {
+    /// What `word` says now. It can be stale at once if others fill entries at the same time.
+    // Relaxed: the word guides a search and orders nothing. Whoever needs it exact has the table to himself, and got it by
+    // taking the lock that guards it.
+    #[inline]
+    pub(super) fn of(word: &AtomicU32) -> Usage {
+        Usage(word.load(Ordering::Relaxed))
+    }
+
+    /// How many entries are in use.
+    #[inline]
+    pub(super) fn count(self) -> usize {
+        (self.0 & COUNT_MASK) as usize
+    }
+
+    /// A range outside of which no entry is in use; empty (its start beyond its end) for an unused table.
+    #[inline]
+    pub(super) fn range(self) -> RangeInclusive<usize> {
+        self.lowest() as usize..=self.highest() as usize
+    }
+
+    fn lowest(self) -> u32 {
+        LAST - ((self.0 >> BELOW_LAST_SHIFT) & INDEX_MASK)
+    }
+
+    fn highest(self) -> u32 {
+        (self.0 >> HIGHEST_SHIFT) & INDEX_MASK
+    }
+
+    fn contains(self, index: u32) -> bool {
+        self.lowest() <= index && index <= self.highest()
+    }
+
+    fn extended_to(self, index: u32) -> Usage {
+        let below_last = LAST - self.lowest().min(index);
+        let highest = self.highest().max(index);
+        Usage((self.0 & COUNT_MASK) | (below_last << BELOW_LAST_SHIFT) | (highest << HIGHEST_SHIFT))
+    }
+
+    /// Notes in `word` that the entry `index` has come into use. Several CPUs may fill entries of one table at a time.
+    #[inline]
+    pub(super) fn add(word: &AtomicU32, index: usize) {
+        let index = index as u32 & INDEX_MASK;
+        // Relaxed: as in `of`.
+        let before = Usage(word.fetch_add(1, Ordering::Relaxed));
+        debug_assert!(before.count() < ENTRIES);
+        if !before.contains(index) {
+            // Never fails for good: the closure always has a new value to offer.
+            let extend = |now| Some(Usage(now).extended_to(index).0);
+            let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, extend);
+        }
+    }
+
+    /// Notes in `word` that an entry has gone out of use, and says whether it was the last. The caller has the table to
+    /// himself.
+    #[inline]
+    pub(super) fn remove(word: &AtomicU32) -> bool {
+        // Relaxed, and not one read-modify-write: nobody else changes the word (see `of`).
+        let now = word.load(Ordering::Relaxed);
+        debug_assert!(Usage(now).count() > 0);
+        let is_last = now & COUNT_MASK == 1;
+        word.store(if is_last { 0 } else { now - 1 }, Ordering::Relaxed);
+        is_last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Usage;
+    use core::sync::atomic::AtomicU32;
+
+    fn word_with(indices: &[usize]) -> AtomicU32 {
+        let word = AtomicU32::new(0);
+        indices.iter().for_each(|&index| Usage::add(&word, index));
+        word
+    }
+
+    #[test]
+    fn an_unused_table_has_an_empty_range() {
+        let usage = Usage::of(&word_with(&[]));
+        assert_eq!((usage.count(), usage.range().count()), (0, 0));
+    }
+
+    #[test]
+    fn the_range_covers_the_lowest_and_the_highest_entry() {
+        for indices in [&[7, 300, 12][..], &[0], &[511], &[511, 0], &[256, 255]] {
+            let usage = Usage::of(&word_with(indices));
+            assert_eq!(usage.count(), indices.len());
+            assert_eq!(
+                *usage.range().start(),
+                *indices.iter().min().unwrap(),
+                "{indices:?}"
+            );
+            assert_eq!(
+                *usage.range().end(),
+                *indices.iter().max().unwrap(),
+                "{indices:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_full_table_counts_all_its_entries() {
+        let all: Vec<usize> = (0..512).collect();
+        let usage = Usage::of(&word_with(&all));
+        assert_eq!((usage.count(), usage.range()), (512, 0..=511));
+    }
+
+    #[test]
+    fn the_range_starts_afresh_when_the_last_entry_is_gone() {
+        let word = word_with(&[3, 500]);
+        assert!(!Usage::remove(&word));
+        assert!(Usage::remove(&word));
+        Usage::add(&word, 9);
+        assert_eq!(Usage::of(&word).range(), 9..=9);
+    }
+}

@@ -1,0 +1,198 @@
+//! `VmIterMut`: a [`VmIter`] that has the page table to itself and changes what is mapped.
+//!
+//! ```text
+//! let mut page = VmIterMut::new_mut(&mut table, va);
+//! page.try_map(frame, Perm::USER_WRITE, &mut batch)?;     // map, whatever was there before
+//!
+//! // Take away everything in a range:
+//! let mut page = VmIterMut::new_mut(&mut table, start);
+//! while page.find_mapping(end) {
+//!     page.unmap(&mut batch);
+//!     page.next();
+//! }
+//! ```
+//!
+//! It changes the whole leaf that it stands on; [`VmIterMut::split`] makes a big one smaller. It sees only the half of the
+//! address space that its table may map: elsewhere, nothing is present, and mapping is refused.
+
+use crate::addr::{PhysAddr, VirtAddr};
+use crate::error::{MapError, NoMemory};
+use crate::flush::FlushBatch;
+use crate::frame::Frame;
+use crate::page_table::geometry::{ENTRIES, Geometry, X86};
+use crate::page_table::perm::{Entry, Perm};
+use crate::page_table::table::Table;
+use crate::page_table::usage::Usage;
+use crate::page_table::vm_iter::VmIterMut;
+use crate::page_table::{PageTable, new_table_page};
+
+impl<'t> VmIterMut<'t> {
+    /// An iterator over `table` that stands at `va`.
+    #[inline]
+    pub fn new_mut(table: &'t mut PageTable, va: VirtAddr) -> VmIterMut<'t> {
+        VmIterMut::at(table, va)
+    }
+
+    /// Maps `frame` at this position (a page of 4 KiB) with `perm`; the mapping owns this reference of the frame.
+    ///
+    /// If another frame is mapped here, its translation is gone from all CPUs before the new one can be used (TLB-5), and it
+    /// is `batch`'s. If the same frame is, only its rights change. A big leaf is split first.
+    ///
+    /// Errors: `NoMemory` for a page-table page, `OutOfRange` if the table may not map this address. Then nothing has
+    /// changed, and this reference of the frame is given back.
+    #[inline]
+    pub fn try_map(
+        &mut self,
+        frame: Frame,
+        perm: Perm,
+        batch: &mut FlushBatch<'_>,
+    ) -> Result<(), MapError> {
+        self.descend_to_page(batch)?;
+        let old = self.slot.load();
+        if old.is_present() {
+            if old.owns(frame.pa()) {
+                self.protect(perm, batch);
+                return Ok(());
+            }
+            // TLB-5: clear, flush, set.
+            self.unmap(batch);
+            batch.complete();
+        }
+        let new = Entry::new(frame.into_raw(), perm.for_leaf());
+        self.slot.set(new);
+        Usage::add(self.container.usage_word(), self.slot.index());
+        Ok(())
+    }
+
+    /// As [`VmIterMut::try_map`], but panics if there is no memory: for boot and tests only.
+    pub fn map(&mut self, frame: Frame, perm: Perm, batch: &mut FlushBatch<'_>) {
+        if let Err(error) = self.try_map(frame, perm, batch) {
+            panic!("mapping {:#x}: {error:?}", self.va());
+        }
+    }
+
+    /// Maps, into a hole, a page of the size of `level` that no frame owner accounts for: the kernel's own memory, or
+    /// device registers.
+    ///
+    /// Errors: `AlreadyMapped` if something is mapped here or, for a big page, has been; `NotAligned`; `OutOfRange`;
+    /// `NoMemory`. Then nothing has changed.
+    ///
+    /// # Safety
+    /// Whoever can use the mapping (all user code of the space, with `USER`) may access that memory with the rights of `perm`
+    /// for as long as it is mapped.
+    pub unsafe fn try_map_borrowed(
+        &mut self,
+        pa: PhysAddr,
+        level: u32,
+        perm: Perm,
+    ) -> Result<(), MapError> {
+        let page_bytes = self.table.geometry().span(level);
+        if (self.va | pa.as_u64()) & (page_bytes - 1) != 0 {
+            return Err(MapError::NotAligned);
+        }
+        if !self.table.may_map(self.va) || !(1..=X86::HIGHEST_LEAF_LEVEL).contains(&level) {
+            return Err(MapError::OutOfRange);
+        }
+        self.descend_to(level)?;
+        let huge = if level > 1 { Perm::HUGE } else { Perm::empty() };
+        let new = Entry::new(pa, perm.for_leaf() | Perm::BORROWED | huge);
+        self.slot.fill(new).map_err(|_| MapError::AlreadyMapped)?;
+        Usage::add(self.container.usage_word(), self.slot.index());
+        Ok(())
+    }
+
+    /// Gives the leaf at this position the rights `perm`; does nothing if nothing is mapped.
+    ///
+    /// Taking rights away takes effect on all CPUs when `batch` is complete; giving more, at once or when a CPU next asks.
+    #[inline]
+    pub fn protect(&mut self, perm: Perm, batch: &mut FlushBatch<'_>) {
+        if !self.present() {
+            return;
+        }
+        let change = |old: Entry| Entry::new(old.pa(), perm.for_changing(old.perm()));
+        let old = self.slot.update(change);
+        if !old.perm().is_upgraded_by(perm | Perm::PRESENT) {
+            self.record(old, batch);
+        }
+    }
+
+    /// Unmaps the leaf at this position; does nothing if nothing is mapped. What was mapped is `batch`'s.
+    #[inline]
+    pub fn unmap(&mut self, batch: &mut FlushBatch<'_>) {
+        if !self.present() {
+            return;
+        }
+        let old = self.slot.take();
+        Usage::remove(self.container.usage_word());
+        self.record(old, batch);
+        if !old.perm().contains(Perm::BORROWED) {
+            // SAFETY: the entry owned a reference (PT-2), and `take` gave the entry to nobody else.
+            batch.release(unsafe { Frame::from_raw(old.pa()) });
+        }
+    }
+
+    /// Replaces the big leaf at this position by a table of leaves of the next lower level, which map the same with the same
+    /// rights. Does nothing to a page of 4 KiB or a hole.
+    ///
+    /// Errors: no memory for the table; then nothing has changed.
+    pub fn split(&mut self, batch: &mut FlushBatch<'_>) -> Result<(), NoMemory> {
+        let big = self.slot.load();
+        if self.level == 1 || !big.is_leaf(self.level) {
+            return Ok(());
+        }
+        let table_page = new_table_page()?;
+        // SAFETY: a page-table page, kept by `table_page` and then by the entry.
+        let table = unsafe { Table::new(table_page.pa()) };
+        let small_level = self.level - 1;
+        let small_bytes = self.table.geometry().span(small_level);
+        let huge = if small_level > 1 {
+            Perm::HUGE
+        } else {
+            Perm::empty()
+        };
+        // The processor may mark the big leaf until it is gone, so its parts count as accessed and written.
+        let perm = big.perm().difference(Perm::HUGE) | huge | Perm::BY_PROCESSOR;
+        for index in 0..ENTRIES {
+            let pa = PhysAddr::new(big.pa().as_u64() + index as u64 * small_bytes);
+            table.slot(index).set(Entry::new(pa, perm));
+            Usage::add(table.usage_word(), index);
+        }
+        // The entry owns the table from now on (PT-1).
+        let old = self.slot.update(|_| Entry::new(table.pa(), Perm::TABLE));
+        let _ = table_page.into_raw();
+        self.record(old, batch);
+        self.find(self.va());
+        Ok(())
+    }
+
+    /// Goes down to the entry of a page of 4 KiB, splitting big leaves and adding tables.
+    #[inline]
+    fn descend_to_page(&mut self, batch: &mut FlushBatch<'_>) -> Result<(), MapError> {
+        if !self.table.may_map(self.va) {
+            return Err(MapError::OutOfRange);
+        }
+        while self.level > 1 {
+            if self.present() {
+                self.split(batch)?;
+            } else {
+                self.descend_to(1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes in `batch` that CPUs have to forget `old`, which was the entry at this position.
+    ///
+    /// A processor marks an entry as accessed before it keeps the translation, so that there is nothing to forget of one
+    /// without the mark.
+    #[inline]
+    fn record(&self, old: Entry, batch: &mut FlushBatch<'_>) {
+        debug_assert!(
+            batch.space() == self.table.space(),
+            "the batch is another space's"
+        );
+        if old.perm().contains(Perm::ACCESSED) {
+            batch.record(self.va());
+        }
+    }
+}
