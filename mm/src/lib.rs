@@ -18,9 +18,10 @@ pub mod page_table;
 
 pub use error::{MapError, NoMemory, SpaceError};
 
-/// Gives each of `cpus` CPUs what it has of its own: caches of frames and a slot of the heap. Once, by the boot CPU
-/// before another CPU runs; `frame::init` comes before.
+/// Gives each of `cpus` CPUs what it has of its own: caches of frames, a slot of the heap, what it knows of its TLB. Once,
+/// by the boot CPU before another CPU runs; `frame::init` comes before.
 pub fn init_cpus(cpus: usize) -> Result<(), NoMemory> {
     frame::init_cpu_caches(cpus)?;
-    heap::init(cpus)
+    heap::init(cpus)?;
+    flush::init(cpus)
 }
