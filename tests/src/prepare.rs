@@ -1,16 +1,23 @@
-//! What has to be there before the first boot, done once for all tests of a process: QEMU, the kernel, the image.
+//! What has to be there before a boot, made once for all tests of a process: QEMU, the kernel, the image.
 
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 
 use crate::root;
 
 /// `run-smp.sh` as a user calls it, with nothing on its standard input.
 pub fn run_smp() -> Command {
+    // Before the first call, so that two tests do not both find that QEMU is missing and install it.
+    static QEMU: Once = Once::new();
+    QEMU.call_once(|| {
+        succeed(shell(FIND_QEMU));
+    });
     let mut command = Command::new(root().join("run-smp.sh"));
     command.stdin(Stdio::null());
     command
 }
+
+const FIND_QEMU: &str = ". tools/setup.sh && find_qemu";
 
 /// The profiles that have been built by this process.
 static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -21,17 +28,13 @@ pub(crate) fn build(profile: &str) {
     if built.iter().any(|done| done == profile) {
         return;
     }
-    // One after the other and before any boot, so that two tests do not install QEMU at the same time.
-    succeed(shell(". tools/setup.sh && find_qemu"));
     succeed(Command::new(root().join("tools/build.sh")).arg(profile));
     built.push(profile.to_owned());
 }
 
 /// Whether the QEMU that the tests boot with emulates x2APIC, as its versions from 9 on do.
 pub fn qemu_has_x2apic() -> bool {
-    let version = succeed(shell(
-        ". tools/setup.sh && find_qemu && \"$QEMU\" --version",
-    ));
+    let version = succeed(shell(&format!("{FIND_QEMU} && \"$QEMU\" --version")));
     let major = version
         .split_once("version ")
         .and_then(|(_, rest)| rest.split_once('.'));

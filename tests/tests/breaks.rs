@@ -1,0 +1,64 @@
+//! Each break switch makes the demo of its protection fail; without it the demo passes.
+
+use std::time::Duration;
+
+use tests::Boot;
+
+/// `program` passes, and fails with `break=name`, which the boot says loudly.
+#[track_caller]
+fn assert_breaks(name: &str, program: &[&str]) {
+    Boot::program(program).cpus(2).run().assert_status(0);
+    let option = format!("break={name}");
+    let run = Boot::program(program).cpus(2).append(&option).run();
+    run.assert_program_failed().assert_console_has(&option);
+}
+
+#[test]
+fn without_copy_on_write_parent_and_child_see_each_others_stores() {
+    assert_breaks("cow", &["fork"]);
+}
+
+#[test]
+fn with_copied_mappings_only_parent_and_child_share_their_memory() {
+    assert_breaks("mappings", &["fork"]);
+}
+
+#[test]
+fn without_zeroing_a_page_shows_what_its_last_owner_wrote() {
+    assert_breaks("zero", &["allocator"]);
+}
+
+#[test]
+fn without_the_timer_eve_keeps_the_only_cpu() {
+    let friends = Boot::program(&["friends"]).cpus(1);
+    friends.run().assert_status(0);
+    let run = friends
+        .append("break=timer")
+        .deadline(Duration::from_secs(10))
+        .run();
+    assert_eq!(run.status(), None, "the run should hang\n{run}");
+    run.assert_console_has("I'm Eve")
+        .assert_console_has("break=timer");
+    assert!(
+        !run.console().contains("#10"),
+        "Alice should not get to her last greeting\n{run}"
+    );
+}
+
+#[test]
+fn ten_thousand_forks_leave_nothing_behind_and_a_leaked_frame_is_noticed() {
+    let forkexit =
+        Boot::program(&["forkexit", "--rounds", "10000"]).deadline(Duration::from_secs(300));
+    forkexit.run().assert_status(0);
+    forkexit.append("break=leak").run().assert_program_failed();
+}
+
+#[test]
+fn a_switch_that_does_not_exist_is_not_passed_over() {
+    let run = Boot::program(&["hello"])
+        .cpus(1)
+        .append("break=nosuch")
+        .run();
+    assert_ne!(run.status(), Some(0), "{run}");
+    assert!(run.console().contains("nosuch"), "{run}");
+}

@@ -1,0 +1,159 @@
+//! The machines that the kernel must run on, each doing real work.
+
+use std::time::Duration;
+
+use tests::Boot;
+
+const LONG: Duration = Duration::from_secs(300);
+
+#[track_caller]
+fn usertests(boot: fn(Boot) -> Boot, cpus: usize) {
+    boot(Boot::program(&["usertests"]))
+        .cpus(cpus)
+        .deadline(LONG)
+        .run()
+        .assert_status(0)
+        .assert_cpus(cpus);
+}
+
+#[track_caller]
+fn forkstorm(boot: fn(Boot) -> Boot, cpus: usize) {
+    boot(Boot::program(&["forkstorm"]))
+        .cpus(cpus)
+        .deadline(LONG)
+        .run()
+        .assert_status(0)
+        .assert_cpus(cpus);
+}
+
+#[test]
+fn one_cpu() {
+    usertests(|boot| boot, 1);
+    forkstorm(|boot| boot, 1);
+}
+
+#[test]
+fn two_cpus() {
+    forkstorm(|boot| boot, 2);
+}
+
+#[test]
+fn three_cpus() {
+    forkstorm(|boot| boot, 3);
+}
+
+#[test]
+fn four_cpus() {
+    usertests(|boot| boot, 4);
+}
+
+#[test]
+fn eight_cpus() {
+    forkstorm(|boot| boot, 8);
+}
+
+#[test]
+fn x2apic() {
+    if !tests::qemu_has_x2apic() {
+        eprintln!("this QEMU does not emulate x2APIC (9.0 and newer do): not tested");
+        return;
+    }
+    let run = Boot::program(&["forkstorm"]).cpus(3).run();
+    run.assert_status(0)
+        .assert_cpus(3)
+        .assert_log_has(&["x2APIC"]);
+}
+
+#[test]
+fn xapic() {
+    let run = Boot::program(&["forkstorm"])
+        .cpus(3)
+        .cpu_model("max,-x2apic")
+        .run();
+    run.assert_status(0)
+        .assert_cpus(3)
+        .assert_log_has(&[" xAPIC"]);
+}
+
+#[test]
+fn five_levels() {
+    let run = Boot::program(&["usertests"])
+        .cpus(2)
+        .append("la57=on")
+        .deadline(LONG)
+        .run();
+    run.assert_status(0)
+        .assert_cpus(2)
+        .assert_log_has(&["5 levels"]);
+}
+
+#[test]
+fn sixty_four_mebibytes() {
+    usertests(|boot| boot.memory("64M"), 2);
+}
+
+#[test]
+fn eight_gibibytes() {
+    forkstorm(|boot| boot.memory("8G"), 4);
+}
+
+#[test]
+fn sixteen_gibibytes_and_sixteen_cpus() {
+    Boot::program(&["hello"])
+        .cpus(16)
+        .memory("16G")
+        .run()
+        .assert_status(0)
+        .assert_cpus(16);
+}
+
+#[test]
+fn sixty_four_cpus() {
+    Boot::program(&["hello"])
+        .cpus(64)
+        .deadline(LONG)
+        .run()
+        .assert_status(0)
+        .assert_cpus(64);
+}
+
+#[test]
+fn two_hundred_and_fifty_five_cpus() {
+    Boot::program(&["hello"])
+        .cpus(255)
+        .deadline(LONG)
+        .run()
+        .assert_status(0)
+        .assert_cpus(255);
+}
+
+#[test]
+fn a_topology_of_sockets_and_cores() {
+    // The later --smp is the one that counts.
+    let boot = Boot::program(&["hello"])
+        .option("--smp")
+        .option("6,sockets=2,cores=3");
+    boot.run().assert_status(0).assert_cpus(6);
+}
+
+#[test]
+fn too_little_memory_is_refused_with_the_reason() {
+    let run = Boot::program(&["hello"]).cpus(1).memory("8M").run();
+    run.assert_status(69).assert_console_has("memory");
+}
+
+#[test]
+fn four_cpus_reach_user_mode_within_half_a_second() {
+    let boot = Boot::program(&["hello"]).release();
+    let times = [(); 3].map(|()| {
+        boot.run()
+            .assert_status(0)
+            .booted()
+            .map_or(u64::MAX, |(_, microseconds)| microseconds)
+    });
+    let best = times.into_iter().min().unwrap_or(u64::MAX);
+    assert!(
+        best < 500_000,
+        "the best of {times:?} microseconds is too slow"
+    );
+}
