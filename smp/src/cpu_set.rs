@@ -211,7 +211,11 @@ impl AtomicCpuSet {
     /// Replaces the set, word by word.
     #[inline]
     pub fn store(&self, set: &CpuSet) {
-        let words = set.used_words().iter().copied().chain(core::iter::repeat(0));
+        let words = set
+            .used_words()
+            .iter()
+            .copied()
+            .chain(core::iter::repeat(0));
         for (word, value) in self.possible_words().iter().zip(words) {
             // Release pairs with the Acquire of those who look.
             word.store(value, Ordering::Release);

@@ -64,18 +64,6 @@ impl IrqOff {
         );
         hw::halt_until_interrupt();
     }
-
-    /// Lets the interrupts that are waiting in; on return interrupts are off again. Panics as `halt_until_interrupt`.
-    pub fn let_interrupts_in(&mut self) {
-        assert!(
-            self.were_enabled,
-            "interrupts let into a section that keeps them off"
-        );
-        hw::enable_interrupts();
-        // STI takes effect after the next instruction only.
-        hw::pause();
-        hw::disable_interrupts();
-    }
 }
 
 impl Deref for IrqOff {

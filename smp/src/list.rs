@@ -140,7 +140,10 @@ impl<T: Linked<N>, const N: usize> ArcList<T, N> {
 
     /// Takes out the first element for which `wanted` holds.
     pub fn pop_first_where(&mut self, mut wanted: impl FnMut(&T) -> bool) -> Option<Arc<T>> {
-        let found = self.iter().find(|element| wanted(element)).map(ptr::from_ref)?;
+        let found = self
+            .iter()
+            .find(|element| wanted(element))
+            .map(ptr::from_ref)?;
         // SAFETY: an element of this list, which owns a reference to it.
         self.remove(unsafe { &*found })
     }

@@ -30,7 +30,6 @@ pub use post::{Bell, Class, Mailboxes, Pending};
 
 use crate::OutOfMemory;
 use crate::cpu_set::CpuSet;
-use crate::irq;
 use crate::pin::{self, Pinned};
 
 /// What a request carries.
@@ -126,18 +125,13 @@ fn send<'p>(
 #[inline]
 pub fn serve_flush_requests() {
     if let Some(mailboxes) = mailboxes() {
-        let pin = pin::pin();
-        if mailboxes.is_asked(&pin, Class::Flush) {
-            mailboxes.serve(&irq::disable(), Class::Flush);
-        }
+        mailboxes.serve_flush_requests(&pin::pin());
     }
 }
 
 /// Runs everything that waits for this CPU: the body of the mailbox interrupt's handler.
 pub fn serve_from_interrupt() {
     if let Some(mailboxes) = mailboxes() {
-        let off = irq::disable();
-        mailboxes.serve(&off, Class::Flush);
-        mailboxes.serve(&off, Class::Call);
+        mailboxes.serve_from_interrupt();
     }
 }

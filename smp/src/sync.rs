@@ -5,8 +5,9 @@
 //! there is nothing to explore in them.
 //!
 //! Loom's own atomics cannot be built in a constant. Ours are made at first use instead, so that `const fn new` and the
-//! statics of the crates above compile under loom as well; a static must not be *used* inside a model, because its state
-//! would outlive the execution.
+//! statics of the crates above compile under loom as well. Two rules follow for models: a static is not used inside of
+//! one, because its state would outlive the execution; and whoever makes a value looks at it once before sharing it,
+//! because loom wants an atomic made before it is shared.
 
 #[cfg(not(loom))]
 mod plain {

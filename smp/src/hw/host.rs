@@ -27,6 +27,9 @@ struct PlayedCpu {
     interrupts: Cell<bool>,
     /// What an interrupt runs, if the test has said.
     handler: RefCell<Option<Rc<dyn Fn()>>>,
+    /// How often the thread has paused.
+    #[cfg(loom)]
+    pauses: Cell<u32>,
 }
 
 /// Blocks of threads that have ended. They are used again and never freed, since references to them are `'static`.
@@ -47,6 +50,8 @@ impl PlayedCpu {
             token: NEXT_TOKEN.fetch_add(1, Ordering::Relaxed),
             interrupts: Cell::new(true),
             handler: RefCell::new(None),
+            #[cfg(loom)]
+            pauses: Cell::new(0),
         }
     }
 }
@@ -120,11 +125,26 @@ pub(crate) fn halt_until_interrupt() {
     disable_interrupts();
 }
 
-pub(crate) fn pause() {
+/// The instruction of wait loops: lets the other CPUs run, and may be interrupted.
+pub fn pause() {
     poll_interrupt();
-    #[cfg(not(loom))]
+    let_others_run();
+}
+
+#[cfg(not(loom))]
+fn let_others_run() {
     std::thread::yield_now();
-    #[cfg(loom)]
+}
+
+/// A wait can go round any number of times, and loom would explore them all. A CPU that has paused this often in one
+/// execution waits on, to the end, but loom does not look for other orders of what follows.
+#[cfg(loom)]
+fn let_others_run() {
+    const EXPLORED_PAUSES: u32 = 4;
+    let pauses = PLAYED.with(|played| played.pauses.replace(played.pauses.get() + 1));
+    if pauses == EXPLORED_PAUSES {
+        loom::skip_branch();
+    }
     loom::thread::yield_now();
 }
 

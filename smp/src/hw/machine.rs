@@ -106,7 +106,7 @@ pub(crate) fn claim_own(word: &AtomicU32) -> bool {
     }
     word.store(1, Ordering::Relaxed);
     // The compiler must not move accesses to what the word guards above the store; an interrupt could tell.
-    core::sync::atomic::compiler_fence(Ordering::Acquire);
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
     true
 }
 

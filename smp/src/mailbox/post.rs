@@ -5,7 +5,6 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use core::marker::PhantomData;
 
 use crossbeam_utils::CachePadded;
 
@@ -102,8 +101,8 @@ impl<B: Bell> Mailboxes<B> {
             );
         }
         let pending = Pending {
-            under_way: Some((self, class, sender)),
-            pin: PhantomData,
+            under_way: Some((self, class)),
+            pin,
         };
         let record = &self.lane(sender, class).record;
         let off = loop {
@@ -132,19 +131,30 @@ impl<B: Bell> Mailboxes<B> {
         pending
     }
 
-    /// Whether this CPU has been asked for something of the class.
+    /// Runs the flush requests that wait for this CPU, at the cost of a few reads when there are none.
     #[inline]
-    pub fn is_asked(&self, pin: &Pinned, class: Class) -> bool {
+    pub fn serve_flush_requests(&self, pin: &Pinned) {
         // Relaxed: what is missed here is found by the interrupt, or the next time.
-        self.inbox(pin.cpu(), class)
+        if self
+            .inbox(pin.cpu(), Class::Flush)
             .iter()
             .any(|word| word.load(Ordering::Relaxed) != 0)
+        {
+            self.serve(&irq::disable(), Class::Flush);
+        }
+    }
+
+    /// Runs everything that waits for this CPU: the body of the interrupt's handler.
+    pub fn serve_from_interrupt(&self) {
+        let off = irq::disable();
+        self.serve(&off, Class::Flush);
+        self.serve(&off, Class::Call);
     }
 
     /// Runs what this CPU has been asked for in the class.
-    pub fn serve(&self, off: &IrqOff, class: Class) {
+    fn serve(&self, off: &IrqOff, class: Class) {
         for (index, word) in self.inbox(off.cpu(), class).iter().enumerate() {
-            // Relaxed: as in `is_asked`; the swap acquires.
+            // Relaxed: what is missed here has an interrupt on its way (MAIL-3); the swap acquires.
             if word.load(Ordering::Relaxed) == 0 {
                 continue;
             }
@@ -157,6 +167,23 @@ impl<B: Bell> Mailboxes<B> {
                 unsafe { self.lane(sender, class).record.run() };
             }
         }
+    }
+
+    /// Whether no request is under way, from any CPU: so it is when nobody has sent anything, or all have been answered.
+    pub fn are_idle(&self) -> bool {
+        let lanes = self
+            .boxes
+            .iter()
+            .flat_map(|mailbox| [&mailbox.flush, &mailbox.call]);
+        // Relaxed: requests of which the caller does not know otherwise may begin or end at any time.
+        lanes.fold(true, |idle, lane| {
+            let asked = lane
+                .inbox
+                .iter()
+                .filter(|word| word.load(Ordering::Relaxed) != 0)
+                .count();
+            idle & lane.record.is_finished() & (asked == 0)
+        })
     }
 
     fn lane(&self, cpu: CpuId, class: Class) -> &Lane {
@@ -202,17 +229,17 @@ fn place_of(sender: CpuId) -> (usize, u64) {
 #[must_use = "dropping it waits at once"]
 pub struct Pending<'a, B: Bell> {
     /// `None` if there was no target.
-    under_way: Option<(&'a Mailboxes<B>, Class, CpuId)>,
+    under_way: Option<(&'a Mailboxes<B>, Class)>,
     /// The sender stays on its CPU, whose record it waits for.
-    pin: PhantomData<&'a Pinned>,
+    pin: &'a Pinned,
 }
 
 impl<'a, B: Bell> Pending<'a, B> {
     /// A request without targets.
-    pub(super) fn done(_pin: &'a Pinned) -> Pending<'a, B> {
+    pub(super) fn done(pin: &'a Pinned) -> Pending<'a, B> {
         Pending {
             under_way: None,
-            pin: PhantomData,
+            pin,
         }
     }
 
@@ -224,19 +251,20 @@ impl<'a, B: Bell> Pending<'a, B> {
 
     /// Whether every target has run the request.
     pub fn is_finished(&self) -> bool {
-        self.under_way.is_none_or(|(mailboxes, class, sender)| {
-            mailboxes.lane(sender, class).record.is_finished()
+        self.under_way.is_none_or(|(mailboxes, class)| {
+            mailboxes.lane(self.pin.cpu(), class).record.is_finished()
         })
     }
 
     fn wait_until_finished(&self) {
-        let Some((mailboxes, class, sender)) = self.under_way else {
+        let Some((mailboxes, class)) = self.under_way else {
             return;
         };
+        let sender = self.pin.cpu();
         let record = &mailboxes.lane(sender, class).record;
         let mut wait = SpinWait::new();
         while !record.is_finished() {
-            mailboxes.serve(&irq::disable(), Class::Flush);
+            mailboxes.serve_flush_requests(self.pin);
             if !wait.turn() {
                 let silent = mailboxes.unserved_targets(sender, class);
                 panic!("no answer to a {class:?} request of CPU {sender} from {silent:?}");
