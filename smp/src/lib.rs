@@ -12,6 +12,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod apic;
+pub mod bring_up;
 pub mod cpu;
 pub mod cpu_set;
 pub mod fiber;
@@ -28,6 +29,9 @@ pub mod pin;
 pub mod rank;
 pub mod sync;
 pub mod time;
+pub mod topology;
+#[cfg(target_os = "none")]
+pub mod trampoline;
 pub mod wait;
 
 pub use cpu::{CpuId, MAX_CPUS};

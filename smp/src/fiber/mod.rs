@@ -16,6 +16,8 @@
 mod running;
 mod stack;
 mod switch;
+#[cfg(test)]
+mod tests;
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -101,13 +103,21 @@ impl Fiber {
     #[inline]
     fn claim(&self) {
         // Acquire pairs with the store in the switch (FIBER-2).
-        let claimed = self.state.compare_exchange(SUSPENDED, RUNNING, Ordering::Acquire, Ordering::Relaxed);
-        assert!(claimed.is_ok(), "FIBER-1: switched to a fiber that is not suspended");
+        let claimed =
+            self.state
+                .compare_exchange(SUSPENDED, RUNNING, Ordering::Acquire, Ordering::Relaxed);
+        assert!(
+            claimed.is_ok(),
+            "FIBER-1: switched to a fiber that is not suspended"
+        );
     }
 }
 
 impl Drop for Fiber {
     fn drop(&mut self) {
-        assert!(*self.state.get_mut() != RUNNING, "a fiber was dropped that a CPU runs");
+        assert!(
+            *self.state.get_mut() != RUNNING,
+            "a fiber was dropped that a CPU runs"
+        );
     }
 }

@@ -37,7 +37,9 @@ struct Slot<T> {
 impl<T: HasFiber> Running<T> {
     /// No CPU runs anything yet.
     pub const fn new() -> Running<T> {
-        Running { slots: PerCpu::new() }
+        Running {
+            slots: PerCpu::new(),
+        }
     }
 
     /// Makes room for the CPUs `0..possible_cpus`, once, at boot.
@@ -58,13 +60,24 @@ impl<T: HasFiber> Running<T> {
         let slot = self.slots.get(off);
         let block = percpu::own_block(off);
         let fiber = idle.fiber();
-        // Relaxed: nothing was written before that anyone else reads.
-        let adopted = fiber.state.compare_exchange(UNADOPTED, RUNNING, Ordering::Relaxed, Ordering::Relaxed);
-        assert!(adopted.is_ok(), "an idle loop was adopted twice");
         assert!(block.current_fiber.load(Ordering::Relaxed) == 0, "this CPU runs a fiber already");
-        block.current_fiber.store(ptr::from_ref(fiber).addr(), Ordering::Relaxed);
-        slot.idle.store(Arc::into_raw(idle.clone()).cast_mut(), Ordering::Relaxed);
-        slot.current.store(Arc::into_raw(idle).cast_mut(), Ordering::Relaxed);
+        // Relaxed: nothing was written before that anyone else reads.
+        let adopted =
+            fiber
+                .state
+                .compare_exchange(UNADOPTED, RUNNING, Ordering::Relaxed, Ordering::Relaxed);
+        assert!(adopted.is_ok(), "an idle loop was adopted twice");
+        assert!(
+            block.current_fiber.load(Ordering::Relaxed) == 0,
+            "this CPU runs a fiber already"
+        );
+        block
+            .current_fiber
+            .store(ptr::from_ref(fiber).addr(), Ordering::Relaxed);
+        slot.idle
+            .store(Arc::into_raw(idle.clone()).cast_mut(), Ordering::Relaxed);
+        slot.current
+            .store(Arc::into_raw(idle).cast_mut(), Ordering::Relaxed);
     }
 
     /// Who runs this.
@@ -89,7 +102,13 @@ impl<T: HasFiber> Running<T> {
 
     /// Whether this CPU has adopted its idle loop, so that [`Running::current`] works.
     pub fn has_current(&self) -> bool {
-        self.slots.is_ready() && !self.slots.get(&pin::pin()).current.load(Ordering::Relaxed).is_null()
+        self.slots.is_ready()
+            && !self
+                .slots
+                .get(&pin::pin())
+                .current
+                .load(Ordering::Relaxed)
+                .is_null()
     }
 
     /// This CPU's idle loop.
@@ -113,11 +132,13 @@ impl<T: HasFiber> Running<T> {
         let slot = self.slots.get(off);
         let block = percpu::own_block(off);
         let previous = self.current_pointer(off);
-        let previous_fiber = ptr::with_exposed_provenance::<Fiber>(block.current_fiber.load(Ordering::Relaxed));
+        let previous_fiber =
+            ptr::with_exposed_provenance::<Fiber>(block.current_fiber.load(Ordering::Relaxed));
         next.fiber().claim();
         let next_fiber = ptr::from_ref(next.fiber());
         next_fiber.expose_provenance();
-        slot.current.store(Arc::into_raw(next).cast_mut(), Ordering::Relaxed);
+        slot.current
+            .store(Arc::into_raw(next).cast_mut(), Ordering::Relaxed);
         slot.previous.store(previous, Ordering::Relaxed);
         // SAFETY: 1. `current_fiber` is the fiber that this CPU switched to or adopted last; 2. claimed above; 3. the slot
         // holds a share of each: of `next` until it is switched away from, of `previous` until the code after the switch
@@ -130,7 +151,8 @@ impl<T: HasFiber> Running<T> {
     /// The first thing that a new fiber does: takes over what every switch hands to the code that runs next, which is who
     /// ran before, and interrupts that are off. Panics the second time.
     pub fn begin(&self) -> (Arc<T>, IrqOff) {
-        let begun = self.with_current(|current| current.fiber().begun.swap(true, Ordering::Relaxed));
+        let begun =
+            self.with_current(|current| current.fiber().begun.swap(true, Ordering::Relaxed));
         assert!(!begun, "a fiber began twice");
         // SAFETY: 1. the switch to this fiber was made with interrupts off, and no safe code can have turned them on; 2.
         // the fiber has just begun, so nothing lies on its stack.

@@ -31,13 +31,19 @@ pub(super) struct OwnedStack {
 impl OwnedStack {
     pub(super) fn new<S: KernelStackOwner>(owner: S) -> OwnedStack {
         const {
-            assert!(size_of::<S>() <= size_of::<Storage>(), "the owner of a stack has at most two words");
+            assert!(
+                size_of::<S>() <= size_of::<Storage>(),
+                "the owner of a stack has at most two words"
+            );
             assert!(align_of::<S>() <= align_of::<Storage>());
         }
         let mut storage = MaybeUninit::<Storage>::uninit();
         // SAFETY: the storage is large enough and aligned, checked above.
         unsafe { storage.as_mut_ptr().cast::<S>().write(owner) };
-        OwnedStack { owner: storage, drop_owner: drop_in_storage::<S> }
+        OwnedStack {
+            owner: storage,
+            drop_owner: drop_in_storage::<S>,
+        }
     }
 }
 

@@ -23,7 +23,11 @@ struct SavedRegisters {
 ///
 /// # Safety
 /// `top` is a multiple of 16, and the bytes below it are writable and nobody else's.
-pub(super) unsafe fn prepare_stack(top: usize, entry: extern "C" fn(usize) -> !, argument: usize) -> usize {
+pub(super) unsafe fn prepare_stack(
+    top: usize,
+    entry: extern "C" fn(usize) -> !,
+    argument: usize,
+) -> usize {
     let saved = SavedRegisters {
         r15: 0,
         r14: 0,

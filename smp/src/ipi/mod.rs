@@ -51,7 +51,9 @@ pub fn send(ipi: Ipi, target: CpuId) {
 /// Interrupts each CPU in `targets`: in x2APIC mode with one command for each cluster of 16.
 #[inline]
 pub fn send_to_set(ipi: Ipi, targets: &CpuSet) {
-    let apic_ids = targets.iter().filter_map(|target| Some(percpu::block_of(target)?.apic_id()));
+    let apic_ids = targets
+        .iter()
+        .filter_map(|target| Some(percpu::block_of(target)?.apic_id()));
     // SAFETY: as in `send`.
     unsafe { apic::send_fixed_to_all(apic_ids, ipi.vector()) };
 }

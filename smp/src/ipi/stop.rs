@@ -13,13 +13,13 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
+use crate::OutOfMemory;
 use crate::apic;
+use crate::bring_up;
 use crate::cpu::{self, CpuId};
-use crate::cpu_set::AtomicCpuSet;
 use crate::hw;
 use crate::percpu::{self, PerCpu};
 use crate::time::Deadline;
-use crate::OutOfMemory;
 
 /// With 255 virtual CPUs on two host cores the last has its turn after a few seconds.
 const LONGEST_WAIT_MS: u64 = 5000;
@@ -44,8 +44,6 @@ const NOTE_EMPTY: u32 = 0;
 const NOTE_WRITTEN: u32 = 1;
 
 static NOTES: PerCpu<Note> = PerCpu::new();
-/// The CPUs that handle NMIs.
-static REACHABLE: AtomicCpuSet = AtomicCpuSet::new();
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Makes room for what CPUs say when they are stopped. The boot CPU calls it before it starts others.
@@ -60,12 +58,7 @@ pub fn init(possible_cpus: usize) -> Result<(), OutOfMemory> {
     })
 }
 
-/// Says that the CPU that runs this has an NMI handler, so that it can be stopped.
-pub fn can_be_stopped() {
-    REACHABLE.fetch_insert(cpu::id_racy());
-}
-
-/// Stops every other CPU that can be stopped, and waits until each has written its place, or five seconds. Returns false,
+/// Stops every other CPU that is online, and waits until each has written its place, or five seconds. Returns false,
 /// having done nothing, if another CPU is at it.
 ///
 /// Called with interrupts off, since what runs afterwards has the machine for itself.
@@ -74,11 +67,11 @@ pub fn stop_other_cpus() -> bool {
     if STOPPING.swap(true, Ordering::AcqRel) {
         return false;
     }
-    let mut targets = REACHABLE.load();
+    let mut targets = bring_up::online();
     targets.remove(cpu::id_racy());
     for target in &targets {
         if let Some(block) = percpu::block_of(target) {
-            // SAFETY: the CPU has said by `can_be_stopped` that it handles NMIs.
+            // SAFETY: the CPU has said by `bring_up::announce` that it handles NMIs.
             unsafe { apic::send_nmi(block.apic_id()) };
         }
     }
@@ -94,17 +87,20 @@ pub fn stop_other_cpus() -> bool {
 /// [`stop_other_cpus`] has returned true.
 pub fn stopped_cpus() -> impl Iterator<Item = (CpuId, Place)> {
     let this_cpu = cpu::id_racy();
-    NOTES.iter().filter(move |(cpu, _)| *cpu != this_cpu).filter_map(|(cpu, _)| Some((cpu, place_of(cpu)?)))
+    NOTES
+        .iter()
+        .filter(move |(cpu, _)| *cpu != this_cpu)
+        .filter_map(|(cpu, _)| Some((cpu, place_of(cpu)?)))
 }
 
 /// The CPUs other than this one that should have stopped and have not said so.
 pub fn unreachable_cpus() -> impl Iterator<Item = CpuId> {
     let this_cpu = cpu::id_racy();
-    let reachable = REACHABLE.load();
+    let online = bring_up::online();
     NOTES
         .iter()
         .map(|(cpu, _)| cpu)
-        .filter(move |cpu| *cpu != this_cpu && reachable.contains(*cpu) && place_of(*cpu).is_none())
+        .filter(move |cpu| *cpu != this_cpu && online.contains(*cpu) && place_of(*cpu).is_none())
 }
 
 /// What an NMI handler does: writes down where the CPU was, and halts it for ever if a CPU has asked for that.
@@ -154,6 +150,9 @@ impl Note {
     fn read(&self) -> Option<Place> {
         // Acquire pairs with the Release in `write`.
         let written = self.state.load(Ordering::Acquire) == NOTE_WRITTEN;
-        written.then(|| Place { rip: self.rip.load(Ordering::Relaxed), rbp: self.rbp.load(Ordering::Relaxed) })
+        written.then(|| Place {
+            rip: self.rip.load(Ordering::Relaxed),
+            rbp: self.rbp.load(Ordering::Relaxed),
+        })
     }
 }
