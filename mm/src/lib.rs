@@ -15,13 +15,15 @@ pub mod heap;
 pub mod hw;
 pub mod kernel_map;
 pub mod page_table;
+pub mod stack;
 
 pub use error::{MapError, NoMemory, SpaceError};
 
-/// Gives each of `cpus` CPUs what it has of its own: caches of frames, a slot of the heap, what it knows of its TLB. Once,
-/// by the boot CPU before another CPU runs; `frame::init` comes before.
+/// Gives each of `cpus` CPUs what it has of its own: caches of frames, a slot of the heap, a pool of stacks, what it knows
+/// of its TLB. Once, by the boot CPU before another CPU runs; `frame::init` comes before.
 pub fn init_cpus(cpus: usize) -> Result<(), NoMemory> {
     frame::init_cpu_caches(cpus)?;
     heap::init(cpus)?;
+    stack::init(cpus)?;
     flush::init(cpus)
 }

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::frame::{self, MemoryRange};
+use crate::kernel_map::{self, KernelLayout};
 
 /// The memory map of the machine: as on a PC, with a hole below 1 MiB and another further up.
 pub const MEMORY_MAP: [MemoryRange; 3] = [
@@ -76,6 +77,14 @@ pub fn machine() -> Machine {
         // SAFETY: 1. all of the map lies in the arena; 2. nobody uses the arena yet.
         unsafe { frame::init(&MEMORY_MAP, &RESERVED) }.expect("memory for the frame table");
         crate::init_cpus(CPUS).expect("memory for the caches");
+        let layout = KernelLayout {
+            levels: 4,
+            has_gib_pages: true,
+            memory: &MEMORY_MAP,
+            devices: &[],
+            sections: &[],
+        };
+        kernel_map::build(&layout).expect("memory for the kernel's map");
     });
     Machine { _turn: turn }
 }
