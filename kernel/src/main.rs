@@ -13,6 +13,7 @@ mod boot;
 mod breaks;
 mod device;
 mod panic;
+mod shell;
 mod syscall;
 mod trap;
 
@@ -32,10 +33,12 @@ extern "C" fn main(start_info: usize) -> ! {
     let command_line = CommandLine::new(info.command_line);
     features::require(); // refuses processors that lack what the kernel is built on
     breaks::pull_all(&command_line);
-    memory::init(&info, &command_line); // frames, heap, the kernel's map
-    cpus::init_boot_cpu(&info, &command_line); // topology, segments, vectors, APIC, clock, per-CPU parts of mm and proc
-    cpus::start_others(); // all CPUs run their idle loops
+    memory::init(&info); // frames and heap
+    let topology = cpus::find(&info);
+    memory::build_map(&info, &command_line); // the kernel's own page tables
+    cpus::init_boot_cpu(&topology, &command_line); // exceptions, APIC, clock, per-CPU parts
+    cpus::start_others(&topology);
     console::init(); // input by interrupts
-    programs::start(&info, &command_line); // the file tree, `init` or the kernel shell
+    programs::start(&info, &command_line); // the file tree, `init`, the kernel shell
     cpus::idle()
 }

@@ -29,6 +29,11 @@ pub fn has_five_levels() -> bool {
     structured_ecx() & 1 << 16 != 0
 }
 
+/// Whether the processor has pages of 1 GiB.
+pub fn has_gib_pages() -> bool {
+    extended_edx() & 1 << 26 != 0
+}
+
 fn extended_edx() -> u32 {
     __cpuid(0x8000_0001).edx
 }

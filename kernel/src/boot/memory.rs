@@ -1,14 +1,18 @@
 //! Memory at boot: frames, then the heap, then the kernel's own map.
 
 use mm::frame::{self, MemoryRange};
-use mm::kernel_map;
+use mm::addr::PAGE_SIZE;
+use mm::kernel_map::{self, KernelLayout, Section};
+
+use smp::irq;
 
 use super::command_line::CommandLine;
 use super::entry;
 use super::info::BootInfo;
-use crate::device::{io_apic, power};
-use crate::boot::features;
+use super::features;
+use crate::device::{IO_APIC_ADDRESS, power, screen};
 
+const MAX_RANGES: usize = 64;
 /// Less than this is refused.
 const MINIMUM_BYTES: u64 = 60 << 20;
 /// The first megabyte is the firmware's and the loader's; the trampoline of the other CPUs lies there too.
@@ -31,20 +35,39 @@ fn address(symbol: *const u8) -> u64 {
     symbol as u64
 }
 
-/// Makes all memory of the machine usable, and changes to the kernel's own page tables.
-pub fn init(info: &BootInfo, command_line: &CommandLine) {
-    let mut ram = [MemoryRange::new(0, 0); 64];
-    let mut len = 0;
-    for range in info.ram() {
-        let end = range.end.min(entry::mapped_bytes());
-        if range.start < end {
-            ram[len] = MemoryRange::new(range.start, end);
-            len += 1;
+/// The usable memory that the boot tables reach.
+struct Ram {
+    ranges: [MemoryRange; MAX_RANGES],
+    len: usize,
+}
+
+impl Ram {
+    fn new(info: &BootInfo) -> Ram {
+        let mut ram = Ram { ranges: [MemoryRange::new(0, 0); MAX_RANGES], len: 0 };
+        for range in info.ram() {
+            let end = range.end.min(entry::mapped_bytes());
+            if range.start < end && ram.len < MAX_RANGES {
+                ram.ranges[ram.len] = MemoryRange::new(range.start, end);
+                ram.len += 1;
+            }
         }
+        ram
     }
-    let total: u64 = ram[..len].iter().map(|range| range.end.as_u64() - range.start.as_u64()).sum();
-    if total < MINIMUM_BYTES {
-        power::refuse(format_args!("{} MiB of memory; it takes at least 64", total.div_ceil(1 << 20)));
+
+    fn ranges(&self) -> &[MemoryRange] {
+        &self.ranges[..self.len]
+    }
+
+    fn bytes(&self) -> u64 {
+        self.ranges().iter().map(|range| range.end.as_u64() - range.start.as_u64()).sum()
+    }
+}
+
+/// Makes all memory of the machine available: frames, and by that the heap.
+pub fn init(info: &BootInfo) {
+    let ram = Ram::new(info);
+    if ram.bytes() < MINIMUM_BYTES {
+        power::refuse(format_args!("{} MiB of memory; it takes at least 64", ram.bytes().div_ceil(1 << 20)));
     }
     let initrd = info.initrd.unwrap_or_default().as_ptr_range();
     let reserved = [
@@ -54,9 +77,15 @@ pub fn init(info: &BootInfo, command_line: &CommandLine) {
     ];
     // SAFETY: 1. the boot tables map all of `ram`, which ends below their limit. 2. besides the kernel, its files and
     // the first megabyte nothing is in use.
-    if let Err(error) = unsafe { frame::init(&ram[..len], &reserved) } {
+    if let Err(error) = unsafe { frame::init(ram.ranges(), &reserved) } {
         panic!("no memory to begin with: {error:?}");
     }
+}
+
+/// Builds the kernel's own map and changes to it, with five levels if the boot line wants them.
+///
+/// Needs: frames. Afterwards the firmware's tables can no longer be reached.
+pub fn build_map(info: &BootInfo, command_line: &CommandLine) {
     let levels = match command_line.value("la57") {
         Some("on") if features::has_five_levels() => 5,
         Some("on") => {
@@ -65,5 +94,20 @@ pub fn init(info: &BootInfo, command_line: &CommandLine) {
         }
         _ => 4,
     };
-    todo!()
+    let page = |start: usize| MemoryRange::new(start as u64, start as u64 + PAGE_SIZE as u64);
+    let text = MemoryRange::new(address(&raw const __text_start), address(&raw const __text_end));
+    let constants = MemoryRange::new(address(&raw const __rodata_start), address(&raw const __rodata_end));
+    let layout = KernelLayout {
+        levels,
+        has_gib_pages: features::has_gib_pages(),
+        memory: Ram::new(info).ranges(),
+        devices: &[page(LOCAL_APIC_ADDRESS), page(IO_APIC_ADDRESS), page(screen::ADDRESS)],
+        sections: &[Section::code(text), Section::constants(constants), Section::code(page(TRAMPOLINE_PAGE as usize))],
+    };
+    if let Err(error) = kernel_map::build(&layout) {
+        panic!("no kernel map: {error:?}");
+    }
+    // SAFETY: the layout has all memory, the kernel's sections with the rights that they need, and the stack is in its
+    // data.
+    unsafe { kernel_map::activate(&irq::disable()) };
 }

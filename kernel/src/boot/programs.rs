@@ -1,1 +1,85 @@
-//! The first programs.
+//! The first programs: `init`, and the kernel shell or what the boot line names.
+
+use abi::ExitStatus;
+use abi::{Outcome, Signal};
+use mm::space::ForkPolicy;
+use protocol::Line;
+
+use super::command_line::CommandLine;
+use super::info::BootInfo;
+use crate::device::{console, log, power, screen};
+use crate::{backtrace, shell};
+
+/// The longest command for `init`.
+const COMMAND_MAX: usize = abi::layout::ARGUMENT_MAX;
+
+/// Unpacks the file tree and starts process 1.
+///
+/// Needs: the process table.
+pub fn start(info: &BootInfo, command_line: &CommandLine) {
+    choose_fork(command_line);
+    mount(info.initrd);
+    log::write_protocol_line(&Line::<&str>::Booted {
+        cpus: smp::cpu::count() as u32,
+        microseconds: smp::time::now_ns() / 1000,
+    });
+    let program = command_line.value("run");
+    let mut command = [0; COMMAND_MAX];
+    let len = write_command(&mut command, program.unwrap_or(""), command_line.arguments());
+    // Process 1 first: its id is the first one.
+    if let Err(error) = proc::spawn::spawn_init(b"init", &command[..len], power_off_as_init) {
+        panic!("cannot start init: {error}");
+    }
+    start_kernel_process("screen", screen::keep_up_to_date);
+    if program.is_none() {
+        console::message(format_args!("Argonaut on {} CPUs. `help` lists the commands.\n", smp::cpu::count()));
+        start_kernel_process("shell", shell::run);
+    }
+}
+
+fn start_kernel_process(name: &str, function: fn() -> i32) {
+    if let Err(error) = proc::spawn::spawn_kernel_process(name, None, function) {
+        panic!("cannot start {name}: {error}");
+    }
+}
+
+/// Chooses how `fork` copies memory, unless a break switch already has.
+fn choose_fork(command_line: &CommandLine) {
+    let policy = match command_line.value("fork") {
+        None | Some("cow") => ForkPolicy::CopyOnWrite,
+        Some("eager") => ForkPolicy::Eager,
+        Some("naive") => ForkPolicy::Naive,
+        Some(other) => panic!("boot line: fork={other} is neither naive nor eager nor cow"),
+    };
+    proc::fork::set_policy(policy);
+}
+
+fn mount(initrd: Option<&'static [u8]>) {
+    let tree = match initrd.map(proc::file::read_archive) {
+        Some(Ok(tree)) => tree,
+        Some(Err(error)) => panic!("the initial file tree: {error}"),
+        None => panic!("there is no initial file tree (QEMU's -initrd)"),
+    };
+    proc::file::install(tree);
+}
+
+/// Puts the program's name and its arguments into one string.
+fn write_command(command: &mut [u8], name: &str, arguments: &str) -> usize {
+    let blank = if arguments.is_empty() { "" } else { " " };
+    let bytes = name.bytes().chain(blank.bytes()).chain(arguments.bytes());
+    command.iter_mut().zip(bytes).map(|(place, byte)| *place = byte).count()
+}
+
+/// The machine ends with process 1.
+fn power_off_as_init(status: ExitStatus) -> ! {
+    let line: Line<&str> = match status.outcome() {
+        Outcome::Exited(code) => Line::Exit(code),
+        Outcome::Killed(signal) => Line::Killed(signal_number(signal)),
+    };
+    screen::refresh();
+    power::off(&line)
+}
+
+fn signal_number(signal: Signal) -> u8 {
+    signal.number() as u8
+}

@@ -2,7 +2,14 @@
 
 use core::fmt::{self, Write};
 
-use super::serial;
+use proc::file::LineQueue;
+
+use super::{input, io_apic, screen, serial};
+use crate::trap::interrupt::{KEYBOARD_VECTOR, SERIAL_VECTOR};
+
+/// ISA interrupt lines.
+const KEYBOARD_LINE: u8 = 1;
+const SERIAL_LINE: u8 = 4;
 
 struct Output;
 
@@ -13,17 +20,37 @@ impl Write for Output {
     }
 }
 
+/// The console as the file system sees it.
+struct ConsoleFile;
+
+impl proc::file::Console for ConsoleFile {
+    fn write(&self, bytes: &[u8]) {
+        write(bytes);
+    }
+
+    fn lines(&self) -> &LineQueue {
+        &input::LINES
+    }
+}
+
+/// Makes the console a file, and lets its devices interrupt the boot CPU.
+///
+/// Needs: the vectors, the scheduler.
+pub fn init() {
+    screen::init();
+    proc::file::install_console(&ConsoleFile);
+    proc::sched::pending::set_device_work(input::serve_devices);
+    io_apic::mask_legacy_controllers();
+    let boot_cpu = smp::apic::id();
+    io_apic::route(SERIAL_LINE, SERIAL_VECTOR, boot_cpu);
+    io_apic::route(KEYBOARD_LINE, KEYBOARD_VECTOR, boot_cpu);
+    serial::enable_console_interrupts();
+}
+
 /// Writes bytes; a line feed begins a new line.
 pub fn write(bytes: &[u8]) {
-    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-        match line.split_last() {
-            Some((b'\n', text)) => {
-                serial::write_console(text);
-                serial::write_console(b"\r\n");
-            }
-            _ => serial::write_console(line),
-        }
-    }
+    serial::write_console(bytes);
+    screen::write(bytes);
 }
 
 /// Writes a message of the kernel itself.

@@ -1,7 +1,12 @@
-//! Devices: serial lines, the console made of them, and the way to switch the machine off.
+//! Devices: serial lines, screen and keyboard, the console made of them, and the way to switch the machine off.
 
 pub mod console;
-pub mod io_apic;
+pub mod input;
+mod io_apic;
+mod keyboard;
 pub mod log;
 pub mod power;
+pub mod screen;
 pub mod serial;
+
+pub use io_apic::ADDRESS as IO_APIC_ADDRESS;

@@ -26,9 +26,18 @@ pub fn init() {
     let _ = LOG.lock().init(Config::default());
 }
 
-/// Writes to the console's line.
-pub fn write_console(bytes: &[u8]) {
-    CONSOLE.lock().send_bytes_exact(bytes);
+/// Writes text to the console's line, in one piece; a line feed begins a new line.
+pub fn write_console(text: &[u8]) {
+    let mut line = CONSOLE.lock();
+    for part in text.split_inclusive(|&byte| byte == b'\n') {
+        match part {
+            [part @ .., b'\n'] => {
+                line.send_bytes_exact(part);
+                line.send_bytes_exact(b"\r\n");
+            }
+            part => line.send_bytes_exact(part),
+        }
+    }
 }
 
 /// Writes to the log's line.

@@ -1,0 +1,136 @@
+//! The screen: 25 lines of 80 characters in the PC's text mode.
+//!
+//! What is to be seen lives in ordinary memory. The screen's own memory is slow, so a thread of the kernel brings it up to
+//! date some times a second, and the end of the machine does once more.
+
+use proc::wait::WaitQueue;
+use smp::lock::SpinLock;
+use smp::rank;
+use vte::{Params, Parser, Perform};
+
+const COLUMNS: usize = 80;
+const ROWS: usize = 25;
+/// Where the text mode has its characters, two bytes each: the code, then the colours.
+pub const ADDRESS: usize = 0xb8000;
+/// Light grey on black.
+const COLOURS: u16 = 0x0700;
+const BLANK: u16 = COLOURS | b' ' as u16;
+const REFRESH_DISTANCE_NS: u64 = 50_000_000;
+
+/// A small terminal: characters, and the escape sequences that line editing uses.
+struct Terminal {
+    parser: Parser,
+    picture: Picture,
+}
+
+struct Picture {
+    cells: [[u16; COLUMNS]; ROWS],
+    row: usize,
+    column: usize,
+    /// Where `ESC [ u` goes back to.
+    saved: (usize, usize),
+    /// Whether the screen shows something else.
+    is_stale: bool,
+}
+
+static TERMINAL: SpinLock<Option<Terminal>, rank::Screen> = SpinLock::new(None);
+static STALE: WaitQueue = WaitQueue::new();
+
+/// Makes the screen show what is written from now on.
+pub fn init() {
+    let picture = Picture { cells: [[BLANK; COLUMNS]; ROWS], row: 0, column: 0, saved: (0, 0), is_stale: true };
+    *TERMINAL.lock() = Some(Terminal { parser: Parser::new(), picture });
+}
+
+/// Writes bytes to the picture.
+pub fn write(bytes: &[u8]) {
+    let mut terminal = TERMINAL.lock();
+    let Some(Terminal { parser, picture }) = terminal.as_mut() else { return };
+    let was_stale = picture.is_stale;
+    parser.advance(picture, bytes);
+    picture.is_stale = true;
+    drop(terminal);
+    if !was_stale {
+        STALE.wake_one();
+    }
+}
+
+/// The thread that keeps the screen up to date.
+pub fn keep_up_to_date() -> i32 {
+    loop {
+        let is_stale = || TERMINAL.lock().as_ref().is_some_and(|terminal| terminal.picture.is_stale).then_some(());
+        if STALE.wait_until(is_stale).is_err() || proc::sleep::sleep_ns(REFRESH_DISTANCE_NS).is_err() {
+            return 0;
+        }
+        refresh();
+    }
+}
+
+/// Brings the screen up to date now. If somebody writes at the moment, it is left to them.
+pub fn refresh() {
+    let Some(mut terminal) = TERMINAL.try_lock() else { return };
+    let Some(Terminal { picture, .. }) = terminal.as_mut() else { return };
+    picture.is_stale = false;
+    let memory = ADDRESS as *mut u16;
+    for (index, cell) in picture.cells.as_flattened().iter().enumerate() {
+        // SAFETY: the text mode's memory has this many cells, and the lock makes this its only writer.
+        unsafe { memory.add(index).write_volatile(*cell) };
+    }
+}
+
+impl Picture {
+    fn line_feed(&mut self) {
+        if self.row + 1 < ROWS {
+            self.row += 1;
+        } else {
+            self.cells.copy_within(1.., 0);
+            self.cells[ROWS - 1] = [BLANK; COLUMNS];
+        }
+    }
+
+    fn put(&mut self, character: u8) {
+        if self.column == COLUMNS {
+            self.column = 0;
+            self.line_feed();
+        }
+        self.cells[self.row][self.column] = COLOURS | u16::from(character);
+        self.column += 1;
+    }
+}
+
+impl Perform for Picture {
+    fn print(&mut self, character: char) {
+        self.put(if character.is_ascii() { character as u8 } else { b'?' });
+    }
+
+    fn execute(&mut self, control: u8) {
+        match control {
+            b'\n' => {
+                self.column = 0;
+                self.line_feed();
+            }
+            b'\r' => self.column = 0,
+            0x08 => self.column = self.column.saturating_sub(1),
+            b'\t' => (self.column % 8..8).for_each(|_| self.put(b' ')),
+            _ => {}
+        }
+    }
+
+    fn csi_dispatch(&mut self, parameters: &Params, _intermediates: &[u8], _ignore: bool, action: char) {
+        let mut numbers = parameters.iter().map(|parameter| usize::from(parameter.first().copied().unwrap_or(0)));
+        let first = numbers.next().unwrap_or(0);
+        let second = numbers.next().unwrap_or(0);
+        match action {
+            'A' => self.row = self.row.saturating_sub(first.max(1)),
+            'B' => self.row = (self.row + first.max(1)).min(ROWS - 1),
+            'C' => self.column = (self.column + first.max(1)).min(COLUMNS - 1),
+            'D' => self.column = self.column.saturating_sub(first.max(1)),
+            'H' => (self.row, self.column) = (first.clamp(1, ROWS) - 1, second.clamp(1, COLUMNS) - 1),
+            'J' => self.cells = [[BLANK; COLUMNS]; ROWS],
+            'K' => self.cells[self.row][self.column.min(COLUMNS - 1)..].fill(BLANK),
+            's' => self.saved = (self.row, self.column),
+            'u' => (self.row, self.column) = self.saved,
+            _ => {}
+        }
+    }
+}

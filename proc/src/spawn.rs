@@ -1,0 +1,130 @@
+//! `spawn`: a new process that runs a program from the file tree.
+//!
+//! The program's segments become regions of the file, so that its pages come in when they are touched, and those that
+//! nobody writes are the file's own, shared by all processes that run it. The argument string (the program's name, a
+//! blank, the arguments) is put at the top of the stack before the process runs.
+
+use alloc::sync::Arc;
+
+use abi::{Errno, layout};
+use mm::addr::{UserRange, VirtAddr};
+use mm::space::{Backing, FileBacking, PageSource, Protection, Region, RegionFlags, Space};
+use smp::fiber::FpuState;
+
+use crate::elf_image::{ElfImage, Segment};
+use crate::file::{self, Descriptors, RegularFile};
+use crate::name::Name;
+use crate::process::Process;
+use crate::registers::UserRegisters;
+use crate::thread::{Id, Start, Thread};
+use crate::{birth, exit, table};
+
+/// Starts the program in the file `name` as a child of `parent`, with its descriptors 0, 1 and 2 and its affinity.
+///
+/// # Errors
+/// `ENOENT`, `ENOTDIR`, `EISDIR` or `ENAMETOOLONG` if there is no such file, `ENOEXEC` if it is not a program, `E2BIG` if the
+/// argument string is too long, `EAGAIN` if the process table is full, `ENOMEM`. Nothing has changed then.
+pub fn spawn(parent: &Thread, name: &[u8], argument: &[u8]) -> Result<Id, Errno> {
+    let parent_process = parent.process().ok_or(Errno::EINVAL)?;
+    let (space, registers) = load(name, argument)?;
+    let reservation = table::reserve()?;
+    let process = mm::heap::try_arc(Process::new(
+        reservation.id(),
+        Name::new(core::str::from_utf8(name).unwrap_or("?")),
+        Some(space),
+        parent_process.descriptors.inherit_standard()?,
+        Some(parent_process.clone()),
+    ))?;
+    let start = Start::User(registers);
+    birth::give_life(reservation, process, start, Some(FpuState::new()?), &parent.affinity())
+}
+
+/// Starts process 1, which adopts orphans; when it ends, `on_exit` is called.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_init(
+    name: &[u8],
+    argument: &[u8],
+    on_exit: fn(abi::ExitStatus) -> !,
+) -> Result<Id, Errno> {
+    let (space, registers) = load(name, argument)?;
+    let reservation = table::reserve()?;
+    let process = mm::heap::try_arc(Process::new(
+        reservation.id(),
+        Name::new("init"),
+        Some(space),
+        Descriptors::with_console()?,
+        None,
+    ))?;
+    exit::set_init(process.clone(), on_exit);
+    let everywhere = smp::cpu_set::CpuSet::all();
+    birth::give_life(reservation, process, Start::User(registers), Some(FpuState::new()?), &everywhere)
+}
+
+/// Starts a process of the kernel, which runs `function` and ends with its result as status.
+///
+/// # Errors
+/// `EAGAIN` if the process table is full, `ENOMEM`.
+pub fn spawn_kernel_process(
+    name: &str,
+    parent: Option<&Arc<Process>>,
+    function: fn() -> i32,
+) -> Result<Id, Errno> {
+    let reservation = table::reserve()?;
+    let process = mm::heap::try_arc(Process::new(
+        reservation.id(),
+        Name::new(name),
+        None,
+        Descriptors::with_console()?,
+        parent.cloned(),
+    ))?;
+    let everywhere = smp::cpu_set::CpuSet::all();
+    birth::give_life(reservation, process, Start::Kernel(function), None, &everywhere)
+}
+
+/// An address space with the program in it, and the registers to start it with.
+fn load(name: &[u8], argument: &[u8]) -> Result<(Arc<Space>, UserRegisters), Errno> {
+    let file = file::find_regular(name)?;
+    let image = ElfImage::parse(&*file).map_err(|reason| {
+        smp::log!("{}: not a program: {reason}", core::str::from_utf8(name).unwrap_or("?"));
+        Errno::from(reason)
+    })?;
+    let space = Space::new()?;
+    for segment in image.segments() {
+        space.add(region(segment, &file)?)?;
+    }
+    let stack = UserRange::page_aligned(layout::STACK_BOTTOM, layout::STACK_TOP - layout::STACK_BOTTOM)?;
+    space.add(Region::anonymous(stack, Protection::WRITE, RegionFlags::empty()))?;
+    let (address, len) = put_argument(&space, name, argument)?;
+    // As after a call: the return address would lie on the boundary.
+    let stack_top = (address & !15) - 8;
+    let registers = UserRegisters::start(image.entry().as_u64(), stack_top as u64, address as u64, len as u64);
+    Ok((space, registers))
+}
+
+fn region(segment: &Segment, file: &Arc<RegularFile>) -> Result<Region, Errno> {
+    let source: Arc<dyn PageSource> = file.clone();
+    let backing = match segment.file_len {
+        0 => Backing::Anonymous,
+        len => Backing::File(FileBacking::new(source, segment.file_offset, len)?),
+    };
+    Ok(Region { range: segment.range, protection: segment.protection, flags: RegionFlags::empty(), backing })
+}
+
+/// Writes the argument string and its NUL to the top of the stack; returns where, and its length without the NUL.
+fn put_argument(space: &Space, name: &[u8], argument: &[u8]) -> Result<(usize, usize), Errno> {
+    let blank: &[u8] = if argument.is_empty() { b"" } else { b" " };
+    let parts = [name, blank, argument, b"\0"];
+    let len_with_nul: usize = parts.iter().map(|part| part.len()).sum();
+    if len_with_nul > layout::ARGUMENT_MAX + 1 {
+        return Err(Errno::E2BIG);
+    }
+    let address = layout::STACK_TOP - len_with_nul;
+    let mut place = address;
+    for part in parts {
+        space.write_bytes(VirtAddr::new(place as u64), part)?;
+        place += part.len();
+    }
+    Ok((address, len_with_nul - 1))
+}
