@@ -51,7 +51,9 @@ impl FpuState {
         // initial state; MXCSR (and with FXRSTOR the rest) is loaded from the legacy area all the same.
         unsafe {
             area.write_bytes(0, LEGACY_SIZE + HEADER_SIZE);
-            area.add(CONTROL_WORD_AT).cast::<u16>().write(INITIAL_CONTROL_WORD);
+            area.add(CONTROL_WORD_AT)
+                .cast::<u16>()
+                .write(INITIAL_CONTROL_WORD);
             area.add(MXCSR_AT).cast::<u32>().write(INITIAL_MXCSR);
         }
         Ok(state)
@@ -64,7 +66,13 @@ impl FpuState {
     pub fn copy_of_current() -> Result<FpuState, OutOfMemory> {
         let state = FpuState::allocate()?;
         // SAFETY: the header lies within the area. XSAVE keeps the parts of it that it does not know, and they must be 0.
-        unsafe { state.area.as_ptr().add(LEGACY_SIZE).write_bytes(0, HEADER_SIZE) };
+        unsafe {
+            state
+                .area
+                .as_ptr()
+                .add(LEGACY_SIZE)
+                .write_bytes(0, HEADER_SIZE)
+        };
         // SAFETY: nobody else knows the area yet.
         unsafe { state.save_registers() };
         Ok(state)
@@ -73,7 +81,9 @@ impl FpuState {
     fn allocate() -> Result<FpuState, OutOfMemory> {
         // SAFETY: the layout is not empty.
         let area = unsafe { alloc(area_layout()) };
-        NonNull::new(area).map(|area| FpuState { area }).ok_or(OutOfMemory)
+        NonNull::new(area)
+            .map(|area| FpuState { area })
+            .ok_or(OutOfMemory)
     }
 
     /// Saves the registers here.
@@ -138,7 +148,7 @@ mod machine {
 
     use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
 
-    use super::{AVX, LEGACY_SIZE, HEADER_SIZE, SSE, X87};
+    use super::{AVX, HEADER_SIZE, LEGACY_SIZE, SSE, X87};
 
     /// What XSAVE saves; 0 where there is no XSAVE. These two are set by the boot CPU, for all.
     static COMPONENTS: AtomicU32 = AtomicU32::new(0);
@@ -181,7 +191,9 @@ mod machine {
     fn enable_components() {
         let wanted = __cpuid_count(STATE_LEAF, 0).eax & (X87 | SSE | AVX);
         // SAFETY: XCR0 exists, since OSXSAVE is set; x87 always is in `wanted`, and AVX only comes with SSE.
-        unsafe { asm!("xsetbv", in("ecx") 0, in("eax") wanted, in("edx") 0, options(nomem, nostack, preserves_flags)) };
+        unsafe {
+            asm!("xsetbv", in("ecx") 0, in("eax") wanted, in("edx") 0, options(nomem, nostack, preserves_flags))
+        };
         // The size for what is enabled now.
         AREA_SIZE.store(__cpuid_count(STATE_LEAF, 0).ebx as usize, Relaxed);
         COMPONENTS.store(wanted, Relaxed);
@@ -197,7 +209,9 @@ fn components() -> u32 {
     }
     let enabled: u32;
     // SAFETY: the system has switched XSAVE on, so the register can be read.
-    unsafe { asm!("xgetbv", in("ecx") 0, out("eax") enabled, out("edx") _, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        asm!("xgetbv", in("ecx") 0, out("eax") enabled, out("edx") _, options(nomem, nostack, preserves_flags))
+    };
     enabled & (X87 | SSE | AVX)
 }
 

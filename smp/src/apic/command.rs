@@ -45,7 +45,11 @@ const fn to_cluster(delivery: Delivery, cluster: u32, members: u16) -> u64 {
 
 /// Calls `send` with the x2APIC commands that together reach each of `apic_ids` once: one for each run of neighbours
 /// in the same cluster, so with ids in ascending order one for each cluster.
-pub(super) fn multicast(delivery: Delivery, apic_ids: impl Iterator<Item = u32>, mut send: impl FnMut(u64)) {
+pub(super) fn multicast(
+    delivery: Delivery,
+    apic_ids: impl Iterator<Item = u32>,
+    mut send: impl FnMut(u64),
+) {
     let mut run: Option<(u32, u16)> = None;
     for apic_id in apic_ids {
         let cluster = apic_id / CLUSTER_SIZE;
@@ -73,7 +77,9 @@ mod tests {
 
     fn commands(apic_ids: &[u32]) -> Vec<u64> {
         let mut sent = Vec::new();
-        multicast(Delivery::Fixed(0xf2), apic_ids.iter().copied(), |command| sent.push(command));
+        multicast(Delivery::Fixed(0xf2), apic_ids.iter().copied(), |command| {
+            sent.push(command)
+        });
         sent
     }
 
@@ -88,12 +94,18 @@ mod tests {
     #[test]
     fn neighbours_in_a_cluster_share_a_command() {
         assert_eq!(commands(&[0, 1, 3]), [0x000b_0000_48f2]);
-        assert_eq!(commands(&[15, 16, 17]), [0x8000_0000_48f2, 0x0001_0003_0000_48f2]);
+        assert_eq!(
+            commands(&[15, 16, 17]),
+            [0x8000_0000_48f2, 0x0001_0003_0000_48f2]
+        );
     }
 
     #[test]
     fn clusters_that_interleave_still_reach_everyone_once() {
-        assert_eq!(commands(&[0, 16, 1]), [0x0001_0000_48f2, 0x0001_0001_0000_48f2, 0x0002_0000_48f2]);
+        assert_eq!(
+            commands(&[0, 16, 1]),
+            [0x0001_0000_48f2, 0x0001_0001_0000_48f2, 0x0002_0000_48f2]
+        );
     }
 
     #[test]

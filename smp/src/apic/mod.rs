@@ -8,31 +8,29 @@
 //! commands, the timer) is written here directly: a handful of instructions, where the crate goes through an object of
 //! forty register descriptions, and its command register is right in x2APIC mode only.
 
+#[cfg(any(target_os = "none", test))]
 mod command;
+#[cfg(not(target_os = "none"))]
+mod host;
+#[cfg(target_os = "none")]
+mod machine;
+#[cfg(target_os = "none")]
 mod registers;
 #[cfg(target_os = "none")]
 mod set_up;
 
-use core::hint::spin_loop;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-use self::command::Delivery;
-use self::registers::Register;
-use crate::irq;
-use crate::time::Scale;
-
+#[cfg(not(target_os = "none"))]
+pub use self::host::{end_of_interrupt, start_timer_ns, stop_timer};
+#[cfg(not(target_os = "none"))]
+pub(crate) use self::host::{send_fixed, send_fixed_to_all, send_nmi};
+#[cfg(target_os = "none")]
+pub use self::machine::{end_of_interrupt, id, largest_id, mode, start_timer_ns, stop_timer};
+#[cfg(target_os = "none")]
+pub(crate) use self::machine::{send_fixed, send_fixed_to_all, send_init, send_nmi, send_start_up, set_timer_frequency};
 #[cfg(target_os = "none")]
 pub use self::set_up::{init_boot_cpu, init_cpu};
 #[cfg(target_os = "none")]
 pub(crate) use self::set_up::{measured_ticks, start_timer_for_measuring};
-
-/// In xAPIC mode: the last command has not left yet.
-const DELIVERY_PENDING: u32 = 1 << 12;
-/// The longest delay that the timer is set to. What needs longer sets it again when it fires.
-const LONGEST_DELAY_NS: u64 = 1 << 32;
-
-/// From nanoseconds to ticks of the timer. Set once, by the boot CPU, before any timer is started.
-static TICKS_PER_NS: AtomicU64 = AtomicU64::new(0);
 
 /// How the local APICs are spoken to.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -41,145 +39,4 @@ pub enum ApicMode {
     XApic,
     /// Registers as MSRs, 32-bit ids.
     X2Apic,
-}
-
-/// The mode that the boot CPU has chosen for all.
-pub fn mode() -> ApicMode {
-    match registers::memory_base() {
-        Some(_) => ApicMode::XApic,
-        None => ApicMode::X2Apic,
-    }
-}
-
-/// The largest APIC id that can be the target of an interrupt; the one above it means everyone.
-pub fn largest_id() -> u32 {
-    match mode() {
-        ApicMode::XApic => 0xfe,
-        ApicMode::X2Apic => 0xffff_fffe,
-    }
-}
-
-/// The APIC id of the CPU that runs this.
-pub fn id() -> u32 {
-    match mode() {
-        ApicMode::XApic => registers::read(Register::Id) >> 24,
-        ApicMode::X2Apic => registers::read(Register::Id),
-    }
-}
-
-/// Ends the handling of an interrupt, so that the next can come. Not for exceptions, NMIs and spurious interrupts.
-#[inline(always)]
-pub fn end_of_interrupt() {
-    // SAFETY: zero is what the register takes. Too many of them at worst let a lower interrupt in, with interrupts off.
-    unsafe { registers::write(Register::EndOfInterrupt, 0) };
-}
-
-/// Sends the interrupt `vector` to the CPU with `apic_id`. What the caller has stored before is seen by the handler.
-///
-/// # Safety
-/// The vector has a handler on that CPU, which may run now.
-#[inline]
-pub(crate) unsafe fn send_fixed(apic_id: u32, vector: u8) {
-    // SAFETY: the caller's condition.
-    unsafe { send(Delivery::Fixed(vector), apic_id) };
-}
-
-/// Sends the interrupt `vector` to each CPU in `apic_ids`, with as few commands as the mode allows.
-///
-/// # Safety
-/// As for [`send_fixed`].
-pub(crate) unsafe fn send_fixed_to_all(apic_ids: impl Iterator<Item = u32>, vector: u8) {
-    let delivery = Delivery::Fixed(vector);
-    if registers::memory_base().is_some() {
-        for apic_id in apic_ids {
-            // SAFETY: the caller's condition.
-            unsafe { send(delivery, apic_id) };
-        }
-    } else {
-        command::multicast(delivery, apic_ids, |command| {
-            // SAFETY: x2APIC mode, since the registers are not in memory; the caller answers for the effect.
-            unsafe { registers::write_command(command) };
-        });
-    }
-}
-
-/// Sends a non-maskable interrupt.
-///
-/// # Safety
-/// The target has an NMI handler, which may run at any moment.
-pub(crate) unsafe fn send_nmi(apic_id: u32) {
-    // SAFETY: the caller's condition.
-    unsafe { send(Delivery::NonMaskable, apic_id) };
-}
-
-/// Resets a CPU to the state in which it waits for [`send_start_up`].
-///
-/// # Safety
-/// The target runs nothing that is needed, holds no lock, and is not the CPU that runs this.
-pub(crate) unsafe fn send_init(apic_id: u32) {
-    // SAFETY: the caller's condition.
-    unsafe { send(Delivery::Init, apic_id) };
-}
-
-/// Starts a CPU in real mode at physical page `page`. Ignored by one that has not been reset before.
-///
-/// # Safety
-/// There is code at that page which is made for it.
-pub(crate) unsafe fn send_start_up(apic_id: u32, page: u8) {
-    // SAFETY: the caller's condition.
-    unsafe { send(Delivery::StartUp(page), apic_id) };
-}
-
-/// # Safety
-/// The effect of `delivery` on the target is expected.
-#[inline(always)]
-unsafe fn send(delivery: Delivery, apic_id: u32) {
-    if registers::memory_base().is_none() {
-        // SAFETY: x2APIC mode, since the registers are not in memory; the caller answers for the effect.
-        unsafe { registers::write_command(command::to_one(delivery, apic_id)) };
-    } else {
-        // SAFETY: as above.
-        unsafe { send_in_memory(delivery, apic_id) };
-    }
-}
-
-/// Sends in xAPIC mode, where a command is two writes and must wait for the one before it. The registers are uncached
-/// memory, so the writes stay behind all stores before them.
-///
-/// # Safety
-/// 1. xAPIC mode.
-/// 2. As for [`send`].
-unsafe fn send_in_memory(delivery: Delivery, apic_id: u32) {
-    // An interrupt handler that sends, too, must not come between the two writes.
-    let _off = irq::disable();
-    while registers::read(Register::InterruptCommand) & DELIVERY_PENDING != 0 {
-        spin_loop();
-    }
-    // SAFETY: 1. the destination is the upper byte of its register; 2. the caller answers for the effect.
-    unsafe {
-        registers::write(Register::InterruptCommandHigh, apic_id << 24);
-        registers::write(Register::InterruptCommand, delivery.low_word());
-    }
-}
-
-/// Has this CPU's timer interrupt come once, `delay_ns` from now; replaces what was set before. At most some four
-/// seconds: for a longer delay the interrupt comes early and is to be set again.
-#[inline]
-pub fn start_timer_ns(delay_ns: u64) {
-    let scale = Scale::from_bits(TICKS_PER_NS.load(Relaxed));
-    let ticks = scale.apply(delay_ns.min(LONGEST_DELAY_NS)).clamp(1, u64::from(u32::MAX));
-    // SAFETY: the register takes any count, and the timer's vector has a handler since `init_cpu`.
-    unsafe { registers::write(Register::TimerInitialCount, ticks as u32) };
-}
-
-/// Stops this CPU's timer.
-#[inline]
-pub fn stop_timer() {
-    // SAFETY: zero stops it.
-    unsafe { registers::write(Register::TimerInitialCount, 0) };
-}
-
-/// Says how fast the timers count; all of them count alike.
-pub(crate) fn set_timer_frequency(ticks_per_second: u64) {
-    TICKS_PER_NS.store(Scale::new(crate::time::NS_PER_SECOND, ticks_per_second).to_bits(), Relaxed);
 }

@@ -89,8 +89,7 @@ fn address(base: usize, register: Register) -> *mut u32 {
     core::ptr::with_exposed_provenance_mut(base + register as usize * BYTES_PER_REGISTER)
 }
 
-/// Model-specific registers of the real CPU.
-#[cfg(target_os = "none")]
+/// Model-specific registers.
 pub(super) mod msr {
     use x86_64::registers::model_specific::Msr;
 
@@ -136,16 +135,4 @@ pub(super) mod msr {
             );
         }
     }
-}
-
-/// The host's threads have no local APIC: nothing arrives anywhere, and every register reads as zero.
-#[cfg(not(target_os = "none"))]
-mod msr {
-    pub(super) unsafe fn read(_number: u32) -> u64 {
-        0
-    }
-
-    pub(super) unsafe fn write(_number: u32, _value: u64) {}
-
-    pub(super) unsafe fn write_fenced(_number: u32, _value: u64) {}
 }

@@ -15,7 +15,10 @@ use x2apic::lapic::{LocalApicBuilder, TimerDivide, TimerMode};
 
 use super::ApicMode;
 use super::registers::{self, Register, msr};
-use crate::ipi::{ERROR_VECTOR, SPURIOUS_VECTOR, TIMER_VECTOR};
+use crate::ipi::{SPURIOUS_VECTOR, TIMER_VECTOR};
+
+/// The crate wants a vector for the APIC's own errors; they stay masked, as they are after a reset.
+const ERROR_VECTOR: u8 = 0xfe;
 
 const MSR_APIC_BASE: u32 = 0x1b;
 const BASE_ENABLED: u64 = 1 << 11;
@@ -41,7 +44,11 @@ pub unsafe fn init_boot_cpu(memory_base: usize, force_xapic: bool) -> ApicMode {
     let has_x2apic = __cpuid(1).ecx & CPUID_FEATURE_X2APIC != 0;
     // SAFETY: every x86-64 CPU has this register.
     let is_x2apic = unsafe { msr::read(MSR_APIC_BASE) } & BASE_X2APIC != 0;
-    let mode = if has_x2apic && (is_x2apic || !force_xapic) { ApicMode::X2Apic } else { ApicMode::XApic };
+    let mode = if has_x2apic && (is_x2apic || !force_xapic) {
+        ApicMode::X2Apic
+    } else {
+        ApicMode::XApic
+    };
     // SAFETY: 1. mapped, and `init_cpu` leaves every CPU in xAPIC mode; 2. `init_cpu` brings each CPU into x2APIC mode
     // before its first access; 3. no other CPU runs and interrupts are off.
     unsafe { registers::set_memory_base((mode == ApicMode::XApic).then_some(memory_base)) };
@@ -95,7 +102,10 @@ fn enable_xapic() {
     // xAPIC is allowed. The other values are from the processor manual; interrupts are off.
     unsafe {
         msr::write(MSR_APIC_BASE, msr::read(MSR_APIC_BASE) | BASE_ENABLED);
-        registers::write(Register::SpuriousVector, SOFTWARE_ENABLED | u32::from(SPURIOUS_VECTOR));
+        registers::write(
+            Register::SpuriousVector,
+            SOFTWARE_ENABLED | u32::from(SPURIOUS_VECTOR),
+        );
         registers::write(Register::TimerDivide, DIVIDE_BY_1);
         registers::write(Register::TimerInitialCount, 0);
         registers::write(Register::TimerEntry, u32::from(TIMER_VECTOR));

@@ -20,36 +20,23 @@
 //! - **START-2**: stack, number and block are written before RELEASED is, and read after STARTED.
 //! - **START-3**: nothing that the trampoline reads is ever freed or changed to mean something else: a CPU may come late.
 
+#[cfg(target_os = "none")]
+mod machine;
 mod roster;
 #[cfg(test)]
 mod tests;
 
 use core::fmt;
 
-use crate::apic;
-use crate::cpu;
-use crate::cpu_set::{AtomicCpuSet, CpuSet};
 use crate::percpu::PerCpuBlock;
 
+#[cfg(target_os = "none")]
+pub use self::machine::wake;
+#[cfg(target_os = "none")]
+pub(crate) use self::machine::{CANDIDATES, Candidates};
 pub use self::roster::Roster;
 #[cfg(target_os = "none")]
-pub use self::roster::wake;
-#[cfg(target_os = "none")]
-pub(crate) use self::roster::{ANSWERED, ASKED, CANDIDATES, Candidate, Candidates, RELEASED, STARTED};
-
-/// The CPUs that have everything they need to handle interrupts and NMIs.
-static ONLINE: AtomicCpuSet = AtomicCpuSet::new();
-
-/// Says that the CPU that runs this is set up: it has its tables, its block and its local APIC, and handles NMIs. Each CPU
-/// calls it once, the boot CPU too; [`Roster::start`] waits for it.
-pub fn announce() {
-    ONLINE.fetch_insert(cpu::id_racy());
-}
-
-/// The CPUs that have announced themselves.
-pub fn online() -> CpuSet {
-    ONLINE.load()
-}
+pub(crate) use self::roster::{ANSWERED, ASKED, Candidate, RELEASED, STARTED};
 
 /// What a CPU needs to go into the kernel.
 #[derive(Debug)]
@@ -81,27 +68,4 @@ trait Starter {
     fn start_up(&self, apic_id: u32);
     /// How long a CPU may take to answer.
     fn patience_ms(&self, cpus: usize) -> u64;
-}
-
-/// The local APIC, and the page at which the trampoline lies.
-#[derive(Debug)]
-struct LocalApic {
-    trampoline_page: u8,
-}
-
-impl Starter for LocalApic {
-    fn init(&self, apic_id: u32) {
-        // SAFETY: it goes to CPUs only that have not been released into the kernel (START-1), and so run nothing.
-        unsafe { apic::send_init(apic_id) };
-    }
-
-    fn start_up(&self, apic_id: u32) {
-        // SAFETY: the trampoline lies at that page since before this value was made.
-        unsafe { apic::send_start_up(apic_id, self.trampoline_page) };
-    }
-
-    fn patience_ms(&self, cpus: usize) -> u64 {
-        // Ten seconds, and more where many virtual CPUs share a few real ones.
-        10_000 + 50 * cpus as u64
-    }
 }

@@ -4,11 +4,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
-use super::{CpuResources, LocalApic, NotStarted, Starter, online};
-use crate::cpu::{self, CpuId, MAX_CPUS};
+use super::{CpuResources, NotStarted, Starter};
+use crate::cpu::{CpuId, MAX_CPUS};
 use crate::percpu::PerCpuBlock;
 use crate::time::Deadline;
-use crate::{OutOfMemory, apic, hw, mailbox};
+use crate::{OutOfMemory, hw, ipi, mailbox};
 
 /// May answer.
 pub(crate) const ASKED: u32 = 0;
@@ -38,52 +38,13 @@ pub(crate) struct Candidate {
     pub(crate) block: AtomicPtr<PerCpuBlock>,
 }
 
-/// Where the trampoline finds the candidates. Written before the first CPU is started.
-#[derive(Debug)]
-#[repr(C)]
-pub(crate) struct Candidates {
-    pub(crate) first: AtomicPtr<Candidate>,
-    pub(crate) count: AtomicUsize,
-}
-
-pub(crate) static CANDIDATES: Candidates =
-    Candidates { first: AtomicPtr::new(core::ptr::null_mut()), count: AtomicUsize::new(0) };
-
 /// The CPUs that were asked to answer, and which of them have.
 #[derive(Debug)]
 pub struct Roster {
     /// Never freed (START-3).
-    candidates: &'static [Candidate],
+    pub(super) candidates: &'static [Candidate],
     /// CPUs that cannot be reached in the APIC mode in use.
     unreachable: Vec<u32>,
-}
-
-/// The first round: starts the CPUs with these APIC ids at the trampoline, and waits until each has answered or its
-/// deadline has passed. Says by [`cpu::set_possible`] how many CPUs there can be now.
-///
-/// `trampoline_page` is the address of a page below 1 MiB that this fills; `root` that of the page table on which the CPUs
-/// will run: the boot CPU's own, or one that maps the kernel alike.
-///
-/// # Errors
-/// [`OutOfMemory`], and no CPU was started.
-///
-/// # Safety
-/// 1. Called once, by the boot CPU, after `apic::init_boot_cpu` and `time::init`.
-/// 2. The page is RAM that nobody else uses, now or ever, and is mapped writable at its own address.
-/// 3. `root` and the tables below it stay as they are for the kernel's half, for ever, and map the kernel at its physical
-///    addresses, which are below 4 GiB.
-/// 4. The ids are those of CPUs other than this one, none twice.
-#[cfg(target_os = "none")]
-pub unsafe fn wake(trampoline_page: u32, root: u32, apic_ids: &[u32]) -> Result<Roster, OutOfMemory> {
-    let roster = Roster::new(apic_ids, apic::largest_id())?;
-    // SAFETY: conditions 2 and 3.
-    let trampoline_page = unsafe { crate::trampoline::install(trampoline_page, root) };
-    CANDIDATES.count.store(roster.candidates.len(), Ordering::Relaxed);
-    // Release: whoever is started afterwards (commands are fenced) sees the table.
-    CANDIDATES.first.store(roster.candidates.as_ptr().cast_mut(), Ordering::Release);
-    roster.ask(&LocalApic { trampoline_page });
-    cpu::set_possible(roster.count());
-    Ok(roster)
 }
 
 impl Roster {
@@ -127,11 +88,6 @@ impl Roster {
         &self.unreachable
     }
 
-    #[cfg(test)]
-    pub(super) fn candidates(&self) -> &'static [Candidate] {
-        self.candidates
-    }
-
     /// The first round.
     pub(super) fn ask(&self, starter: &impl Starter) {
         start_all(starter, || self.candidates.iter(), |candidate| candidate.state() == ANSWERED);
@@ -143,35 +99,7 @@ impl Roster {
         }
     }
 
-    /// The second round: lets the CPUs that have answered go into the kernel. Each runs `entry` with its number, on its own
-    /// stack, with its block installed, interrupts off, and the control registers of the boot CPU; segments and vectors are
-    /// the trampoline's and none. It must call [`super::announce`] once it is set up, for which this waits.
-    ///
-    /// `provide` makes what the CPU with this number and APIC id needs. When there is no memory for one, that one and those
-    /// behind it are left out. On return [`cpu::count`] is the number of CPUs that run, which is also the result.
-    ///
-    /// # Errors
-    /// [`NotStarted`], after the deadline, if one does not announce itself. Others run by then, so there is no way back.
-    ///
-    /// # Safety
-    /// 1. Called by the boot CPU, which has announced itself.
-    /// 2. Each stack is mapped writable on the table given to [`wake`], is used by nobody else, and lives for ever; so does
-    ///    each block.
-    /// 3. Whatever `entry` uses is set up.
-    #[cfg(target_os = "none")]
-    pub unsafe fn start(
-        self,
-        entry: extern "C" fn(usize) -> !,
-        provide: impl FnMut(CpuId, u32) -> Result<CpuResources, OutOfMemory>,
-    ) -> Result<usize, NotStarted> {
-        // SAFETY: condition 3.
-        let trampoline_page = unsafe { crate::trampoline::set_entry(entry) };
-        let count = self.release(&LocalApic { trampoline_page }, provide)?;
-        cpu::set_count(count);
-        Ok(count)
-    }
-
-    /// The second round, without the machine.
+    /// The second round: lets the CPUs that have answered go into the kernel, and waits until they are online.
     pub(super) fn release(
         &self,
         starter: &impl Starter,
@@ -213,7 +141,7 @@ impl Candidate {
     fn is_online(&self) -> bool {
         // SAFETY: null, or stored by `release` from a `&'static`.
         let block = unsafe { self.block.load(Ordering::Relaxed).as_ref() };
-        block.is_some_and(|block| online().contains(block.cpu()))
+        block.is_some_and(|block| ipi::online().contains(block.cpu()))
     }
 }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::vec::Vec;
 
 use super::roster::{ANSWERED, ASKED, Candidate, RELEASED, Roster, STARTED};
-use super::{CpuResources, NotStarted, Starter, announce};
-use crate::{CpuId, OutOfMemory, PerCpuBlock, host};
+use super::{CpuResources, NotStarted, Starter};
+use crate::{CpuId, OutOfMemory, PerCpuBlock, host, ipi};
 
 /// What a start-up command does to a CPU.
 #[derive(Copy, Clone, PartialEq)]
@@ -43,7 +43,7 @@ impl Machine {
     }
 
     fn candidate(&self, apic_id: u32) -> &Candidate {
-        self.roster.candidates().iter().find(|candidate| candidate.apic_id == apic_id).unwrap()
+        self.roster.candidates.iter().find(|candidate| candidate.apic_id == apic_id).unwrap()
     }
 
     /// What the trampoline does.
@@ -56,7 +56,7 @@ impl Machine {
             let block = candidate.block.load(core::sync::atomic::Ordering::Relaxed);
             // SAFETY: the tests leak their blocks.
             host::become_cpu(unsafe { &*block }.cpu());
-            announce();
+            ipi::announce();
             host::become_cpu(CpuId::BOOT);
         }
     }
@@ -138,5 +138,5 @@ fn a_cpu_that_answers_but_does_not_start_is_an_error() {
 fn cpus_beyond_the_reach_of_the_mode_are_not_asked() {
     let roster = Roster::new(&[1, 0xff, 300], 0xfe).unwrap();
     assert_eq!(roster.unreachable(), [0xff, 300]);
-    assert_eq!(roster.candidates().len(), 1);
+    assert_eq!(roster.candidates.len(), 1);
 }

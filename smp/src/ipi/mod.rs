@@ -5,8 +5,8 @@
 pub mod stop;
 
 use crate::apic;
-use crate::cpu::CpuId;
-use crate::cpu_set::CpuSet;
+use crate::cpu::{self, CpuId};
+use crate::cpu_set::{AtomicCpuSet, CpuSet};
 use crate::percpu;
 
 /// Vector of the local timer.
@@ -15,10 +15,22 @@ pub const TIMER_VECTOR: u8 = 0xf0;
 pub const RESCHEDULE_VECTOR: u8 = 0xf1;
 /// Vector of [`Ipi::Mailbox`].
 pub const MAILBOX_VECTOR: u8 = 0xf2;
-/// Vector of the APIC's own errors: masked, never delivered.
-pub(crate) const ERROR_VECTOR: u8 = 0xfe;
 /// Vector of interrupts that went away before they could be delivered. Must not be acknowledged.
 pub const SPURIOUS_VECTOR: u8 = 0xff;
+
+/// The CPUs that handle these vectors and NMIs.
+static ONLINE: AtomicCpuSet = AtomicCpuSet::new();
+
+/// Says that the CPU that runs this is set up: it has its tables, its block and its local APIC, and handles interrupts and
+/// NMIs. Each CPU calls it once, the boot CPU too; bring-up waits for it.
+pub fn announce() {
+    ONLINE.fetch_insert(cpu::id_racy());
+}
+
+/// The CPUs that have announced themselves.
+pub fn online() -> CpuSet {
+    ONLINE.load()
+}
 
 /// What one CPU tells others by an interrupt.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]

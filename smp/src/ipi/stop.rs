@@ -15,7 +15,6 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use crate::OutOfMemory;
 use crate::apic;
-use crate::bring_up;
 use crate::cpu::{self, CpuId};
 use crate::hw;
 use crate::percpu::{self, PerCpu};
@@ -67,11 +66,11 @@ pub fn stop_other_cpus() -> bool {
     if STOPPING.swap(true, Ordering::AcqRel) {
         return false;
     }
-    let mut targets = bring_up::online();
+    let mut targets = super::online();
     targets.remove(cpu::id_racy());
     for target in &targets {
         if let Some(block) = percpu::block_of(target) {
-            // SAFETY: the CPU has said by `bring_up::announce` that it handles NMIs.
+            // SAFETY: the CPU has said by `ipi::announce` that it handles NMIs.
             unsafe { apic::send_nmi(block.apic_id()) };
         }
     }
@@ -96,7 +95,7 @@ pub fn stopped_cpus() -> impl Iterator<Item = (CpuId, Place)> {
 /// The CPUs other than this one that should have stopped and have not said so.
 pub fn unreachable_cpus() -> impl Iterator<Item = CpuId> {
     let this_cpu = cpu::id_racy();
-    let online = bring_up::online();
+    let online = super::online();
     NOTES
         .iter()
         .map(|(cpu, _)| cpu)

@@ -32,7 +32,10 @@ const PER_MILLION: u64 = 1_000_000;
 
 /// The frequencies by the best pair of `readings`, which are in order of time. `None` if the reference clock stands still.
 pub(super) fn frequencies(readings: &[Reading], reference_hz: u64) -> Option<Frequencies> {
-    let pairs = readings.iter().enumerate().flat_map(|(index, end)| readings[..index].iter().map(move |start| (start, end)));
+    let pairs = readings
+        .iter()
+        .enumerate()
+        .flat_map(|(index, end)| readings[..index].iter().map(move |start| (start, end)));
     let (doubt, start, end) = pairs
         .filter_map(|(start, end)| Some((doubt_per_million(start, end)?, start, end)))
         .min_by_key(|&(doubt, ..)| doubt)?;
@@ -52,9 +55,16 @@ impl Reading {
 
 /// How far the ratio of the two clocks can be wrong.
 fn doubt_per_million(start: &Reading, end: &Reading) -> Option<u64> {
-    let reference_ticks = end.reference.checked_sub(start.reference).filter(|&ticks| ticks > 0)?;
-    let tsc_ticks = end.middle().checked_sub(start.middle()).filter(|&ticks| ticks > 0)?;
-    let unsure_tsc = (start.tsc_after - start.tsc_before) / 2 + (end.tsc_after - end.tsc_before) / 2;
+    let reference_ticks = end
+        .reference
+        .checked_sub(start.reference)
+        .filter(|&ticks| ticks > 0)?;
+    let tsc_ticks = end
+        .middle()
+        .checked_sub(start.middle())
+        .filter(|&ticks| ticks > 0)?;
+    let unsure_tsc =
+        (start.tsc_after - start.tsc_before) / 2 + (end.tsc_after - end.tsc_before) / 2;
     Some(unsure_tsc * PER_MILLION / tsc_ticks + ROUNDING_TICKS * PER_MILLION / reference_ticks)
 }
 
@@ -66,8 +76,13 @@ fn hz(ticks: u64, reference_ticks: u64, reference_hz: u64) -> u64 {
 /// nanosecond, as QEMU counts on request, times are exact).
 fn round_within(frequency_hz: u64, doubt_per_million: u64) -> u64 {
     let round = (frequency_hz + HZ_PER_MHZ / 2) / HZ_PER_MHZ * HZ_PER_MHZ;
-    let tolerance_hz = (u128::from(frequency_hz) * u128::from(doubt_per_million) / u128::from(PER_MILLION)) as u64;
-    if round.abs_diff(frequency_hz) <= tolerance_hz { round } else { frequency_hz }
+    let tolerance_hz =
+        (u128::from(frequency_hz) * u128::from(doubt_per_million) / u128::from(PER_MILLION)) as u64;
+    if round.abs_diff(frequency_hz) <= tolerance_hz {
+        round
+    } else {
+        frequency_hz
+    }
 }
 
 #[cfg(test)]
@@ -97,19 +112,30 @@ mod tests {
 
     fn assert_near(found: u64, expected: u64, per_million: u64) {
         let error = found.abs_diff(expected) * 1_000_000 / expected;
-        assert!(error <= per_million, "{found} instead of {expected}: {error} millionths off");
+        assert!(
+            error <= per_million,
+            "{found} instead of {expected}: {error} millionths off"
+        );
     }
 
     #[test]
     fn quiet_readings_give_the_frequencies_closely() {
-        let found = frequencies(&readings(&[(1000, 2), (3000, 2), (5000, 2), (11000, 2)]), PIT_HZ).unwrap();
+        let found = frequencies(
+            &readings(&[(1000, 2), (3000, 2), (5000, 2), (11000, 2)]),
+            PIT_HZ,
+        )
+        .unwrap();
         assert_near(found.tsc_hz, TSC_HZ, 300);
         assert_eq!(found.apic_hz, APIC_HZ);
     }
 
     #[test]
     fn a_reading_in_whose_middle_the_cpu_was_away_is_not_believed() {
-        let found = frequencies(&readings(&[(1000, 9000), (12000, 2), (20000, 2), (22000, 15000)]), PIT_HZ).unwrap();
+        let found = frequencies(
+            &readings(&[(1000, 9000), (12000, 2), (20000, 2), (22000, 15000)]),
+            PIT_HZ,
+        )
+        .unwrap();
         assert_near(found.tsc_hz, TSC_HZ, 400);
     }
 

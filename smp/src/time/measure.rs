@@ -65,7 +65,11 @@ fn by_cpuid(tsc_hz: u64) -> Option<Calibration> {
     // The counter itself is the reference clock, and only the timer is measured.
     let readings = take_readings(tsc_hz, || Some(hw::timestamp()))?;
     let apic_timer_hz = frequencies(&readings, tsc_hz)?.apic_hz;
-    (apic_timer_hz > 0).then_some(Calibration { tsc_hz, apic_timer_hz, reference: Reference::Cpuid })
+    (apic_timer_hz > 0).then_some(Calibration {
+        tsc_hz,
+        apic_timer_hz,
+        reference: Reference::Cpuid,
+    })
 }
 
 fn by_pit() -> Option<Calibration> {
@@ -83,7 +87,10 @@ fn by_pit() -> Option<Calibration> {
 
 /// Takes readings at equal distances. `None` if the reference clock says that it has been left alone for too long, or
 /// stands still.
-fn take_readings(reference_hz: u64, reference: impl Fn() -> Option<u64>) -> Option<[Reading; READINGS]> {
+fn take_readings(
+    reference_hz: u64,
+    reference: impl Fn() -> Option<u64>,
+) -> Option<[Reading; READINGS]> {
     let first = read_clocks(&reference)?;
     let mut readings = [first; READINGS];
     let distance = DISTANCE_US * reference_hz / US_PER_SECOND;
@@ -111,7 +118,12 @@ fn read_clocks(reference: impl Fn() -> Option<u64>) -> Option<Reading> {
         let tsc_before = hw::timestamp();
         let reference = reference()?;
         let apic = u64::from(apic::measured_ticks());
-        Some(Reading { tsc_before, tsc_after: hw::timestamp(), reference, apic })
+        Some(Reading {
+            tsc_before,
+            tsc_after: hw::timestamp(),
+            reference,
+            apic,
+        })
     };
     let mut quickest = look()?;
     for _ in 1..LOOKS {
@@ -130,7 +142,9 @@ fn tsc_hz_from_cpuid() -> Option<u64> {
     const HYPERVISOR_CLOCKS_LEAF: u32 = 0x4000_0010;
     const CRYSTAL_LEAF: u32 = 0x15;
 
-    if __cpuid(1).ecx & HYPERVISOR_PRESENT != 0 && __cpuid(HYPERVISOR_LEAF).eax >= HYPERVISOR_CLOCKS_LEAF {
+    if __cpuid(1).ecx & HYPERVISOR_PRESENT != 0
+        && __cpuid(HYPERVISOR_LEAF).eax >= HYPERVISOR_CLOCKS_LEAF
+    {
         let khz = __cpuid(HYPERVISOR_CLOCKS_LEAF).eax;
         return (khz != 0).then_some(u64::from(khz) * 1000);
     }
@@ -138,7 +152,12 @@ fn tsc_hz_from_cpuid() -> Option<u64> {
         return None;
     }
     // The ratio of the counter to the crystal, and the crystal's frequency, which older processors leave out.
-    let CpuidResult { eax: denominator, ebx: numerator, ecx: crystal_hz, .. } = __cpuid(CRYSTAL_LEAF);
+    let CpuidResult {
+        eax: denominator,
+        ebx: numerator,
+        ecx: crystal_hz,
+        ..
+    } = __cpuid(CRYSTAL_LEAF);
     if denominator == 0 || numerator == 0 || crystal_hz == 0 {
         return None;
     }

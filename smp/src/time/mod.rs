@@ -3,13 +3,16 @@
 //! The counter runs alike on all CPUs and never stops (so it does on every processor and emulator of the last decade). How
 //! fast it runs is found out once at boot, against a clock of known speed, together with the speed of the APIC timer.
 
+#[cfg(any(target_os = "none", test))]
 mod calibration;
 #[cfg(target_os = "none")]
 mod measure;
 #[cfg(target_os = "none")]
 mod pit;
+#[cfg(any(target_os = "none", test))]
 mod scale;
 
+#[cfg(target_os = "none")]
 pub(crate) use self::scale::Scale;
 
 #[cfg(target_os = "none")]
@@ -34,7 +37,9 @@ pub struct Deadline {
 impl Deadline {
     /// The moment `delay_ns` from now.
     pub fn after_ns(delay_ns: u64) -> Deadline {
-        Deadline { at_ns: now_ns().saturating_add(delay_ns) }
+        Deadline {
+            at_ns: now_ns().saturating_add(delay_ns),
+        }
     }
 
     /// The moment `delay_ms` milliseconds from now.
@@ -68,7 +73,10 @@ mod clock {
 
     pub(super) fn start(zero: u64, ticks_per_second: u64) {
         ZERO.store(zero, Relaxed);
-        TO_NS.store(Scale::new(ticks_per_second, NS_PER_SECOND).to_bits(), Relaxed);
+        TO_NS.store(
+            Scale::new(ticks_per_second, NS_PER_SECOND).to_bits(),
+            Relaxed,
+        );
     }
 }
 

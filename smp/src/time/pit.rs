@@ -12,10 +12,10 @@ const CHANNEL_2: u16 = 0x42;
 const COMMAND: u16 = 0x43;
 const GATE: u16 = 0x61;
 
-/// Channel 2, both bytes, mode 0 (the output rises when the count has run out), binary.
-const COUNT_DOWN_ONCE: u8 = 0b10_11_000_0;
-/// Read-back: latch count and status of channel 2.
-const LATCH_COUNT_AND_STATUS: u8 = 0b11_00_100_0;
+/// Channel 2 (bits 6 and 7), both bytes (4 and 5), mode 0: the output rises when the count has run out.
+const COUNT_DOWN_ONCE: u8 = 0b1011_0000;
+/// Read back (bits 6 and 7) count and status of channel 2 (bit 3).
+const LATCH_COUNT_AND_STATUS: u8 = 0b1100_1000;
 const STATUS_OUTPUT: u8 = 1 << 7;
 const STATUS_NOT_LOADED: u8 = 1 << 6;
 
@@ -44,7 +44,10 @@ pub(super) fn ticks() -> Option<u16> {
     let (status, count) = unsafe {
         Port::<u8>::new(COMMAND).write(LATCH_COUNT_AND_STATUS);
         let mut channel = Port::<u8>::new(CHANNEL_2);
-        (channel.read(), u16::from_le_bytes([channel.read(), channel.read()]))
+        (
+            channel.read(),
+            u16::from_le_bytes([channel.read(), channel.read()]),
+        )
     };
     match status & (STATUS_OUTPUT | STATUS_NOT_LOADED) {
         0 => Some(START_COUNT - count),

@@ -38,10 +38,19 @@ mod tests {
     }
 
     #[test]
+    fn a_scale_kept_as_bits_converts_the_same() {
+        let scale = Scale::new(3_579_545, 1_000_000_000);
+        assert_eq!(Scale::from_bits(scale.to_bits()).apply(3_579_545), scale.apply(3_579_545));
+        assert_eq!(Scale::from_bits(0).apply(u64::MAX), 0, "what is not known yet");
+    }
+
+    #[test]
     fn a_century_converts_without_overflow_to_within_a_second() {
         const CENTURY_S: u64 = 100 * 365 * 86_400;
         let to_ns = Scale::new(2_899_886_000, 1_000_000_000);
-        let error_ns = to_ns.apply(CENTURY_S * 2_899_886_000).abs_diff(CENTURY_S * 1_000_000_000);
+        let error_ns = to_ns
+            .apply(CENTURY_S * 2_899_886_000)
+            .abs_diff(CENTURY_S * 1_000_000_000);
         assert!(error_ns < 3_000_000_000, "{error_ns} ns off");
     }
 }
