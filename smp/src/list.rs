@@ -282,3 +282,6 @@ impl<T> fmt::Debug for Iter<'_, T> {
         f.debug_struct("Iter").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,3 +280,6 @@ impl<T: ?Sized + fmt::Debug, R: Rank> fmt::Debug for SpinGuard<'_, T, R> {
         fmt::Debug::fmt(&**self, f)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,7 @@ pub struct Request {
 /// Interrupts each CPU of the set, so that it calls [`serve_from_interrupt`]. Called with interrupts off.
 pub type Ring = fn(&CpuSet);
 
-impl Bell for Ring {
+impl<F: Fn(&CpuSet)> Bell for F {
     #[inline(always)]
     fn ring(&self, targets: &CpuSet) {
         self(targets);
@@ -94,7 +94,7 @@ pub fn send_flush<'p>(pin: &'p Pinned, targets: &CpuSet, request: Request) -> Pe
 }
 
 /// Asks each CPU of `targets`, other than this one, for `request`, in the call class: the function may take locks that
-/// mask interrupts, and wake threads.
+/// mask interrupts.
 ///
 /// Interrupts must be on, and no lock held that a handler may want (debug builds check the interrupts).
 pub fn send_call<'p>(pin: &'p Pinned, targets: &CpuSet, request: Request) -> Pending<'p, Ring> {

@@ -63,14 +63,13 @@ fn two_cpus_exclude_each_other() {
 
 #[test]
 fn two_cpus_exclude_each_other_with_interrupts_masked() {
-    loom::model(|| each_cpu_adds::<rank::RunQueue>(2, 2));
+    loom::model(|| each_cpu_adds::<rank::Log>(2, 2));
 }
 
 #[test]
 fn three_cpus_exclude_each_other() {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(2);
-    model.max_branches = 10_000;
+    model.preemption_bound = Some(3);
     model.check(|| each_cpu_adds::<rank::Heap>(3, 1));
 }
 

@@ -164,7 +164,7 @@ fn two_cpus_that_flush_each_other_with_interrupts_off_both_get_on() {
 /// MAIL-4 for the call class: with interrupts on, each is interrupted while it waits.
 #[test]
 fn two_cpus_that_call_each_other_both_get_on() {
-    with_preemption_bound(3, || {
+    loom::model(|| {
         let machine = Machine::new(2);
         let other = on_cpu(&machine, 1, |machine| {
             machine.ask(1, Class::Call, &CpuSet::first(2));

@@ -140,7 +140,7 @@ fn let_others_run() {
 /// execution waits on, to the end, but loom does not look for other orders of what follows.
 #[cfg(loom)]
 fn let_others_run() {
-    const EXPLORED_PAUSES: u32 = 4;
+    const EXPLORED_PAUSES: u32 = 8;
     let pauses = PLAYED.with(|played| played.pauses.replace(played.pauses.get() + 1));
     if pauses == EXPLORED_PAUSES {
         loom::skip_branch();

@@ -1,0 +1,142 @@
+//! The mailbox with threads as CPUs: more CPUs than the loom models have, and the machine's own mailboxes.
+#![cfg(not(loom))]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use smp::mailbox::{self, Bell, Class, Mailboxes, Request, Words};
+use smp::pin::pin;
+use smp::{CpuId, CpuSet, SpinLock, host, irq, rank};
+
+const CPUS: usize = 6;
+const ROUNDS: usize = 300;
+
+struct Lines(Arc<Vec<AtomicBool>>);
+
+impl Bell for Lines {
+    fn ring(&self, targets: &CpuSet) {
+        for target in targets {
+            self.0[target.index()].store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Counts one request of the sender `words[1]` on the CPU that runs this, in the table at `words[0]`.
+fn count(words: &Words) {
+    // SAFETY: the senders hold the table until their requests have been answered.
+    let served = unsafe { &*(words[0] as *const [[AtomicUsize; CPUS]; CPUS]) };
+    served[smp::cpu::id_racy().index()][words[1]].fetch_add(1, Ordering::Relaxed);
+}
+
+#[test]
+fn every_target_runs_every_request_once() {
+    let lines: Arc<Vec<_>> = Arc::new((0..CPUS).map(|_| AtomicBool::new(false)).collect());
+    let mailboxes = Arc::new(Mailboxes::new(CPUS, Lines(lines.clone())).unwrap());
+    let served = [const { [const { AtomicUsize::new(0) }; CPUS] }; CPUS];
+    let still_sending = AtomicUsize::new(CPUS);
+    thread::scope(|scope| {
+        for cpu in 0..CPUS {
+            let (lines, mailboxes, served, still_sending) =
+                (lines.clone(), mailboxes.clone(), &served, &still_sending);
+            scope.spawn(move || {
+                host::become_cpu(CpuId::new(cpu));
+                let interrupted = mailboxes.clone();
+                host::on_interrupt(move || {
+                    if lines[cpu].swap(false, Ordering::SeqCst) {
+                        interrupted.serve_from_interrupt();
+                    }
+                });
+                let words = [std::ptr::from_ref(served) as usize, cpu, 0, 0];
+                let request = Request {
+                    function: count,
+                    words,
+                };
+                for round in 0..ROUNDS {
+                    let class = if round % 3 == 0 {
+                        Class::Call
+                    } else {
+                        Class::Flush
+                    };
+                    mailboxes
+                        .send(&pin(), class, &CpuSet::first(CPUS), request)
+                        .wait();
+                }
+                still_sending.fetch_sub(1, Ordering::SeqCst);
+                while still_sending.load(Ordering::SeqCst) != 0 {
+                    irq::disable().halt_until_interrupt();
+                }
+            });
+        }
+    });
+    assert!(mailboxes.are_idle());
+    for (target, by_sender) in served.iter().enumerate() {
+        for (sender, requests) in by_sender.iter().enumerate() {
+            let expected = if sender == target { 0 } else { ROUNDS };
+            assert_eq!(
+                requests.load(Ordering::Relaxed),
+                expected,
+                "CPU {target} for CPU {sender}"
+            );
+        }
+    }
+}
+
+/// TLB-4, with the kernel's own lock and mailboxes: the holder of the lock waits for the CPU that waits for the lock with
+/// interrupts off. (If nobody serves, this takes a minute to fail.)
+#[test]
+fn a_cpu_that_waits_for_a_lock_with_interrupts_off_serves_flush_requests() {
+    static LOCK: SpinLock<(), rank::Log> = SpinLock::new(());
+    mailbox::init(2, |_| ()).unwrap();
+    let waits = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let guard = LOCK.lock();
+        scope.spawn(|| {
+            host::become_cpu(CpuId::new(1));
+            let _off = irq::disable();
+            waits.store(true, Ordering::SeqCst);
+            drop(LOCK.lock());
+        });
+        while !waits.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        let request = Request {
+            function: |_| (),
+            words: Words::default(),
+        };
+        mailbox::send_flush(&pin(), &CpuSet::first(2), request).wait();
+        drop(guard);
+    });
+}
+
+#[test]
+fn a_request_to_oneself_or_to_nobody_is_done_at_once() {
+    let mailboxes = Mailboxes::new(1, |_: &CpuSet| panic!("rang")).unwrap();
+    let request = Request {
+        function: |_| panic!("ran"),
+        words: Words::default(),
+    };
+    let pin = pin();
+    for targets in [CpuSet::EMPTY, CpuSet::single(CpuId::BOOT)] {
+        assert!(
+            mailboxes
+                .send(&pin, Class::Flush, &targets, request)
+                .is_finished()
+        );
+    }
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "MAIL-4: a call request is sent with interrupts off")]
+fn a_call_with_interrupts_off_is_refused() {
+    let mailboxes = Mailboxes::new(2, |_: &CpuSet| ()).unwrap();
+    let request = Request {
+        function: |_| (),
+        words: Words::default(),
+    };
+    let off = irq::disable();
+    mailboxes
+        .send(&off, Class::Call, &CpuSet::first(2), request)
+        .wait();
+}
