@@ -163,6 +163,19 @@ impl Dirent {
         Some(entry)
     }
 
+    /// The entry as it lies in memory.
+    pub fn to_bytes(&self) -> [u8; size_of::<Dirent>()] {
+        let mut bytes = [0; size_of::<Dirent>()];
+        let (numbers, name) = bytes.split_at_mut(size_of::<Dirent>() - self.name.len());
+        let (len, kinds) = numbers.split_at_mut(size_of::<u64>());
+        let (kind, name_len) = kinds.split_at_mut(size_of::<u32>());
+        len.copy_from_slice(&self.len.to_le_bytes());
+        kind.copy_from_slice(&self.kind.to_le_bytes());
+        name_len.copy_from_slice(&self.name_len.to_le_bytes());
+        name.copy_from_slice(&self.name);
+        bytes
+    }
+
     /// The name's bytes.
     pub fn name(&self) -> &[u8] {
         self.name
@@ -198,6 +211,29 @@ mod tests {
             )
         );
         assert_eq!(Whence::from_number(3), None);
+    }
+
+    #[test]
+    fn a_directory_entry_in_bytes_has_its_fields_where_they_are_in_memory() {
+        let bytes = Dirent::new(b"hello", FileKind::Directory, 0x1122)
+            .unwrap()
+            .to_bytes();
+        assert_eq!(
+            bytes[core::mem::offset_of!(Dirent, len)..][..8],
+            0x1122_u64.to_ne_bytes()
+        );
+        assert_eq!(
+            bytes[core::mem::offset_of!(Dirent, kind)..][..4],
+            2_u32.to_ne_bytes()
+        );
+        assert_eq!(
+            bytes[core::mem::offset_of!(Dirent, name_len)..][..4],
+            5_u32.to_ne_bytes()
+        );
+        assert_eq!(
+            &bytes[core::mem::offset_of!(Dirent, name)..][..6],
+            b"hello\0"
+        );
     }
 
     #[test]

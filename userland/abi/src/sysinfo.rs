@@ -43,12 +43,6 @@ pub struct SysInfo {
     pub table_entries: u64,
     /// How many entries the process table can have.
     pub table_capacity: u64,
-    /// Forks since boot.
-    pub forks: u64,
-    /// Programs spawned since boot.
-    pub spawns: u64,
-    /// Context switches since boot.
-    pub context_switches: u64,
 }
 
 impl SysInfo {

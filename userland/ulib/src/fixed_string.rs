@@ -17,6 +17,17 @@ impl<const CAPACITY: usize> FixedString<CAPACITY> {
         }
     }
 
+    /// A string with `text`, cut after the last character that fits.
+    pub fn from_text(text: &str) -> FixedString<CAPACITY> {
+        let mut string = FixedString::new();
+        let fitting = text
+            .get(..text.floor_char_boundary(CAPACITY))
+            .unwrap_or_default();
+        // Cut to fit.
+        let _ = string.write_str(fitting);
+        string
+    }
+
     /// What has been written.
     pub fn as_str(&self) -> &str {
         // Only whole `str`s are written.

@@ -1,0 +1,79 @@
+//! What many tests need.
+
+use abi::layout::PAGE_SIZE;
+use ulib::memory::Area;
+use ulib::{Errno, ExitStatus, Pid, process};
+
+/// An address in user space at which nothing is mapped, nor around it.
+pub(crate) const UNMAPPED: usize = 0xffff_c000_0000_0000;
+/// An address in the kernel's text.
+pub(crate) const KERNEL_TEXT: usize = 0x20_0000;
+/// An address that the processor refuses whatever the page tables say.
+pub(crate) const NOT_CANONICAL: usize = 0x8000_0000_0000_0000;
+/// The last page, which is never mapped.
+pub(crate) const LAST_PAGE: usize = 0xffff_ffff_ffff_f000;
+/// Where tests put memory of their own.
+pub(crate) const AREA_START: usize = 0xffff_a000_0000_0000;
+
+/// The result, or the end of the test.
+#[track_caller]
+pub(crate) fn ok<T>(result: Result<T, Errno>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(errno) => panic!("failed with {errno:?}"),
+    }
+}
+
+/// Starts a child that runs `body` and exits with 0 if it returns.
+#[track_caller]
+pub(crate) fn start(body: impl FnOnce()) -> Pid {
+    ok(process::start(|| {
+        body();
+        0
+    }))
+}
+
+/// Starts a child that does nothing but run, without a system call.
+#[track_caller]
+pub(crate) fn start_spinner() -> Pid {
+    start(|| {
+        loop {
+            core::hint::spin_loop();
+        }
+    })
+}
+
+/// Waits for a child that must exit with 0.
+#[track_caller]
+pub(crate) fn join(child: Pid) {
+    let status = ok(process::wait(child));
+    assert!(status == ExitStatus::exited(0), "child {child}: {status}");
+}
+
+/// Runs `body` in a child and returns how that ended.
+#[track_caller]
+pub(crate) fn status_of(body: impl FnOnce() -> i32) -> ExitStatus {
+    ok(process::start(body).and_then(process::wait))
+}
+
+/// Kills a child and waits for it.
+#[track_caller]
+pub(crate) fn kill(child: Pid) {
+    ok(process::kill(child, ulib::Signal::SIGKILL));
+    let status = ok(process::wait(child));
+    assert!(
+        status == ExitStatus::killed(ulib::Signal::SIGKILL),
+        "child {child}: {status}"
+    );
+}
+
+/// One mapped page, with nothing mapped around it.
+#[track_caller]
+pub(crate) fn lonely_page() -> Area {
+    let mut area = Area::new(AREA_START);
+    ok(area.grow(1));
+    area
+}
+
+/// The address just behind [`lonely_page`].
+pub(crate) const LONELY_PAGE_END: usize = AREA_START + PAGE_SIZE;

@@ -1,0 +1,153 @@
+//! Killing.
+
+use abi::decode;
+use ulib::file;
+use ulib::{Errno, ExitStatus, Signal, process, system_call};
+
+use crate::check::{join, kill, ok, start, start_spinner};
+use crate::runner::tests;
+
+tests![
+    kill_ends_a_process_that_makes_no_system_call,
+    kill_ends_a_process_on_another_cpu,
+    kill_ends_a_sleeper_at_once,
+    kill_ends_a_reader_of_an_empty_pipe,
+    kill_ends_a_writer_to_a_full_pipe,
+    kill_ends_a_process_that_waits_for_its_child,
+    kill_ends_a_process_that_has_not_run_yet,
+    a_signal_without_handler_is_the_status,
+    signal_0_only_checks,
+    kill_refuses_what_it_must,
+    a_process_that_has_ended_cannot_be_killed,
+    init_cannot_be_killed,
+    suicide dies_by SIGKILL,
+];
+
+fn kill_ends_a_process_that_makes_no_system_call() {
+    let spinner = start_spinner();
+    process::sleep_ms(15);
+    kill(spinner);
+}
+
+fn kill_ends_a_process_on_another_cpu() {
+    for cpu in 0..process::cpu_count() {
+        process::pin(cpu);
+        let spinner = start_spinner();
+        process::pin((cpu + 1) % process::cpu_count());
+        process::sleep_ms(2);
+        kill(spinner);
+    }
+}
+
+fn kill_ends_a_sleeper_at_once() {
+    let start_ns = process::clock_ns();
+    let sleeper = start(|| process::sleep_ms(1_000_000));
+    process::sleep_ms(5);
+    kill(sleeper);
+    assert!(process::clock_ns() - start_ns < 100_000_000_000);
+}
+
+fn kill_ends_a_reader_of_an_empty_pipe() {
+    let (reader, _writer) = ok(file::pipe());
+    let child = start(|| ok(reader.read_full(&mut [0]).map(|_| ())));
+    process::sleep_ms(5);
+    kill(child);
+}
+
+fn kill_ends_a_writer_to_a_full_pipe() {
+    let (reader, writer) = ok(file::pipe());
+    let child = start(|| ok(writer.write_all(&alloc::vec![7; 1 << 20])));
+    process::sleep_ms(5);
+    kill(child);
+    // What it had written is there, and after it the end.
+    drop(writer);
+    let mut byte = [0];
+    assert_eq!(reader.read(&mut byte), Ok(1));
+    assert_eq!(byte, [7]);
+}
+
+fn kill_ends_a_process_that_waits_for_its_child() {
+    let (reader, writer) = ok(file::pipe());
+    let child = start(|| {
+        let grandchild = start(|| ok(reader.read_full(&mut [0]).map(|_| ())));
+        join(grandchild);
+    });
+    process::sleep_ms(5);
+    kill(child);
+    // The grandchild goes on, as an orphan, until it gets its byte.
+    ok(writer.write_all(&[0]));
+}
+
+fn kill_ends_a_process_that_has_not_run_yet() {
+    process::pin(0);
+    for _ in 0..20 {
+        kill(start_spinner());
+    }
+}
+
+fn a_signal_without_handler_is_the_status() {
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGSEGV,
+        Signal::SIGUSR1,
+        Signal::SIGHUP,
+    ] {
+        let child = start_spinner();
+        ok(process::kill(child, signal));
+        assert_eq!(process::wait(child), Ok(ExitStatus::killed(signal)));
+    }
+}
+
+fn send(pid: abi::Pid, signal: i32) -> Result<usize, Errno> {
+    // SAFETY: only numbers that end nothing of this process are sent to it.
+    decode(unsafe { system_call::kill(pid, signal) })
+}
+
+fn signal_0_only_checks() {
+    let child = start_spinner();
+    assert_eq!(send(child, 0), Ok(0));
+    assert_eq!(process::try_wait(child), Ok(None));
+    kill(child);
+    assert_eq!(send(child, 0), Err(Errno::ESRCH));
+}
+
+fn kill_refuses_what_it_must() {
+    for signal in [-1, 32, 64, i32::MAX] {
+        assert_eq!(
+            send(process::getpid(), signal),
+            Err(Errno::EINVAL),
+            "signal {signal}"
+        );
+    }
+    for pid in [0x7fff_fff0, -5, i32::MIN] {
+        assert_eq!(
+            process::kill(pid, Signal::SIGKILL),
+            Err(Errno::ESRCH),
+            "process {pid}"
+        );
+    }
+}
+
+fn a_process_that_has_ended_cannot_be_killed() {
+    let child = ok(process::start(|| 6));
+    while send(child, 0) == Ok(0) {
+        process::yield_now();
+    }
+    assert_eq!(process::kill(child, Signal::SIGKILL), Err(Errno::ESRCH));
+    assert_eq!(process::wait(child), Ok(ExitStatus::exited(6)));
+}
+
+fn init_cannot_be_killed() {
+    assert_eq!(
+        process::kill(abi::INIT_PID, Signal::SIGKILL),
+        Err(Errno::EPERM)
+    );
+    assert_eq!(
+        process::kill(abi::INIT_PID, Signal::SIGTERM),
+        Err(Errno::EPERM)
+    );
+}
+
+fn suicide() {
+    ok(process::kill(process::getpid(), Signal::SIGKILL));
+}
