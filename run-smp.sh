@@ -112,7 +112,9 @@ quoted() {
     printf "'%s'" "${1//\'/\'\\\'\'}"
 }
 
-[ -z "$icount" ] || append=(spin=0 ${append[@]+"${append[@]}"})
+# Counting instructions, QEMU cannot read its clock in the middle of a block of code, which the timer's x2APIC registers
+# would make it do.
+[ -z "$icount" ] || append=(spin=0 apic=xapic ${append[@]+"${append[@]}"})
 command_line=${append[*]-}
 if [ ${#program[@]} -gt 0 ]; then
     command_line+=" run=${program[0]}"
