@@ -36,8 +36,8 @@ extern "C" fn main(start_info: usize) -> ! {
     memory::init(&info); // frames and heap
     let topology = cpus::find(&info);
     memory::build_map(&info, &command_line); // the kernel's own page tables
-    cpus::init_boot_cpu(&topology, &command_line); // exceptions, APIC, clock, per-CPU parts
-    cpus::start_others(&topology);
+    cpus::init_boot_cpu(&command_line); // exceptions, APIC, clock
+    cpus::start_others(&topology, &command_line); // and what each CPU has of its own
     console::init(); // input by interrupts
     programs::start(&info, &command_line); // the file tree, `init`, the kernel shell
     cpus::idle()

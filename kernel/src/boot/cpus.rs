@@ -1,20 +1,25 @@
 //! The CPUs at boot: the boot CPU's own parts, then all others.
 
+use mm::NoMemory;
+use mm::stack::KernelStack;
+use smp::bring_up::{self, CpuResources};
 use smp::cpu::CpuId;
+use smp::fiber::KernelStackOwner;
 use smp::ipi::{self, stop};
+use smp::percpu::{self, PerCpuBlock};
 use smp::topology::{self, Topology};
-use smp::{apic, fpu, irq, mailbox, percpu, time};
+use smp::{OutOfMemory, apic, fpu, irq, mailbox, time};
 
 use super::command_line::CommandLine;
 use super::info::BootInfo;
-use super::{BOOT_BLOCK, entry, memory};
+use super::{BOOT_BLOCK, entry, features, memory};
 use crate::trap::{segments, user_loop, vectors};
 
 /// Finds the machine's CPUs.
 ///
 /// Needs: the heap, and the boot tables, which reach the firmware's tables.
 pub fn find(info: &BootInfo) -> Topology {
-    let boot_apic_id = apic::initial_id();
+    let boot_apic_id = features::initial_apic_id();
     BOOT_BLOCK.set_apic_id(boot_apic_id);
     let reach = |address: usize, len: usize| {
         let end = (address as u64).saturating_add(len as u64);
@@ -33,43 +38,81 @@ pub fn find(info: &BootInfo) -> Topology {
     topology
 }
 
-/// Sets up the boot CPU, and what all CPUs share.
+/// Sets up the boot CPU: exceptions, interrupts, the clock.
 ///
 /// Needs: the kernel's own map.
-pub fn init_boot_cpu(topology: &Topology, command_line: &CommandLine) {
-    let cpus = topology.possible_cpus();
+pub fn init_boot_cpu(command_line: &CommandLine) {
     if let Some(spins) = command_line.number("spin") {
-        smp::wait::set_spin_limit(spins as u32);
-    }
-    if let Some(frequency_hz) = command_line.number("hz") {
-        proc::sched::tick::set_frequency_hz(frequency_hz);
+        smp::wait::set_spin_limit(u32::try_from(spins).unwrap_or(u32::MAX));
     }
     init_own_parts(&BOOT_BLOCK);
     let force_xapic = command_line.value("apic") == Some("xapic");
     // SAFETY: 1. the first use of the APIC, with interrupts off since the entry code. 2. the kernel's map has the page,
     // uncached.
     let mode = unsafe { apic::init_boot_cpu(memory::LOCAL_APIC_ADDRESS, force_xapic) };
-    let calibration = match time::init(entry::first_instruction_tsc()) {
-        Ok(calibration) => calibration,
+    match time::init(entry::first_instruction_tsc()) {
+        Ok(calibration) => smp::log!("APIC mode {mode:?}, {calibration:?}"),
         Err(error) => panic!("no clock: {error:?}"),
-    };
-    smp::log!("boot CPU: APIC id {}, {mode:?}, {calibration:?}", topology.boot_apic_id);
+    }
+}
+
+/// Starts all other CPUs, and makes what each CPU has of its own. Afterwards all of them run their idle loops, but the boot
+/// CPU, which goes on here.
+pub fn start_others(topology: &Topology, command_line: &CommandLine) {
+    let Some(root) = mm::kernel_map::root_pa() else { panic!("CPUs are started before the kernel's map is built") };
+    // SAFETY: 1. the boot CPU, whose APIC and clock are set up. 2. the page is RAM below the first megabyte, which
+    // `memory` has reserved. 3. the kernel's map is never freed, and is built below 4 GiB. 4. `topology` has no doubles.
+    let woken = unsafe { bring_up::wake(memory::TRAMPOLINE_PAGE, root.as_u64() as u32, &topology.others) };
+    let Ok(roster) = woken else { panic!("no memory for a list of CPUs") };
+    for apic_id in roster.silent().chain(roster.unreachable().iter().copied()) {
+        smp::log!("the CPU with APIC id {apic_id} does not answer and is left out");
+    }
+    init_shared_parts(roster.count(), command_line);
+    ipi::announce();
+    // SAFETY: 1. the boot CPU has just announced itself. 2. `provide` leaks both. 3. the line before the last.
+    match unsafe { roster.start(enter_other_cpu, provide) } {
+        Ok(count) => smp::log!("{count} CPUs"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// What mm, proc and the mailboxes keep for each CPU.
+fn init_shared_parts(cpus: usize, command_line: &CommandLine) {
+    if let Some(frequency_hz) = command_line.number("hz") {
+        proc::sched::tick::set_frequency_hz(frequency_hz);
+    }
     let ready = mailbox::init(cpus, ipi::ring_mailboxes)
         .and_then(|()| stop::init(cpus))
-        .map_err(|_| mm::NoMemory)
+        .map_err(|OutOfMemory| NoMemory)
         .and_then(|()| mm::init_cpus(cpus))
         .and_then(|()| proc::init(cpus, mm::frame::accounts().total, user_loop::run));
     if ready.is_err() {
         panic!("no memory for {cpus} CPUs");
     }
-    stop::can_be_stopped();
 }
 
-/// Starts all other CPUs.
-pub fn start_others(_topology: &Topology) {}
+/// A stack and a block for another CPU, which keeps them for ever.
+fn provide(cpu: CpuId, apic_id: u32) -> Result<CpuResources, OutOfMemory> {
+    let block = mm::heap::try_box(PerCpuBlock::new(cpu, apic_id)).map_err(|NoMemory| OutOfMemory)?;
+    let stack = KernelStack::new().map_err(|NoMemory| OutOfMemory)?;
+    let stack_top = stack.top();
+    core::mem::forget(stack);
+    Ok(CpuResources { stack_top, block: alloc::boxed::Box::leak(block) })
+}
+
+/// Where another CPU arrives in the kernel.
+extern "C" fn enter_other_cpu(index: usize) -> ! {
+    let cpu = CpuId::new(index);
+    let Some(block) = percpu::block_of(cpu) else { panic!("CPU {index} has no block") };
+    init_own_parts(block);
+    // SAFETY: 1. the boot CPU has chosen the mode. 2. interrupts are off since this CPU started, and the vectors are set.
+    unsafe { apic::init_cpu() };
+    ipi::announce();
+    run_idle_loop(cpu)
+}
 
 /// What each CPU does for itself before it can take an exception or interrupt.
-fn init_own_parts(block: &'static percpu::PerCpuBlock) {
+fn init_own_parts(block: &'static PerCpuBlock) {
     if segments::init_cpu(block).is_err() {
         panic!("no memory for the segments of CPU {}", block.cpu().index());
     }

@@ -45,3 +45,10 @@ fn structured_ebx() -> u32 {
 fn structured_ecx() -> u32 {
     if __cpuid(0).eax < 7 { 0 } else { __cpuid_count(7, 0).ecx }
 }
+
+/// The APIC id with which this CPU was born: of the processor's topology where it tells one, else the 8-bit one.
+pub fn initial_apic_id() -> u32 {
+    const TOPOLOGY: u32 = 0xb;
+    let levels = if __cpuid(0).eax < TOPOLOGY { 0 } else { __cpuid_count(TOPOLOGY, 0).ebx };
+    if levels == 0 { __cpuid(1).ebx >> 24 } else { __cpuid_count(TOPOLOGY, 0).edx }
+}

@@ -4,7 +4,7 @@ use mm::frame::{self, MemoryRange};
 use mm::addr::PAGE_SIZE;
 use mm::kernel_map::{self, KernelLayout, Section};
 
-use smp::irq;
+use smp::{irq, trampoline};
 
 use super::command_line::CommandLine;
 use super::entry;
@@ -94,20 +94,27 @@ pub fn build_map(info: &BootInfo, command_line: &CommandLine) {
         }
         _ => 4,
     };
+    let ram = Ram::new(info);
     let page = |start: usize| MemoryRange::new(start as u64, start as u64 + PAGE_SIZE as u64);
     let text = MemoryRange::new(address(&raw const __text_start), address(&raw const __text_end));
     let constants = MemoryRange::new(address(&raw const __rodata_start), address(&raw const __rodata_end));
     let layout = KernelLayout {
         levels,
         has_gib_pages: features::has_gib_pages(),
-        memory: Ram::new(info).ranges(),
+        memory: ram.ranges(),
         devices: &[page(LOCAL_APIC_ADDRESS), page(IO_APIC_ADDRESS), page(screen::ADDRESS)],
-        sections: &[Section::code(text), Section::constants(constants), Section::code(page(TRAMPOLINE_PAGE as usize))],
+        sections: &[Section::code(text), Section::constants(constants)],
     };
     if let Err(error) = kernel_map::build(&layout) {
         panic!("no kernel map: {error:?}");
     }
-    // SAFETY: the layout has all memory, the kernel's sections with the rights that they need, and the stack is in its
-    // data.
-    unsafe { kernel_map::activate(&irq::disable()) };
+    let off = irq::disable();
+    if let Some(root) = kernel_map::root_pa().filter(|_| levels == 5) {
+        // SAFETY: 1. checked above; the entry code has set four levels and nothing else. 2. the layout has all memory, and
+        // the kernel's sections with the rights that they need; the stack is in its data. 3. `off`, and the first CPU.
+        unsafe { trampoline::enter_five_levels(root.as_u64() as u32) };
+    } else {
+        // SAFETY: as above, 2.
+        unsafe { kernel_map::activate(&off) };
+    }
 }

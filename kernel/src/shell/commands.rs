@@ -75,11 +75,11 @@ fn cat(_: &Arc<Process>, path: &str) -> ControlFlow<i32> {
 }
 
 fn show(path: &str) -> Result<(), Errno> {
-    let file = proc::file::find(path.as_bytes())?;
+    let file = proc::file::find_regular(path.as_bytes())?;
     let mut buffer = [0; 512];
     let mut offset = 0;
     loop {
-        let len = file.read_at(offset, &mut buffer)?;
+        let len = file.read_at(offset, &mut buffer);
         if len == 0 {
             return Ok(());
         }

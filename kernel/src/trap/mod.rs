@@ -46,11 +46,13 @@ extern "C" fn kernel_trap(frame: &mut KernelFrame) {
                 panic!("page fault in the kernel: {}", fault::describe(address, frame.error_code, frame.rip));
             }
         }
-        GENERAL_PROTECTION | STACK_FAULT if recover(frame) => {}
         DOUBLE_FAULT if mm::stack::is_guard_page(VirtAddr::new(fault::faulting_address())) => {
             panic!("kernel stack overflow at {:#x}", frame.rip)
         }
-        vector => panic!("{} in the kernel at {:#x}: {frame:x?}", fault::name(vector), frame.rip),
+        vector => {
+            let from_user_copy = matches!(vector, GENERAL_PROTECTION | STACK_FAULT) && recover(frame);
+            assert!(from_user_copy, "{} in the kernel at {:#x}: {frame:x?}", fault::name(vector), frame.rip);
+        }
     }
 }
 

@@ -66,10 +66,12 @@ pub fn init_cpu(block: &'static PerCpuBlock) -> Result<(), mm::NoMemory> {
             Stack { bytes: [0; OWN_STACK_SIZE], block: core::ptr::null(), padding: 0 }
         }; OWN_STACKS],
     })?);
-    for (stack, entry) in tables.stacks.iter_mut().zip(&mut tables.task.interrupt_stack_table) {
+    let mut tops = [VirtAddr::zero(); 7];
+    for (stack, top) in tables.stacks.iter_mut().zip(&mut tops) {
         stack.block = block;
-        *entry = VirtAddr::from_ptr(&raw const stack.block);
+        *top = VirtAddr::from_ptr(&raw const stack.block);
     }
+    tables.task.interrupt_stack_table = tops;
     // Relaxed: read by this CPU's entry stubs only.
     block.tss_rsp0.store((&raw mut tables.task.privilege_stack_table[0]).cast(), Ordering::Relaxed);
     // The order is that of the selectors above and of `proc::registers`.

@@ -227,13 +227,13 @@ unsafe extern "C" fn own_stack_entry() {
 macro_rules! stub {
     ($name:ident, $vector:expr, error_code, $entry:path) => {
         #[unsafe(naked)]
-        pub(super) unsafe extern "C" fn $name() {
+        pub(in crate::trap) unsafe extern "C" fn $name() {
             naked_asm!("push {vector}", "jmp {entry}", vector = const $vector, entry = sym $entry)
         }
     };
     ($name:ident, $vector:expr, no_error_code, $entry:path) => {
         #[unsafe(naked)]
-        pub(super) unsafe extern "C" fn $name() {
+        pub(in crate::trap) unsafe extern "C" fn $name() {
             naked_asm!("push 0", "push {vector}", "jmp {entry}", vector = const $vector, entry = sym $entry)
         }
     };
