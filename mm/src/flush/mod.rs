@@ -29,6 +29,7 @@ pub use batch::{Dispatched, FlushBatch};
 pub use cpu_tlb::{CpuTlb, Processor};
 
 use core::ptr;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use smp::mailbox::Words;
 use smp::{IrqOff, PerCpu, Pinned, irq};
@@ -61,19 +62,35 @@ pub fn init(possible_cpus: usize) -> Result<(), NoMemory> {
     TLBS.init(possible_cpus, CpuTlb::new).map_err(|_| NoMemory)
 }
 
-/// Makes this CPU use the address space of `space`, whose page-table root is `root`. Costs next to nothing if it does already,
-/// also if it was idle in it meanwhile.
+/// Makes this CPU use the address space of `space`, the physical address of whose page-table root is in `root`. Costs next to
+/// nothing if it does already, also if it was idle in it meanwhile. If `root` is 0, which says that the space is gone, this
+/// CPU has the kernel's own page table afterwards.
 ///
 /// # Safety
-/// 1. `root` is the root of the space's page table, and maps the kernel as all tables do.
-/// 2. The table is retired only by a batch of `space`; and `space` is not moved as long as a CPU has it loaded.
+/// 1. `root` is that of the space's page table, which maps the kernel as all tables do, or 0.
+/// 2. `root` is 0 before the table is retired, which is done by a batch of `space` only.
+/// 3. `space` is not moved as long as a CPU has it loaded.
 #[inline]
-pub unsafe fn enter(space: &ActiveCpus, root: PhysAddr, off: &IrqOff) {
-    // SAFETY: 1. the caller vouches for the root; 2. it stays while this CPU is in the space's `loaded` set, since retiring it
-    // waits for this CPU to leave.
-    let load_root = || unsafe { hw::load_root(root, off) };
-    // SAFETY: passed on (2).
+pub unsafe fn enter(space: &ActiveCpus, root: &AtomicU64, off: &IrqOff) {
+    let mut is_gone = false;
+    let load_root = || {
+        // Acquire, after the read-modify-write by which this CPU has come into the space's `loaded` set: if that came too late
+        // for the batch that retires the table, it has taken over what was written before, and this reads 0 (as TLB-3).
+        let root = PhysAddr::new(root.load(Ordering::Acquire));
+        is_gone = root.as_u64() == 0;
+        if is_gone {
+            load_kernel_root(off);
+        } else {
+            // SAFETY: 1. the caller vouches for the root; 2. it stays while this CPU is in the space's `loaded` set, since
+            // retiring it waits for this CPU to leave.
+            unsafe { hw::load_root(root, off) };
+        }
+    };
+    // SAFETY: passed on (3).
     unsafe { TLBS.get(off).enter(space, off, &ThisProcessor, load_root) };
+    if is_gone {
+        leave(off);
+    }
 }
 
 /// This CPU goes on to run the kernel's own threads, or nothing: it keeps the root that it has loaded, but uses no user memory

@@ -1,6 +1,6 @@
 //! What `fork` does with page tables: the child's table gets the parent's mappings.
 
-use crate::addr::{USER_END, VirtAddr, user_start};
+use crate::addr::{USER_END, VirtAddr};
 use crate::error::MapError;
 use crate::flush::FlushBatch;
 use crate::frame::FrameKind;
@@ -25,8 +25,8 @@ pub enum Copying {
 /// Errors: `NoMemory` for `destination`'s page-table pages; `AlreadyMapped` if something is mapped at one of the addresses. A
 /// part has been mapped then.
 pub fn copy_mappings(destination: &mut PageTable, source: &PageTable) -> Result<(), MapError> {
-    let mut from = VmIter::new(source, user_start());
-    let mut to = VmIter::new(destination, user_start());
+    let mut from = VmIter::new(source, source.start());
+    let mut to = VmIter::new(destination, source.start());
     while from.find_mapping(USER_END) {
         if from.user()
             && let Some(frame) = from.share_frame()
@@ -48,8 +48,9 @@ pub fn copy_mappings_by(
     batch: &mut FlushBatch<'_>,
     mut decide: impl FnMut(VirtAddr, Perm) -> Copying,
 ) -> Result<(), MapError> {
-    let mut from = VmIterMut::new_mut(source, user_start());
-    let mut to = VmIter::new(destination, user_start());
+    let start = source.start();
+    let mut from = VmIterMut::new_mut(source, start);
+    let mut to = VmIter::new(destination, start);
     while from.find_mapping(USER_END) {
         let mut perm = from.perm();
         if perm.contains(Perm::USER)

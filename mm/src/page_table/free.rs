@@ -1,6 +1,6 @@
 //! What `exit` does with page tables.
 
-use crate::addr::{USER_END, user_start};
+use crate::addr::USER_END;
 use crate::flush::FlushBatch;
 use crate::page_table::PageTable;
 use crate::page_table::pt_iter::PtIterMut;
@@ -10,7 +10,8 @@ use crate::page_table::vm_iter::VmIterMut;
 ///
 /// All of it is in the pool again when `batch` is complete.
 pub fn free_everything(table: &mut PageTable, batch: &mut FlushBatch<'_>) {
-    let mut page = VmIterMut::new_mut(table, user_start());
+    let start = table.start();
+    let mut page = VmIterMut::new_mut(table, start);
     while page.find_mapping(USER_END) {
         page.unmap(batch);
         page.next();

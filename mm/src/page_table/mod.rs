@@ -30,7 +30,7 @@ mod tests;
 use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
 
-use crate::addr::{PAGE_SIZE, PhysAddr, USER_END};
+use crate::addr::{PAGE_SIZE, PhysAddr, USER_END, VirtAddr};
 use crate::error::NoMemory;
 use crate::flush::{FlushBatch, SpaceId};
 use crate::frame::{self, Frame, FrameKind};
@@ -103,10 +103,10 @@ impl PageTable {
         unsafe { Table::new(self.root.pa()) }
     }
 
-    /// The first address that the table may map.
+    /// The first address that the table may map: where the user's half begins.
     #[inline]
-    fn start(&self) -> u64 {
-        self.start
+    pub fn start(&self) -> VirtAddr {
+        VirtAddr::new(self.start)
     }
 
     /// Whether the table may map `address`.

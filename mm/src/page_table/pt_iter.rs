@@ -106,6 +106,10 @@ impl<'t, A> PtIter<'t, A> {
 
     /// Goes to the next page-table page.
     #[inline]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a position, not a sequence: the name is the courses'"
+    )]
     pub fn next(&mut self) -> &mut Self {
         if self.active() {
             let parent_level = self.level + 1;

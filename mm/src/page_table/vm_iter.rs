@@ -111,7 +111,7 @@ impl<'t, A: Access> VmIter<'t, A> {
         let geometry = self.table.geometry();
         if self.level > geometry.levels() {
             // Nowhere: what lies below the table's own half, or above it, is one hole.
-            let start = self.table.start();
+            let start = self.table.start().as_u64();
             return if self.va < start {
                 VirtAddr::new(start - 1)
             } else {
@@ -215,6 +215,10 @@ impl<'t, A: Access> VmIter<'t, A> {
 
     /// Goes past the leaf or the hole at this position, to the first address behind it.
     #[inline]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a position, not a sequence: the name is the courses'"
+    )]
     pub fn next(&mut self) -> &mut Self {
         self.find(self.after(self.last_va().as_u64()))
     }

@@ -94,6 +94,9 @@ impl<'t> VmIterMut<'t> {
             return Err(MapError::OutOfRange);
         }
         self.descend_to(level)?;
+        if self.level != level {
+            return Err(MapError::AlreadyMapped);
+        }
         let huge = if level > 1 { Perm::HUGE } else { Perm::empty() };
         let new = Entry::new(pa, perm.for_leaf() | Perm::BORROWED | huge);
         self.slot.fill(new).map_err(|_| MapError::AlreadyMapped)?;
@@ -129,6 +132,15 @@ impl<'t> VmIterMut<'t> {
             // SAFETY: the entry owned a reference (PT-2), and `take` gave the entry to nobody else.
             batch.release(unsafe { Frame::from_raw(old.pa()) });
         }
+    }
+
+    /// Whether the mapping at this position has the only reference to its frame; false too if there is none.
+    #[inline]
+    pub fn owns_frame_alone(&self) -> bool {
+        let entry = self.slot.load();
+        let owns = entry.is_leaf(self.level) && !entry.perm().contains(Perm::BORROWED);
+        // SAFETY: as in `share_frame`.
+        owns && unsafe { Frame::borrow_raw(entry.pa()) }.is_sole_owner()
     }
 
     /// Replaces the big leaf at this position by a table of leaves of the next lower level, which map the same with the same
