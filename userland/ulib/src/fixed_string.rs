@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn what_fits_is_kept_and_what_does_not_is_an_error() {
         let mut text = FixedString::<8>::new();
-        assert!(write!(text, "{}-{}", 12, "abc").is_ok());
+        assert!(write!(text, "{}-abc", 12).is_ok());
         assert!(write!(text, "xyz").is_err());
         assert!(write!(text, "xy").is_ok());
         assert_eq!(text.as_str(), "12-abcxy");
