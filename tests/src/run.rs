@@ -80,11 +80,12 @@ impl Run {
         self
     }
 
-    /// The kernel log has a line with all of these words.
+    /// The kernel log has a line with all of these words, in small or capital letters.
     #[track_caller]
     pub fn assert_log_has(&self, words: &[&str]) -> &Run {
-        let found = self
-            .log
+        let log = self.log.to_lowercase();
+        let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+        let found = log
             .lines()
             .any(|line| words.iter().all(|word| line.contains(word)));
         assert!(found, "the log should have a line with {words:?}\n{self}");
