@@ -83,7 +83,7 @@ impl<T: HasFiber> Running<T> {
     /// Who runs this.
     #[inline]
     pub fn current(&self) -> Arc<T> {
-        let current = self.current_pointer(&pin::pin());
+        let current = self.slots.get(&pin::pin()).current();
         // SAFETY: it came from `Arc::into_raw`, and while its code runs (this is its code) its CPU holds a share.
         unsafe {
             Arc::increment_strong_count(current);
@@ -94,7 +94,7 @@ impl<T: HasFiber> Running<T> {
     /// Calls `look` with who runs this.
     #[inline]
     pub fn with_current<U>(&self, look: impl FnOnce(&T) -> U) -> U {
-        let current = self.current_pointer(&pin::pin());
+        let current = self.slots.get(&pin::pin()).current();
         // SAFETY: as in `current`. Should `look` switch away, it goes on only when its own fiber runs again, and then a
         // CPU holds a share again; a fiber that is freed meanwhile never goes on.
         look(unsafe { &*current })
@@ -131,21 +131,21 @@ impl<T: HasFiber> Running<T> {
     pub fn switch_to(&self, next: Arc<T>, off: &IrqOff) -> Arc<T> {
         let slot = self.slots.get(off);
         let block = percpu::own_block(off);
-        let previous = self.current_pointer(off);
-        let previous_fiber =
-            ptr::with_exposed_provenance::<Fiber>(block.current_fiber.load(Ordering::Relaxed));
+        let previous = slot.current();
+        let previous_fiber = ptr::with_exposed_provenance::<Fiber>(block.current_fiber.load(Ordering::Relaxed));
         next.fiber().claim();
         let next_fiber = ptr::from_ref(next.fiber());
         next_fiber.expose_provenance();
-        slot.current
-            .store(Arc::into_raw(next).cast_mut(), Ordering::Relaxed);
+        slot.current.store(Arc::into_raw(next).cast_mut(), Ordering::Relaxed);
+        // For a fiber that begins; one that goes on gets it as a message.
         slot.previous.store(previous, Ordering::Relaxed);
         // SAFETY: 1. `current_fiber` is the fiber that this CPU switched to or adopted last; 2. claimed above; 3. the slot
         // holds a share of each: of `next` until it is switched away from, of `previous` until the code after the switch
         // has it, on a stack that is not that of `previous`.
-        unsafe { switch::switch(&*previous_fiber, &*next_fiber, off) };
-        // This may be another CPU than before.
-        self.take_previous(off)
+        let before = unsafe { switch::switch(&*previous_fiber, &*next_fiber, previous.cast(), off) };
+        // SAFETY: whoever switched here passed its share of the one who ran then, by this very function with the same `T`:
+        // a CPU adopts in one `Running` only.
+        unsafe { Arc::from_raw(before.cast::<T>()) }
     }
 
     /// The first thing that a new fiber does: takes over what every switch hands to the code that runs next, which is who
@@ -157,20 +157,17 @@ impl<T: HasFiber> Running<T> {
         // SAFETY: 1. the switch to this fiber was made with interrupts off, and no safe code can have turned them on; 2.
         // the fiber has just begun, so nothing lies on its stack.
         let off = unsafe { IrqOff::adopt() };
-        (self.take_previous(&off), off)
-    }
-
-    fn take_previous(&self, pin: &Pinned) -> Arc<T> {
-        let previous = self.slots.get(pin).previous.load(Ordering::Relaxed);
-        debug_assert!(!previous.is_null());
+        let previous = self.slots.get(&off).previous.load(Ordering::Relaxed);
         // SAFETY: `switch_to` put the share of the previous one here just before it switched to the caller, who is the
-        // only one to take it: each switch stores once, and returns or begins once.
-        unsafe { Arc::from_raw(previous) }
+        // only one to take it, since it begins once.
+        (unsafe { Arc::from_raw(previous) }, off)
     }
+}
 
+impl<T> Slot<T> {
     #[inline(always)]
-    fn current_pointer(&self, pin: &Pinned) -> *mut T {
-        let current = self.slots.get(pin).current.load(Ordering::Relaxed);
+    fn current(&self) -> *mut T {
+        let current = self.current.load(Ordering::Relaxed);
         assert!(!current.is_null(), "this CPU runs nothing yet");
         current
     }

@@ -4,6 +4,7 @@ use core::arch::naked_asm;
 use core::sync::atomic::Ordering::Relaxed;
 
 use super::{Fiber, SUSPENDED};
+use crate::hw;
 use crate::irq::IrqOff;
 use crate::percpu;
 
@@ -50,14 +51,15 @@ pub(super) unsafe fn prepare_stack(
     place
 }
 
-/// Leaves `previous` and goes on in `next`. Returns when somebody switches back, perhaps on another CPU.
+/// Leaves `previous` and goes on in `next`. Returns when somebody switches back, perhaps on another CPU, with what that one
+/// gave as `message`.
 ///
 /// # Safety
 /// 1. `previous` is the fiber that runs this.
 /// 2. `next` has been claimed by the caller.
 /// 3. Both live until they are switched away from, or to, the next time.
 #[inline]
-pub(super) unsafe fn switch(previous: &Fiber, next: &Fiber, off: &IrqOff) {
+pub(super) unsafe fn switch(previous: &Fiber, next: &Fiber, message: *mut (), off: &IrqOff) -> *mut () {
     let block = percpu::own_block(off);
     if let Some(fpu) = &previous.fpu {
         // SAFETY: FPU-1: the registers hold the running fiber's state, and nobody else looks at its memory meanwhile.
@@ -65,7 +67,7 @@ pub(super) unsafe fn switch(previous: &Fiber, next: &Fiber, off: &IrqOff) {
     }
     let next_word = core::ptr::from_ref(next).addr();
     if let Some(fpu) = &next.fpu {
-        let this_cpu = block.cpu().index() as u32;
+        let this_cpu = hw::cpu_index();
         // Relaxed: the block's word is this CPU's own, and the fiber's was written before it was suspended.
         if block.fpu_owner.load(Relaxed) != next_word || next.fpu_cpu.load(Relaxed) != this_cpu {
             // SAFETY: FPU-1: the memory holds the state of a fiber that does not run.
@@ -77,11 +79,11 @@ pub(super) unsafe fn switch(previous: &Fiber, next: &Fiber, off: &IrqOff) {
     block.current_fiber.store(next_word, Relaxed);
     // SAFETY: 1. and 2. of the caller: both `rsp` belong to this CPU, and what is in the next fiber's was put there by
     // `prepare_stack` or by this function; 3. keeps both alive. Interrupts are off, so no handler runs on half a stack.
-    unsafe { switch_stacks(previous.rsp.get(), previous.state.as_ptr(), *next.rsp.get()) };
+    unsafe { switch_stacks(previous.rsp.get(), previous.state.as_ptr(), *next.rsp.get(), message) }
 }
 
 /// Saves the caller's registers on its stack and RSP at `save_rsp`, takes the stack at `next_rsp`, says at `state` that the
-/// previous fiber is suspended, and goes on with the registers found on the new stack.
+/// previous fiber is suspended, and goes on with the registers found on the new stack, where it returns `message`.
 ///
 /// The store to `state` is a plain one: x86 keeps it behind all stores and loads before it (FIBER-2). After it another CPU
 /// may run the previous fiber, and free it: nothing of it is touched any more.
@@ -89,7 +91,7 @@ pub(super) unsafe fn switch(previous: &Fiber, next: &Fiber, off: &IrqOff) {
 /// # Safety
 /// Only for [`switch`].
 #[unsafe(naked)]
-unsafe extern "C" fn switch_stacks(save_rsp: *mut usize, state: *mut u32, next_rsp: usize) {
+unsafe extern "C" fn switch_stacks(save_rsp: *mut usize, state: *mut u32, next_rsp: usize, message: *mut ()) -> *mut () {
     naked_asm!(
         "push rbp",
         "push rbx",
@@ -100,6 +102,7 @@ unsafe extern "C" fn switch_stacks(save_rsp: *mut usize, state: *mut u32, next_r
         "mov [rdi], rsp",
         "mov rsp, rdx",
         "mov dword ptr [rsi], {suspended}",
+        "mov rax, rcx",
         "pop r15",
         "pop r14",
         "pop r13",
