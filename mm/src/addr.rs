@@ -226,6 +226,34 @@ impl UserRange {
         (start < end).then_some(UserRange { start, end })
     }
 
+    /// The part below `boundary`, the start of a page, if there is any.
+    pub fn below(self, boundary: VirtAddr) -> Option<UserRange> {
+        debug_assert!(boundary.is_page_aligned());
+        let end = self.end.min(boundary);
+        (self.start < end).then_some(UserRange {
+            start: self.start,
+            end,
+        })
+    }
+
+    /// The part from `boundary`, the start of a page, on, if there is any.
+    pub fn from(self, boundary: VirtAddr) -> Option<UserRange> {
+        debug_assert!(boundary.is_page_aligned());
+        let start = self.start.max(boundary);
+        (start < self.end).then_some(UserRange {
+            start,
+            end: self.end,
+        })
+    }
+
+    /// This range and `next` as one, if `next` begins where this one ends.
+    pub fn joined_with(self, next: UserRange) -> Option<UserRange> {
+        (self.end == next.start).then_some(UserRange {
+            start: self.start,
+            end: next.end,
+        })
+    }
+
     /// The addresses of the range's pages, in order.
     pub fn pages(self) -> impl Iterator<Item = VirtAddr> {
         (self.start.0..self.end.0).step_by(PAGE_SIZE).map(VirtAddr)
@@ -281,6 +309,28 @@ mod tests {
         assert!(low.covers(both) && !low.covers(high));
         let after = UserRange::page_aligned(START + 4 * PAGE_SIZE, PAGE_SIZE).unwrap();
         assert_eq!(low.intersection(after), None);
+        assert_eq!(low.joined_with(after).map(UserRange::len_pages), Some(5));
+        assert_eq!(low.joined_with(high), None);
+    }
+
+    #[test]
+    fn cutting_a_range_at_a_page_loses_nothing() {
+        let range = UserRange::page_aligned(START + PAGE_SIZE, 2 * PAGE_SIZE).unwrap();
+        let cut = |page: usize| {
+            let boundary = VirtAddr::new((START + page * PAGE_SIZE) as u64);
+            [range.below(boundary), range.from(boundary)].map(|part| part.map(UserRange::len_pages))
+        };
+        let cuts = [0, 1, 2, 3, 4].map(cut);
+        assert_eq!(
+            cuts,
+            [
+                [None, Some(2)],
+                [None, Some(2)],
+                [Some(1), Some(1)],
+                [Some(2), None],
+                [Some(2), None]
+            ]
+        );
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub enum SpaceError {
     Pinned,
     /// Nothing is mapped where something has to be.
     NotMapped,
+    /// A file that is to be mapped cannot be read.
+    Unreadable,
 }
 
 impl From<NoMemory> for MapError {
@@ -83,6 +85,7 @@ impl From<SpaceError> for Errno {
             SpaceError::Overlap => Errno::EEXIST,
             SpaceError::Pinned => Errno::EPERM,
             SpaceError::NotMapped => Errno::EFAULT,
+            SpaceError::Unreadable => Errno::EIO,
         }
     }
 }

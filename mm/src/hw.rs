@@ -14,6 +14,8 @@ use target as machine;
 
 pub(crate) use machine::USES_KERNEL_HEAP;
 
+pub mod user_access;
+
 use crate::addr::{PhysAddr, VirtAddr};
 use smp::irq::IrqOff;
 

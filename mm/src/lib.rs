@@ -15,7 +15,9 @@ pub mod heap;
 pub mod hw;
 pub mod kernel_map;
 pub mod page_table;
+pub mod space;
 pub mod stack;
+pub mod user;
 
 pub use error::{MapError, NoMemory, SpaceError};
 

@@ -77,6 +77,8 @@ pub fn machine() -> Machine {
         // SAFETY: 1. all of the map lies in the arena; 2. nobody uses the arena yet.
         unsafe { frame::init(&MEMORY_MAP, &RESERVED) }.expect("memory for the frame table");
         crate::init_cpus(CPUS).expect("memory for the caches");
+        // Nobody is interrupted: a thread that plays a CPU which is to answer serves its requests by itself.
+        smp::mailbox::init(CPUS, |_| {}).expect("memory for the mailboxes");
         let layout = KernelLayout {
             levels: 4,
             has_gib_pages: true,

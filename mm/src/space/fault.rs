@@ -1,0 +1,261 @@
+//! Page faults: what a touch of a user address brings about.
+//!
+//! The region says what the user may do and what the page holds; the page table says what is there already.
+//!
+//! - A page that nobody has touched is filled in: zeros, the file's own frame as long as it is only read, or a copy of it.
+//! - A write to a page that a fork or a file shares gets a copy, unless the others have gone: then it only regains the right.
+//!   The old translation is gone from all CPUs before the copy is in its place (TLB-5).
+//! - A fault that finds all as it should be is none: another thread has been faster, or this CPU remembered less than it
+//!   could.
+//! - Everything else is an error, and the end of the thread.
+#![forbid(unsafe_code)]
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use crate::addr::{PAGE_SIZE, VirtAddr};
+use crate::error::{MapError, NoMemory, SpaceError};
+use crate::flush::FlushBatch;
+use crate::frame::{self, Frame, FrameKind};
+use crate::page_table::{Perm, VmIterMut};
+use crate::space::Memory;
+use crate::space::backing::{PageContent, PageSource, PageSourceError};
+use crate::space::region::{Protection, Region};
+
+/// What somebody wanted to do when the processor stopped him.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub struct FaultAccess {
+    /// To write; otherwise to read, or to execute.
+    pub write: bool,
+    /// To execute.
+    pub execute: bool,
+}
+
+impl FaultAccess {
+    /// To read.
+    pub const READ: FaultAccess = FaultAccess {
+        write: false,
+        execute: false,
+    };
+    /// To write.
+    pub const WRITE: FaultAccess = FaultAccess {
+        write: true,
+        execute: false,
+    };
+    /// To execute.
+    pub const EXECUTE: FaultAccess = FaultAccess {
+        write: false,
+        execute: true,
+    };
+
+    #[inline]
+    fn is_allowed_by(self, protection: Protection) -> bool {
+        (!self.write || protection.contains(Protection::WRITE))
+            && (!self.execute || protection.contains(Protection::EXECUTE))
+    }
+
+    #[inline]
+    fn is_possible_with(self, perm: Perm) -> bool {
+        (!self.write || perm.contains(Perm::WRITE))
+            && (!self.execute || !perm.contains(Perm::NO_EXECUTE))
+    }
+}
+
+/// Why a fault cannot be repaired. Shown as the name of its class.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum FaultError {
+    /// The address is not in user space.
+    Privilege,
+    /// The address is in no region.
+    MissingPage,
+    /// The region does not allow the access.
+    Permission,
+    /// There is no memory for the page.
+    NoMemory,
+    /// The page is a file's, and the file cannot be read.
+    Unreadable,
+}
+
+impl fmt::Display for FaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FaultError::Privilege => "privilege",
+            FaultError::MissingPage => "missing page",
+            FaultError::Permission => "permission",
+            FaultError::NoMemory => "out of memory",
+            FaultError::Unreadable => "unreadable file",
+        })
+    }
+}
+
+impl From<NoMemory> for FaultError {
+    fn from(_: NoMemory) -> FaultError {
+        FaultError::NoMemory
+    }
+}
+
+impl From<MapError> for FaultError {
+    fn from(error: MapError) -> FaultError {
+        match error {
+            MapError::NoMemory => FaultError::NoMemory,
+            MapError::NotAligned | MapError::OutOfRange | MapError::AlreadyMapped => {
+                FaultError::Permission
+            }
+        }
+    }
+}
+
+impl From<FaultError> for SpaceError {
+    fn from(error: FaultError) -> SpaceError {
+        match error {
+            FaultError::NoMemory => SpaceError::NoMemory,
+            FaultError::Unreadable => SpaceError::Unreadable,
+            FaultError::Privilege | FaultError::MissingPage | FaultError::Permission => {
+                SpaceError::NotMapped
+            }
+        }
+    }
+}
+
+/// A page of a file, which can be had only without holding the space's lock.
+pub(super) struct FilePage {
+    source: Arc<dyn PageSource>,
+    index: u64,
+}
+
+/// A [`FilePage`] that has been had.
+pub(super) struct FetchedPage {
+    of: FilePage,
+    /// `None` if the file has become shorter than that.
+    frame: Option<Frame>,
+}
+
+impl FilePage {
+    /// Asks the file. It may wait.
+    pub(super) fn fetch(self) -> Result<FetchedPage, FaultError> {
+        let frame = match self.source.page(self.index) {
+            Ok(frame) => Some(frame),
+            Err(PageSourceError::PastEnd) => None,
+            Err(PageSourceError::NoMemory) => return Err(FaultError::NoMemory),
+            Err(PageSourceError::Unreadable) => return Err(FaultError::Unreadable),
+        };
+        Ok(FetchedPage { of: self, frame })
+    }
+}
+
+impl FetchedPage {
+    fn is(&self, source: &Arc<dyn PageSource>, index: u64) -> bool {
+        self.of.index == index && Arc::ptr_eq(&self.of.source, source)
+    }
+}
+
+/// How far a fault has come.
+pub(super) enum Progress {
+    /// The access can be tried again.
+    Done,
+    /// This page is needed; then the fault is to be tried again with it, from the start.
+    Needs(FilePage),
+}
+
+impl Memory {
+    /// Repairs a fault on `page`, the start of one. `fetched` is what an earlier try needed.
+    #[inline]
+    pub(super) fn fault(
+        &mut self,
+        page: VirtAddr,
+        access: FaultAccess,
+        fetched: Option<FetchedPage>,
+        batch: &mut FlushBatch<'_>,
+    ) -> Result<Progress, FaultError> {
+        let (Some(region), Some(table)) = (self.regions.find(page), &mut self.table) else {
+            return Err(FaultError::MissingPage);
+        };
+        if !access.is_allowed_by(region.protection) {
+            return Err(FaultError::Permission);
+        }
+        let mut iter = VmIterMut::new_mut(table, page);
+        if !iter.present() {
+            fill(&mut iter, region, access, fetched, batch)
+        } else if access.is_possible_with(iter.perm()) {
+            Ok(Progress::Done)
+        } else {
+            break_sharing(&mut iter, region, batch)
+        }
+    }
+}
+
+/// Maps what the page at `iter` holds before anybody has written it.
+#[inline]
+fn fill(
+    iter: &mut VmIterMut<'_>,
+    region: &Region,
+    access: FaultAccess,
+    fetched: Option<FetchedPage>,
+    batch: &mut FlushBatch<'_>,
+) -> Result<Progress, FaultError> {
+    let (frame, perm) = match region.content_at(iter.va()) {
+        PageContent::Zero => (
+            frame::alloc_zeroed(FrameKind::Anonymous)?,
+            region.protection.perm(),
+        ),
+        PageContent::File {
+            source,
+            index,
+            len_bytes,
+        } => match fetched {
+            Some(fetched) if fetched.is(source, index) => {
+                file_page(fetched.frame, len_bytes, region.protection, access.write)?
+            }
+            _ => {
+                return Ok(Progress::Needs(FilePage {
+                    source: source.clone(),
+                    index,
+                }));
+            }
+        },
+    };
+    iter.try_map(frame, perm, batch)?;
+    Ok(Progress::Done)
+}
+
+/// What to map for a page of a file of which `len_bytes` bytes count: the file's own frame, for whoever only reads all of it,
+/// or else a copy of as much.
+fn file_page(
+    file: Option<Frame>,
+    len_bytes: usize,
+    protection: Protection,
+    is_write: bool,
+) -> Result<(Frame, Perm), FaultError> {
+    let Some(file) = file else {
+        return Ok((
+            frame::alloc_zeroed(FrameKind::Anonymous)?,
+            protection.perm(),
+        ));
+    };
+    if len_bytes == PAGE_SIZE && !is_write {
+        return Ok((file, protection.shared_perm()));
+    }
+    let copy = file.copy(FrameKind::Anonymous)?;
+    copy.write_bytes(len_bytes, ZEROS.get(len_bytes..).unwrap_or_default());
+    Ok((copy, protection.perm()))
+}
+
+static ZEROS: [u8; PAGE_SIZE] = [0; PAGE_SIZE];
+
+/// Gives the page at `iter`, which the region allows to be written, to this space alone.
+fn break_sharing(
+    iter: &mut VmIterMut<'_>,
+    region: &Region,
+    batch: &mut FlushBatch<'_>,
+) -> Result<Progress, FaultError> {
+    let perm = region.protection.perm();
+    if iter.owns_frame_alone() {
+        // An upgrade of rights sends nothing.
+        iter.protect(perm, batch);
+        return Ok(Progress::Done);
+    }
+    let shared = iter.share_frame().ok_or(FaultError::Permission)?;
+    // The page is read-only on all CPUs, so that the copy misses no store.
+    iter.try_map(shared.copy(FrameKind::Anonymous)?, perm, batch)?;
+    Ok(Progress::Done)
+}

@@ -1,0 +1,83 @@
+//! `fork`: a second address space with the same contents.
+#![forbid(unsafe_code)]
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::{MapError, NoMemory};
+use crate::flush::FlushBatch;
+use crate::page_table::{Copying, Perm, copy_mappings_by};
+use crate::space::Space;
+
+/// How `fork` copies memory.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum ForkPolicy {
+    /// Copies every page, also those that nobody can write.
+    Naive,
+    /// Copies the pages that can be written, and shares the others.
+    Eager,
+    /// Shares all pages, and copies one when somebody writes it.
+    CopyOnWrite,
+    /// Copies nothing at all: parent and child see each other's stores (`break=mappings`).
+    MappingsOnly,
+}
+
+/// Whether a copy-on-write fork forgets to make pages read-only (`break=cow`).
+static IS_COPY_ON_WRITE_BROKEN: AtomicBool = AtomicBool::new(false);
+
+/// Makes copy-on-write forks leave shared pages writable, so that parent and child see each other's stores (`break=cow`).
+pub fn break_copy_on_write() {
+    // Relaxed: set at boot, before the first fork.
+    IS_COPY_ON_WRITE_BROKEN.store(true, Ordering::Relaxed);
+}
+
+impl ForkPolicy {
+    /// What becomes of a page that is mapped with `perm`.
+    #[inline]
+    fn copying(self, perm: Perm) -> Copying {
+        let is_writable = perm.contains(Perm::WRITE);
+        match self {
+            ForkPolicy::Naive => Copying::CopyNow,
+            ForkPolicy::Eager if is_writable => Copying::CopyNow,
+            ForkPolicy::CopyOnWrite
+                if is_writable && !IS_COPY_ON_WRITE_BROKEN.load(Ordering::Relaxed) =>
+            {
+                Copying::ShareUntilWritten
+            }
+            _ => Copying::Share,
+        }
+    }
+}
+
+impl Space {
+    /// A space with the same regions and contents. What either of the two writes from now on, the other does not see.
+    ///
+    /// No other CPU writes a page through an old right after this has returned (the flush is complete).
+    ///
+    /// Errors: `NoMemory`. Nothing has changed then that a user could notice, and all memory has been given back; pages that had
+    /// been made read-only become writable again at the next write.
+    pub fn fork(&self, policy: ForkPolicy) -> Result<Arc<Space>, NoMemory> {
+        let mut child = Space::new()?;
+        let Some(copy) = Arc::get_mut(&mut child).map(|child| child.memory.get_mut()) else {
+            unreachable!("nobody else has the new space yet");
+        };
+        let mut batch = FlushBatch::new(&self.cpus);
+        let mut memory = self.memory.lock();
+        copy.regions = memory.regions.try_clone()?;
+        if let (Some(from), Some(to)) = (&mut memory.table, &mut copy.table) {
+            copy_mappings_by(to, from, &mut batch, |_, perm| policy.copying(perm))
+                .map_err(no_memory)?;
+        }
+        drop(memory);
+        batch.complete();
+        Ok(child)
+    }
+}
+
+fn no_memory(error: MapError) -> NoMemory {
+    debug_assert!(
+        error == MapError::NoMemory,
+        "an empty page table refused a mapping: {error:?}"
+    );
+    NoMemory
+}

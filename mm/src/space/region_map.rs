@@ -1,0 +1,126 @@
+//! The regions of an address space, by address.
+//!
+//! A sorted array: an address space has few regions, and each lookup is one binary search in one piece of memory.
+//!
+//! - REGION-1: the regions ascend and no two have an address in common.
+//! - REGION-2: no two that touch could be one ([`Region::merged_with`]).
+//! - REGION-3: an operation either does all of its work or, with an error, nothing.
+#![forbid(unsafe_code)]
+
+use alloc::vec::Vec;
+
+use crate::addr::{UserRange, VirtAddr};
+use crate::error::{NoMemory, SpaceError};
+use crate::space::region::Region;
+
+/// The regions of an address space. See the module's page.
+#[derive(Default)]
+pub(super) struct RegionMap {
+    regions: Vec<Region>,
+}
+
+impl RegionMap {
+    /// No regions.
+    pub(super) const fn new() -> RegionMap {
+        RegionMap {
+            regions: Vec::new(),
+        }
+    }
+
+    /// The region that contains `address`.
+    #[inline]
+    pub(super) fn find(&self, address: VirtAddr) -> Option<&Region> {
+        self.regions
+            .get(self.first_ending_after(address))
+            .filter(|region| region.range.contains(address))
+    }
+
+    /// The regions that have an address in common with `range`, ascending.
+    pub(super) fn overlapping(&self, range: UserRange) -> impl Iterator<Item = &Region> {
+        let first = self.first_ending_after(range.start());
+        let rest = self.regions.get(first..).unwrap_or_default();
+        rest.iter()
+            .take_while(move |region| region.range.start() < range.end())
+    }
+
+    /// Makes room for two regions more, so that the next operation cannot fail for want of memory.
+    pub(super) fn reserve(&mut self) -> Result<(), NoMemory> {
+        self.regions.try_reserve(2).map_err(|_| NoMemory)
+    }
+
+    /// Adds `region`, as a part of its neighbours where it is like them.
+    ///
+    /// Errors: `Overlap`, `NoMemory`.
+    pub(super) fn insert(&mut self, region: Region) -> Result<(), SpaceError> {
+        if self.overlapping(region.range).next().is_some() {
+            return Err(SpaceError::Overlap);
+        }
+        Ok(self.replace(region)?)
+    }
+
+    /// Puts `region` in the place of whatever is in its range, as a part of its neighbours where it is like them.
+    ///
+    /// Errors: `NoMemory`.
+    pub(super) fn replace(&mut self, region: Region) -> Result<(), NoMemory> {
+        let range = region.range;
+        self.cut_out(range, Some(region))?;
+        let index = self.first_ending_after(range.start());
+        self.merge_with_next(index);
+        if let Some(before) = index.checked_sub(1) {
+            self.merge_with_next(before);
+        }
+        Ok(())
+    }
+
+    /// Takes `range` out of all regions. A region that reaches over one end of it is cut, one that reaches over both is
+    /// split.
+    ///
+    /// Errors: `NoMemory`.
+    pub(super) fn remove(&mut self, range: UserRange) -> Result<(), NoMemory> {
+        self.cut_out(range, None)
+    }
+
+    /// Takes `range` out of all regions, and puts `instead` there.
+    fn cut_out(&mut self, range: UserRange, instead: Option<Region>) -> Result<(), NoMemory> {
+        self.reserve()?;
+        let first = self.first_ending_after(range.start());
+        let end = first + self.overlapping(range).count();
+        let touched = self.regions.get(first..end).unwrap_or_default();
+        let below = touched
+            .first()
+            .and_then(|region| region.below(range.start()));
+        let above = touched.last().and_then(|region| region.from(range.end()));
+        // At most two regions more than before, and these fit.
+        self.regions
+            .splice(first..end, below.into_iter().chain(instead).chain(above));
+        Ok(())
+    }
+
+    /// A copy, for a new address space.
+    pub(super) fn try_clone(&self) -> Result<RegionMap, NoMemory> {
+        let mut regions = Vec::new();
+        regions
+            .try_reserve_exact(self.regions.len())
+            .map_err(|_| NoMemory)?;
+        regions.extend_from_slice(&self.regions);
+        Ok(RegionMap { regions })
+    }
+
+    /// The index of the first region that ends after `address`: the one with `address`, or else the next.
+    #[inline]
+    fn first_ending_after(&self, address: VirtAddr) -> usize {
+        self.regions
+            .partition_point(|region| region.range.end() <= address)
+    }
+
+    fn merge_with_next(&mut self, index: usize) {
+        if let Some([region, next]) = self.regions.get(index..index + 2)
+            && let Some(merged) = region.merged_with(next)
+        {
+            self.regions.splice(index..index + 2, [merged]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
