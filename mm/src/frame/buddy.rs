@@ -68,7 +68,6 @@ impl Buddy {
         let number = self.take(table, order, Tag::CACHED)?;
         for single in &table[number as usize + 1..][..(1 << order) - 1] {
             single.set_tag(Tag::CACHED);
-            single.next.store(UNLINKED, Relaxed);
         }
         Some(number..number + (1 << order))
     }

@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use smp::{CpuId, CpuLocal, PerCpu, Pinned, pin};
 
-use super::descriptor::Tag;
+use super::descriptor::{Descriptor, Tag};
 use super::kind::FrameKind;
 use super::{pool, table};
 use crate::error::NoMemory;
@@ -23,6 +23,9 @@ const CAPACITY: usize = 64;
 
 /// The share of all memory that the stores of all CPUs may hold together.
 const SHARE_OF_MEMORY: usize = 16;
+
+/// What a counter, modulo 2^64, changes by when a frame is freed.
+const MINUS_ONE: usize = usize::MAX;
 
 /// How many frames of each kind a CPU has allocated, less those that it has freed.
 pub(super) struct Counters {
@@ -38,8 +41,8 @@ impl Counters {
 
     /// Adds to this CPU's own counter: only it writes there, so that a load and a store do. Relaxed: a statistic.
     #[inline]
-    fn add(&self, kind: FrameKind, frames: usize) {
-        let counter = &self.in_use[kind.index()];
+    fn add(&self, kind_index: usize, frames: usize) {
+        let counter = &self.in_use[kind_index];
         counter.store(
             counter.load(Ordering::Relaxed).wrapping_add(frames),
             Ordering::Relaxed,
@@ -50,14 +53,15 @@ impl Counters {
 /// Free frames with one property, last in first out: the one freed last is the likeliest to be in the CPU's data cache.
 struct Store {
     len: u32,
-    numbers: [u32; CAPACITY],
+    /// The first `len` of them count.
+    numbers: [NonZeroU32; CAPACITY],
 }
 
 impl Store {
     const fn new() -> Store {
         Store {
             len: 0,
-            numbers: [0; CAPACITY],
+            numbers: [NonZeroU32::MAX; CAPACITY],
         }
     }
 
@@ -66,7 +70,7 @@ impl Store {
         let top = self.len.checked_sub(1)?;
         let number = *self.numbers.get(top as usize)?;
         self.len = top;
-        NonZeroU32::new(number)
+        Some(number)
     }
 
     /// Keeps the frame unless that exceeds `limit`.
@@ -78,7 +82,7 @@ impl Store {
         let Some(slot) = self.numbers.get_mut(self.len as usize) else {
             return false;
         };
-        *slot = number.get();
+        *slot = number;
         self.len += 1;
         true
     }
@@ -86,7 +90,7 @@ impl Store {
     /// Gives all but the `keep` newest frames to the pool.
     fn drain(&mut self, keep: usize) {
         let surplus = (self.len as usize).saturating_sub(keep);
-        pool::give_singles(self.numbers[..surplus].iter().copied());
+        pool::give_singles(self.numbers[..surplus].iter().map(|number| number.get()));
         self.numbers.copy_within(surplus..self.len as usize, 0);
         self.len -= surplus as u32;
     }
@@ -136,12 +140,6 @@ fn with_own<R>(action: impl FnOnce(&mut CpuCache) -> R) -> Option<R> {
     CACHES.is_ready().then(|| CACHES.with(&pin, action))
 }
 
-/// Counts what the boot CPU does before there are caches.
-#[cold]
-fn count_early(kind: FrameKind, frames: usize) {
-    EARLY.add(kind, frames);
-}
-
 /// Takes a frame with any contents. It has one reference, no owner, and the kind `kind`.
 #[inline]
 pub(super) fn alloc(kind: FrameKind) -> Result<NonZeroU32, NoMemory> {
@@ -150,7 +148,7 @@ pub(super) fn alloc(kind: FrameKind) -> Result<NonZeroU32, NoMemory> {
             Some(number) => number,
             None => refill(cache)?,
         };
-        cache.counters.add(kind, 1);
+        cache.counters.add(kind.index(), 1);
         Ok(number)
     });
     let number = number.unwrap_or_else(|| alloc_early(kind))?;
@@ -163,7 +161,7 @@ pub(super) fn alloc(kind: FrameKind) -> Result<NonZeroU32, NoMemory> {
 pub(super) fn alloc_zeroed(kind: FrameKind) -> Option<NonZeroU32> {
     let number = with_own(|cache| {
         let number = cache.zeroed.pop()?;
-        cache.counters.add(kind, 1);
+        cache.counters.add(kind.index(), 1);
         Some(number)
     });
     let number = number.flatten()?;
@@ -203,16 +201,16 @@ fn alloc_early(kind: FrameKind) -> Result<NonZeroU32, NoMemory> {
     let number = pool::take(0, Tag::CACHED)
         .and_then(NonZeroU32::new)
         .ok_or(NoMemory)?;
-    count_early(kind, 1);
+    EARLY.add(kind.index(), 1);
     Ok(number)
 }
 
-/// Takes back a frame that has no reference any more.
+/// Takes back a frame that has no reference any more. `descriptor` is its own.
 #[inline]
-pub(super) fn free(number: NonZeroU32) {
-    let kind = retire(number);
+pub(super) fn free(number: NonZeroU32, descriptor: &Descriptor) {
+    let kind_index = retire(number, descriptor);
     let is_kept = with_own(|cache| {
-        cache.counters.add(kind, 1usize.wrapping_neg());
+        cache.counters.add(kind_index, MINUS_ONE);
         if !cache
             .plain
             .push(number, PLAIN_LIMIT.load(Ordering::Relaxed))
@@ -221,44 +219,40 @@ pub(super) fn free(number: NonZeroU32) {
         }
     });
     if is_kept.is_none() {
-        free_early(number, kind);
+        free_early(number, kind_index);
     }
 }
 
 /// As `free`, of a frame that holds only zeros.
 #[inline]
-pub(super) fn free_zeroed(number: NonZeroU32) {
-    let kind = retire(number);
+pub(super) fn free_zeroed(number: NonZeroU32, descriptor: &Descriptor) {
+    let kind_index = retire(number, descriptor);
     let is_kept = with_own(|cache| {
-        cache.counters.add(kind, 1usize.wrapping_neg());
-        if cache
+        cache.counters.add(kind_index, MINUS_ONE);
+        let is_full = !cache
             .zeroed
-            .push(number, ZEROED_LIMIT.load(Ordering::Relaxed))
-        {
-            return;
-        }
-        if !cache
-            .plain
-            .push(number, PLAIN_LIMIT.load(Ordering::Relaxed))
+            .push(number, ZEROED_LIMIT.load(Ordering::Relaxed));
+        if is_full
+            && !cache
+                .plain
+                .push(number, PLAIN_LIMIT.load(Ordering::Relaxed))
         {
             make_room(cache, number);
         }
     });
     if is_kept.is_none() {
-        free_early(number, kind);
+        free_early(number, kind_index);
     }
 }
 
-/// Turns an allocated frame into a cached one.
+/// Turns an allocated frame into a cached one, and says of which kind it was.
 #[inline]
-fn retire(number: NonZeroU32) -> FrameKind {
-    // SAFETY: an allocated frame is in the table.
-    let descriptor = unsafe { table::descriptor(number.get()) };
-    let Some(kind) = descriptor.tag().kind() else {
+fn retire(number: NonZeroU32, descriptor: &Descriptor) -> usize {
+    let Some(kind_index) = descriptor.tag().kind_index() else {
         freed_twice(number)
     };
     descriptor.set_tag(Tag::CACHED);
-    kind
+    kind_index
 }
 
 #[cold]
@@ -277,8 +271,8 @@ fn make_room(cache: &mut CpuCache, number: NonZeroU32) {
 }
 
 #[cold]
-fn free_early(number: NonZeroU32, kind: FrameKind) {
-    count_early(kind, 1usize.wrapping_neg());
+fn free_early(number: NonZeroU32, kind_index: usize) {
+    EARLY.add(kind_index, MINUS_ONE);
     pool::give(number.get(), 0);
 }
 
@@ -303,9 +297,10 @@ pub(super) fn alloc_block(order: u32, kind: FrameKind) -> Result<NonZeroU32, NoM
 /// Takes back the block with the head `number`, which has no reference any more.
 pub(super) fn free_block(number: NonZeroU32) {
     // SAFETY: an allocated block is in the table.
-    let tag = unsafe { table::descriptor(number.get()) }.tag();
+    let descriptor = unsafe { table::descriptor(number.get()) };
+    let tag = descriptor.tag();
     if tag.order() == 0 {
-        return free(number);
+        return free(number, descriptor);
     }
     let Some(kind) = tag.kind() else {
         freed_twice(number)
@@ -316,8 +311,8 @@ pub(super) fn free_block(number: NonZeroU32) {
 
 /// Says that the number of frames of the kind `kind` has changed by `frames` (modulo 2^64).
 pub(super) fn count(kind: FrameKind, frames: usize) {
-    if with_own(|cache| cache.counters.add(kind, frames)).is_none() {
-        count_early(kind, frames);
+    if with_own(|cache| cache.counters.add(kind.index(), frames)).is_none() {
+        EARLY.add(kind.index(), frames);
     }
 }
 

@@ -6,7 +6,8 @@
 //!   frames, smallest alignment first, and stepping from head to head visits all memory.
 //! - **FRAME-2** A tag is changed only by who has the block to itself: the buddy under its lock, the CPU whose cache
 //!   holds it, or the only owner.
-//! - **FRAME-3** `next` of a frame that is neither in a list of the buddy nor in a `FrameChain` is `UNLINKED`.
+//! - **FRAME-3** `next` of a frame that is neither in a list of the buddy nor in a `FrameChain` is `UNLINKED`: so it
+//!   begins, and whoever takes a frame out of a list makes it so again.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -65,11 +66,17 @@ impl Tag {
         (self.0 >> OWNER_SHIFT) as u32
     }
 
+    /// The number of the kind of an allocated block; `None` for all others.
+    #[inline]
+    pub(super) fn kind_index(self) -> Option<usize> {
+        let index = (self.0 & 0xff).wrapping_sub(STATE_IN_USE) as usize;
+        (index < FrameKind::COUNT).then_some(index)
+    }
+
     /// The kind of an allocated block; `None` for all others.
     #[inline]
     pub(super) fn kind(self) -> Option<FrameKind> {
-        let index = (self.0 & 0xff).checked_sub(STATE_IN_USE)?;
-        FrameKind::ALL.get(index as usize).copied()
+        Some(FrameKind::ALL[self.kind_index()?])
     }
 
     /// What the block is; `None` for a frame inside one.

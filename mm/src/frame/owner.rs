@@ -64,7 +64,7 @@ impl Frame {
     #[inline]
     pub fn share(&self) -> Frame {
         // Relaxed: who has a reference may make another; handing it to another CPU is what orders. The count cannot
-        // overflow: each reference is kept in 4 bytes or more, and there are not 2^34 bytes of them for one frame.
+        // overflow: the 2^32 page-table entries for it would take 32 GiB.
         self.descriptor().references.fetch_add(1, Ordering::Relaxed);
         Frame {
             number: self.number,
@@ -155,7 +155,7 @@ impl Frame {
                 let is_zero = unsafe { bytes::is_zero_page(frame.as_ptr()) };
                 assert!(is_zero, "frame {} is not zero", frame.pa());
             }
-            cache::free_zeroed(frame.number);
+            cache::free_zeroed(frame.number, frame.descriptor());
         }
     }
 
@@ -185,7 +185,7 @@ impl Drop for Frame {
     #[inline]
     fn drop(&mut self) {
         if self.release_reference() {
-            cache::free(self.number);
+            cache::free(self.number, self.descriptor());
         }
     }
 }

@@ -83,11 +83,10 @@ pub(super) fn set_aside(layout: Layout) -> Result<SetAside, NoMemory> {
 
 impl Drop for SetAside {
     fn drop(&mut self) {
-        let block = SLOTS
-            .get(&self.pin)
-            .block
-            .swap(ptr::null_mut(), Ordering::Relaxed);
+        let slot = SLOTS.get(&self.pin);
+        let block = slot.block.load(Ordering::Relaxed);
         if !block.is_null() {
+            slot.block.store(ptr::null_mut(), Ordering::Relaxed);
             // SAFETY: it was allocated with this layout, and nobody took it.
             unsafe { KernelHeap.dealloc(block, self.layout) };
         }
