@@ -23,6 +23,8 @@ pub(super) struct Reading {
 pub(super) struct Frequencies {
     pub(super) tsc_hz: u64,
     pub(super) apic_hz: u64,
+    /// How far they can be wrong, in millionths.
+    pub(super) doubt_per_million: u64,
 }
 
 /// The reference clock's reading is rounded to its tick at both ends.
@@ -44,6 +46,7 @@ pub(super) fn frequencies(readings: &[Reading], reference_hz: u64) -> Option<Fre
     Some(Frequencies {
         tsc_hz: measured(end.middle() - start.middle()),
         apic_hz: measured(end.apic.saturating_sub(start.apic)),
+        doubt_per_million: doubt,
     })
 }
 
@@ -63,8 +66,7 @@ fn doubt_per_million(start: &Reading, end: &Reading) -> Option<u64> {
         .middle()
         .checked_sub(start.middle())
         .filter(|&ticks| ticks > 0)?;
-    let unsure_tsc =
-        (start.tsc_after - start.tsc_before) / 2 + (end.tsc_after - end.tsc_before) / 2;
+    let unsure_tsc = (start.tsc_after - start.tsc_before) + (end.tsc_after - end.tsc_before);
     Some(unsure_tsc * PER_MILLION / tsc_ticks + ROUNDING_TICKS * PER_MILLION / reference_ticks)
 }
 
