@@ -49,12 +49,6 @@ impl<T> Link<T> {
             element: Cell::new(ptr::null()),
         }
     }
-
-    /// Whether the element was in a list a moment ago: by now somebody else may have changed that.
-    pub fn is_linked_racy(&self) -> bool {
-        // Relaxed: a hint.
-        self.owner.load(Ordering::Relaxed) != NO_LIST
-    }
 }
 
 impl<T> Default for Link<T> {
@@ -124,11 +118,6 @@ impl<T: Linked<N>, const N: usize> ArcList<T, N> {
     pub fn push_front(&mut self, element: Arc<T>) {
         let first = self.first;
         self.insert_between(element, ptr::null(), first);
-    }
-
-    /// The first element.
-    pub fn front(&self) -> Option<&T> {
-        self.iter().next()
     }
 
     /// Takes the first element out.

@@ -7,8 +7,8 @@
 //! A waiting CPU reads, and pauses now and then, as [`crate::wait`] says.
 //!
 //! - LOCK-1, LOCK-2: order and masking, see [`crate::rank`].
-//! - **LOCK-3**: a thread that holds a spin lock keeps its CPU; so a guard is as good as a pin. (Asserted by the
-//!   scheduler through [`pin::assert_unpinned`](crate::pin::assert_unpinned).)
+//! - **LOCK-3**: a thread that holds a spin lock keeps its CPU. (The scheduler asserts it by
+//!   [`pin::assert_unpinned`](crate::pin::assert_unpinned).)
 //! - **TLB-4**: a CPU that waits for a lock serves its flush requests, since the holder may be waiting for the answer.
 //!
 //! Debug builds check the order, know the holder, and panic when a lock stays held past a bound. Release builds have one
@@ -20,7 +20,6 @@ mod statistics;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
@@ -31,12 +30,11 @@ use crate::cpu;
 use crate::hw;
 use crate::irq::{self, IrqOff};
 use crate::mailbox;
-use crate::pin::Pinned;
 use crate::rank::Rank;
 use crate::wait::SpinWait;
 
 /// What a guard holds besides the lock itself.
-pub trait Hold: Deref<Target = Pinned> + Sized {
+pub trait Hold: Sized {
     /// Whether that keeps interrupts off.
     const MASKS_INTERRUPTS: bool;
     /// Begins to hold it.
@@ -52,25 +50,16 @@ impl Hold for IrqOff {
     }
 }
 
-/// Nothing: interrupts stay as they are. The holder of a lock is pinned by LOCK-3.
+/// Nothing: interrupts stay as they are.
 #[derive(Debug)]
-pub struct Unmasked(ManuallyDrop<Pinned>);
+pub struct Unmasked;
 
 impl Hold for Unmasked {
     const MASKS_INTERRUPTS: bool = false;
 
     #[inline(always)]
     fn begin() -> Unmasked {
-        Unmasked(ManuallyDrop::new(Pinned::uncounted()))
-    }
-}
-
-impl Deref for Unmasked {
-    type Target = Pinned;
-
-    #[inline(always)]
-    fn deref(&self) -> &Pinned {
-        &self.0
+        Unmasked
     }
 }
 
@@ -104,24 +93,12 @@ impl<T: ?Sized, R: Rank> SpinLock<T, R> {
     /// Waits until the lock is free, and takes it.
     #[inline(always)]
     pub fn lock(&self) -> SpinGuard<'_, T, R> {
-        self.lock_as::<R>()
-    }
-
-    /// Like `lock`, but ranks this acquisition as `Q`: for the one lock of two of the same kind that comes first.
-    #[inline(always)]
-    pub fn lock_as<Q: Rank>(&self) -> SpinGuard<'_, T, Q> {
-        const {
-            assert!(
-                Q::MASKS_INTERRUPTS == R::MASKS_INTERRUPTS,
-                "one lock cannot mask interrupts and not mask them"
-            )
-        };
         if cfg!(debug_assertions) {
-            check_rank::<Q>();
+            check_rank::<R>();
         }
-        let hold = Q::Hold::begin();
+        let hold = R::Hold::begin();
         if !self.raw.try_acquire(own_mark()) {
-            wait_for::<Q>(&self.raw);
+            wait_for::<R>(&self.raw);
         }
         self.guard(hold)
     }
@@ -140,12 +117,12 @@ impl<T: ?Sized, R: Rank> SpinLock<T, R> {
 
     /// The guard of a lock that has just been acquired.
     #[inline(always)]
-    fn guard<Q: Rank>(&self, hold: Q::Hold) -> SpinGuard<'_, T, Q> {
+    fn guard(&self, hold: R::Hold) -> SpinGuard<'_, T, R> {
         if statistics::are_kept() {
-            statistics::acquired::<Q>();
+            statistics::acquired::<R>();
         }
         if cfg!(debug_assertions) {
-            hw::block().rank_taken(Q::LEVEL);
+            hw::block().rank_taken(R::LEVEL);
         }
         // SAFETY: a cell's address is not null.
         let value = unsafe { NonNull::new_unchecked(self.value.get()) };
@@ -229,22 +206,6 @@ pub struct SpinGuard<'a, T: ?Sized, R: Rank> {
     borrow: PhantomData<&'a mut T>,
     /// Dropped after the lock has been released: interrupts come back last.
     _hold: R::Hold,
-}
-
-impl<T: ?Sized, R: Rank> SpinGuard<'_, T, R> {
-    /// The holder of a lock is pinned (LOCK-3).
-    #[inline(always)]
-    pub fn pinned(guard: &Self) -> &Pinned {
-        &guard._hold
-    }
-}
-
-impl<T: ?Sized, R: Rank<Hold = IrqOff>> SpinGuard<'_, T, R> {
-    /// The holder of a lock that masks interrupts has them off.
-    #[inline(always)]
-    pub fn irq_off(guard: &Self) -> &IrqOff {
-        &guard._hold
-    }
 }
 
 impl<T: ?Sized, R: Rank> Deref for SpinGuard<'_, T, R> {

@@ -8,7 +8,6 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::hw;
-use crate::mailbox;
 
 static SPIN_LIMIT: AtomicU32 = AtomicU32::new(1000);
 
@@ -73,14 +72,5 @@ impl SpinWait {
         hw::pause();
         let now = hw::timestamp();
         now.wrapping_sub(*self.since.get_or_insert(now)) < BOUND_CYCLES
-    }
-}
-
-/// Waits until `condition` holds, serving flush requests meanwhile. Panics with `what` if that takes too long.
-pub fn spin_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let mut wait = SpinWait::new();
-    while !condition() {
-        mailbox::serve_flush_requests();
-        assert!(wait.turn(), "waited too long for {what}");
     }
 }

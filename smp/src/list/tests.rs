@@ -101,7 +101,6 @@ proptest! {
                 prop_assert_eq!(ids(list), Vec::from(model.clone()));
                 prop_assert_eq!(list.len(), model.len());
                 prop_assert_eq!(list.is_empty(), model.is_empty());
-                prop_assert_eq!(list.front().map(|element| element.id), model.front().copied());
             }
             for element in &elements {
                 let listed = models.iter().filter(|model| model.contains(&element.id)).count();

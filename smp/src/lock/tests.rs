@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::{LockStatistics, SpinGuard, SpinLock, set_statistics, statistics};
+use super::{LockStatistics, SpinLock, set_statistics, statistics};
 use crate::rank::{self, Rank};
 use crate::{CpuId, host, irq};
 
@@ -62,15 +62,6 @@ fn try_lock_of_a_held_lock_restores_interrupts() {
 }
 
 #[test]
-fn the_guard_is_a_witness() {
-    host::become_cpu(CpuId::new(7));
-    let lock = SpinLock::<(), rank::Log>::new(());
-    let guard = lock.lock();
-    assert_eq!(SpinGuard::pinned(&guard).cpu(), CpuId::new(7));
-    assert_eq!(SpinGuard::irq_off(&guard).cpu(), CpuId::new(7));
-}
-
-#[test]
 #[should_panic(
     expected = "LOCK-1: a lock of rank Heap is taken while one of rank FramesPool is held"
 )]
@@ -88,16 +79,6 @@ fn taking_a_lower_rank_second_panics() {
 fn taking_the_same_rank_twice_panics() {
     let locks = [const { SpinLock::<(), rank::Heap>::new(()) }; 2];
     let _guards = [locks[0].lock(), locks[1].lock()];
-}
-
-#[test]
-fn one_of_two_locks_of_a_kind_may_be_taken_by_an_outer_rank() {
-    let (parent, child) = (
-        SpinLock::<u32, rank::Family>::new(1),
-        SpinLock::<u32, rank::Family>::new(2),
-    );
-    let parent = parent.lock_as::<rank::FamilyParent>();
-    assert_eq!(*parent + *child.lock(), 3);
 }
 
 #[test]

@@ -200,13 +200,18 @@ impl<B: Bell> Mailboxes<B> {
         &self.lane(cpu, class).inbox[..words]
     }
 
-    /// The CPUs that have not even looked at the request of `sender`.
-    fn unserved_targets(&self, sender: CpuId, class: Class) -> CpuSet {
+    #[cold]
+    #[inline(never)]
+    fn no_answer(&self, sender: CpuId, class: Class) -> ! {
         let (word, bit) = place_of(sender);
         let cpus = (0..self.boxes.len()).map(CpuId::new);
         // Relaxed: for a message.
-        cpus.filter(|cpu| self.lane(*cpu, class).inbox[word].load(Ordering::Relaxed) & bit != 0)
-            .collect()
+        let unserved =
+            |cpu: &CpuId| self.lane(*cpu, class).inbox[word].load(Ordering::Relaxed) & bit != 0;
+        let targets: CpuSet = cpus.filter(unserved).collect();
+        panic!(
+            "no answer to a {class:?} request of CPU {sender}; not even looked at by {targets:?}"
+        );
     }
 }
 
@@ -266,8 +271,7 @@ impl<'a, B: Bell> Pending<'a, B> {
         while !record.is_finished() {
             mailboxes.serve_flush_requests(self.pin);
             if !wait.turn() {
-                let silent = mailboxes.unserved_targets(sender, class);
-                panic!("no answer to a {class:?} request of CPU {sender} from {silent:?}");
+                mailboxes.no_answer(sender, class);
             }
         }
     }
