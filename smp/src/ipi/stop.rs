@@ -16,6 +16,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::OutOfMemory;
 use crate::apic;
 use crate::cpu::{self, CpuId};
+use crate::cpu_set::CpuSet;
 use crate::hw;
 use crate::percpu::{self, PerCpu};
 use crate::time::Deadline;
@@ -32,86 +33,131 @@ pub struct Place {
     pub rbp: usize,
 }
 
-/// Where one CPU was, if it has said so.
-struct Note {
-    state: AtomicU32,
-    rip: AtomicUsize,
-    rbp: AtomicUsize,
-}
-
-const NOTE_EMPTY: u32 = 0;
-const NOTE_WRITTEN: u32 = 1;
-
-static NOTES: PerCpu<Note> = PerCpu::new();
-static STOPPING: AtomicBool = AtomicBool::new(false);
+static STOP: Stop = Stop::new();
 
 /// Makes room for what CPUs say when they are stopped. The boot CPU calls it before it starts others.
 ///
 /// # Errors
 /// [`OutOfMemory`].
 pub fn init(possible_cpus: usize) -> Result<(), OutOfMemory> {
-    NOTES.init(possible_cpus, |_| Note {
-        state: AtomicU32::new(NOTE_EMPTY),
-        rip: AtomicUsize::new(0),
-        rbp: AtomicUsize::new(0),
-    })
+    STOP.notes.init(possible_cpus, |_| Note::new())
 }
 
-/// Stops every other CPU that is online, and waits until each has written its place, or five seconds. Returns false,
-/// having done nothing, if another CPU is at it.
+/// Stops every other CPU that is online, and waits until each has written its place, or five seconds. Returns false, having
+/// done nothing, if another CPU is at it.
 ///
 /// Called with interrupts off, since what runs afterwards has the machine for itself.
 pub fn stop_other_cpus() -> bool {
-    // AcqRel: one CPU wins (STOP-1); the others see in `enter_from_nmi` that it has.
-    if STOPPING.swap(true, Ordering::AcqRel) {
-        return false;
-    }
-    let mut targets = super::online();
-    targets.remove(cpu::id_racy());
-    for target in &targets {
+    let others = others_online();
+    STOP.stop(&others, Deadline::after_ms(LONGEST_WAIT_MS), |target| {
         if let Some(block) = percpu::block_of(target) {
             // SAFETY: the CPU has said by `ipi::announce` that it handles NMIs.
             unsafe { apic::send_nmi(block.apic_id()) };
         }
-    }
-    // Before time has begun the deadline never passes, but then there is no other CPU either.
-    let deadline = Deadline::after_ms(LONGEST_WAIT_MS);
-    while targets.iter().any(|target| place_of(target).is_none()) && !deadline.has_passed() {
-        hw::pause();
-    }
-    true
+    })
 }
 
 /// The CPUs other than this one that have said where they were, and where. The places are final once
 /// [`stop_other_cpus`] has returned true.
 pub fn stopped_cpus() -> impl Iterator<Item = (CpuId, Place)> {
     let this_cpu = cpu::id_racy();
-    NOTES
-        .iter()
-        .filter(move |(cpu, _)| *cpu != this_cpu)
-        .filter_map(|(cpu, _)| Some((cpu, place_of(cpu)?)))
+    let notes = STOP.notes.iter().filter(move |(cpu, _)| *cpu != this_cpu);
+    notes.filter_map(|(cpu, note)| Some((cpu, note.read()?)))
 }
 
 /// The CPUs other than this one that should have stopped and have not said so.
-pub fn unreachable_cpus() -> impl Iterator<Item = CpuId> {
-    let this_cpu = cpu::id_racy();
-    let online = super::online();
-    NOTES
-        .iter()
-        .map(|(cpu, _)| cpu)
-        .filter(move |cpu| *cpu != this_cpu && online.contains(*cpu) && place_of(*cpu).is_none())
+pub fn unreachable_cpus() -> CpuSet {
+    others_online().iter().filter(|cpu| STOP.place_of(*cpu).is_none()).collect()
 }
 
 /// What an NMI handler does: writes down where the CPU was, and halts it for ever if a CPU has asked for that.
 ///
 /// It returns if nobody has asked. Then the NMI is from outside, and the handler is to panic.
 pub fn enter_from_nmi(rip: usize, rbp: usize) {
-    if NOTES.is_ready() {
-        NOTES.of(cpu::id_racy()).write(Place { rip, rbp });
-    }
-    // Acquire pairs with the AcqRel in `stop_other_cpus`.
-    if STOPPING.load(Ordering::Acquire) {
+    if STOP.note_down(cpu::id_racy(), Place { rip, rbp }) {
         halt_for_ever();
+    }
+}
+
+fn others_online() -> CpuSet {
+    let mut others = super::online();
+    others.remove(cpu::id_racy());
+    others
+}
+
+/// The state of a stop.
+struct Stop {
+    under_way: AtomicBool,
+    notes: PerCpu<Note>,
+}
+
+impl Stop {
+    const fn new() -> Stop {
+        Stop { under_way: AtomicBool::new(false), notes: PerCpu::new() }
+    }
+
+    /// Stops `targets`, and waits for their notes. False if a stop is under way (STOP-1).
+    fn stop(&self, targets: &CpuSet, deadline: Deadline, send_nmi: impl Fn(CpuId)) -> bool {
+        // AcqRel: one CPU wins; the others see in `note_down` that it has.
+        if self.under_way.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        targets.iter().for_each(send_nmi);
+        // Before time has begun the deadline never passes, but then there is no other CPU either.
+        while targets.iter().any(|target| self.place_of(target).is_none()) && !deadline.has_passed() {
+            hw::pause();
+        }
+        true
+    }
+
+    /// Writes down where `cpu`, which runs this, was. True if it is to halt.
+    fn note_down(&self, cpu: CpuId, place: Place) -> bool {
+        if self.notes.is_ready() {
+            self.notes.of(cpu).write(place);
+        }
+        // Acquire pairs with the AcqRel in `stop`.
+        self.under_way.load(Ordering::Acquire)
+    }
+
+    fn place_of(&self, cpu: CpuId) -> Option<Place> {
+        self.notes.is_ready().then(|| self.notes.of(cpu))?.read()
+    }
+}
+
+/// Where one CPU was, if it has said so.
+#[derive(Debug)]
+struct Note {
+    state: AtomicU32,
+    rip: AtomicUsize,
+    rbp: AtomicUsize,
+}
+
+const EMPTY: u32 = 0;
+const WRITTEN: u32 = 1;
+
+impl Note {
+    const fn new() -> Note {
+        Note { state: AtomicU32::new(EMPTY), rip: AtomicUsize::new(0), rbp: AtomicUsize::new(0) }
+    }
+
+    fn write(&self, place: Place) {
+        // Relaxed: only the own CPU writes, and NMIs do not nest (STOP-2).
+        if self.state.load(Ordering::Relaxed) == WRITTEN {
+            return;
+        }
+        self.rip.store(place.rip, Ordering::Relaxed);
+        self.rbp.store(place.rbp, Ordering::Relaxed);
+        // Release pairs with the Acquire in `read`.
+        self.state.store(WRITTEN, Ordering::Release);
+    }
+
+    fn read(&self) -> Option<Place> {
+        // Acquire pairs with the Release in `write`.
+        let written = self.state.load(Ordering::Acquire) == WRITTEN;
+        written.then(|| Place {
+            rip: self.rip.load(Ordering::Relaxed),
+            rbp: self.rbp.load(Ordering::Relaxed),
+        })
     }
 }
 
@@ -130,28 +176,68 @@ fn halt_for_ever() -> ! {
     }
 }
 
-fn place_of(cpu: CpuId) -> Option<Place> {
-    NOTES.is_ready().then(|| NOTES.of(cpu))?.read()
-}
+#[cfg(test)]
+mod tests {
+    use std::thread;
 
-impl Note {
-    fn write(&self, place: Place) {
-        // Relaxed: only the own CPU writes, and NMIs do not nest (STOP-2).
-        if self.state.load(Ordering::Relaxed) == NOTE_WRITTEN {
-            return;
-        }
-        self.rip.store(place.rip, Ordering::Relaxed);
-        self.rbp.store(place.rbp, Ordering::Relaxed);
-        // Release pairs with the Acquire in `read`.
-        self.state.store(NOTE_WRITTEN, Ordering::Release);
+    use super::{Note, Place, Stop};
+    use crate::time::Deadline;
+    use crate::{CpuId, CpuSet};
+
+    fn machine() -> Stop {
+        let stop = Stop::new();
+        stop.notes.init(4, |_| Note::new()).unwrap();
+        stop
     }
 
-    fn read(&self) -> Option<Place> {
-        // Acquire pairs with the Release in `write`.
-        let written = self.state.load(Ordering::Acquire) == NOTE_WRITTEN;
-        written.then(|| Place {
-            rip: self.rip.load(Ordering::Relaxed),
-            rbp: self.rbp.load(Ordering::Relaxed),
-        })
+    fn place(cpu: CpuId) -> Place {
+        Place { rip: 0x20_0000 + cpu.index(), rbp: 0x1000 }
+    }
+
+    fn others() -> CpuSet {
+        (1..4).map(CpuId::new).collect()
+    }
+
+    #[test]
+    fn every_cpu_says_where_it_was_and_halts() {
+        let stop = machine();
+        thread::scope(|cpus| {
+            let stop = &stop;
+            let stopped = stop.stop(&others(), Deadline::after_ms(10_000), |target| {
+                cpus.spawn(move || assert!(stop.note_down(target, place(target))));
+            });
+            assert!(stopped);
+            assert!(others().iter().all(|cpu| stop.place_of(cpu) == Some(place(cpu))));
+        });
+    }
+
+    #[test]
+    fn a_cpu_that_does_not_answer_holds_nobody_up_for_ever() {
+        let stop = machine();
+        assert!(stop.stop(&others(), Deadline::after_ms(20), |_| ()));
+        assert_eq!(stop.place_of(CpuId::new(1)), None);
+    }
+
+    #[test]
+    fn only_the_first_cpu_stops_the_others() {
+        let stop = machine();
+        assert!(stop.stop(&CpuSet::EMPTY, Deadline::after_ms(0), |_| ()));
+        assert!(!stop.stop(&others(), Deadline::after_ms(0), |_| panic!("a second NMI")));
+    }
+
+    #[test]
+    fn after_an_nmi_from_outside_the_place_stays_the_first_one() {
+        let stop = machine();
+        let cpu = CpuId::new(2);
+        assert!(!stop.note_down(cpu, place(cpu)), "nobody has asked it to halt");
+        stop.note_down(cpu, Place { rip: 1, rbp: 2 });
+        assert_eq!(stop.place_of(cpu), Some(place(cpu)));
+    }
+
+    #[test]
+    fn a_stop_works_before_there_is_room_for_notes() {
+        let stop = Stop::new();
+        assert!(stop.stop(&CpuSet::EMPTY, Deadline::after_ms(0), |_| ()));
+        assert!(stop.note_down(CpuId::BOOT, place(CpuId::BOOT)));
     }
 }
