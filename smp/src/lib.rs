@@ -4,7 +4,7 @@
 //!
 //! Read in this order: [`cpu`] and [`percpu`] say what a CPU is and what belongs to it; [`irq`] and [`pin`] are the two
 //! ways to stay on one; [`rank`] and [`lock`] are how CPUs keep out of each other's way; [`mailbox`] is how one asks
-//! another for something. The hardware stands behind [`hw`], with a stand-in for tests on the host.
+//! another for something. The hardware stands behind `hw`, with a stand-in for tests on the host.
 #![no_std]
 
 extern crate alloc;
