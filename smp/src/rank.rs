@@ -82,6 +82,8 @@ ranks! {
     FileTree = 24, Unmasked;
     /// One open file or the contents of one file.
     File = 26, Unmasked;
+    /// What is being typed.
+    Terminal = 27, Unmasked;
     /// What has been typed on the console and not been read.
     ConsoleInput = 28, Unmasked;
     /// The regions of an address space.
@@ -104,7 +106,9 @@ ranks! {
     WaitQueue = 60, Unmasked;
     /// A CPU's run queue.
     RunQueue = 70, Unmasked;
-    /// The console's output: serial line and screen.
+    /// The picture on the screen. Its thread is woken without it.
+    Screen = 78, Unmasked;
+    /// The console's serial line.
     ConsoleOutput = 80, IrqOff;
     /// The kernel log's port. The last of all: anything may be logged anywhere.
     Log = 90, IrqOff;
