@@ -81,12 +81,11 @@ pub struct Published {
 impl ActiveCpus {
     /// For a new space, which no CPU has loaded.
     pub const fn new(space: SpaceId) -> ActiveCpus {
-        let (active, loaded) = (AtomicCpuSet::new(), AtomicCpuSet::new());
         ActiveCpus {
             space,
             generation: AtomicU64::new(0),
-            active,
-            loaded,
+            active: AtomicCpuSet::new(),
+            loaded: AtomicCpuSet::new(),
         }
     }
 

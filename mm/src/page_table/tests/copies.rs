@@ -94,11 +94,9 @@ fn an_eager_fork_copies_what_is_asked_for() {
     let copy = destination.at(page(700));
     assert_ne!(copy.pa(), source.at(page(700)).pa());
     assert_eq!(copy.perm(), source.at(page(700)).perm());
+    let word = copy.kptr().expect("mapped").cast::<u64>();
     // SAFETY: as above.
-    assert_eq!(
-        unsafe { copy.kptr().expect("mapped").cast::<u64>().read() },
-        0x5eed
-    );
+    assert_eq!(unsafe { word.read() }, 0x5eed);
 }
 
 #[test]
