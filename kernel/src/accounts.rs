@@ -6,7 +6,7 @@ use mm::stack;
 use proc::table;
 
 /// The accounts now; exact on a quiet machine.
-pub fn read() -> SysInfo {
+pub(crate) fn read() -> SysInfo {
     let frames = frame::accounts();
     let in_use = |kind| frames.in_use(kind) as u64;
     let pooled_stacks = stack::accounts().pooled_frames as u64;
@@ -16,9 +16,9 @@ pub fn read() -> SysInfo {
         uptime_ns: smp::time::now_ns(),
         total_frames: frames.total as u64,
         free_frames: frames.free as u64,
-        pooled_frames: pooled_stacks + in_use(FrameKind::KernelHeap),
+        pooled_frames: pooled_stacks + heap.pool_frames as u64,
         kernel_frames: in_use(FrameKind::Kernel) + frames.reserved as u64,
-        kernel_heap_frames: 0,
+        kernel_heap_frames: heap.large_frames as u64,
         kernel_stack_frames: in_use(FrameKind::KernelStack).saturating_sub(pooled_stacks),
         page_table_frames: in_use(FrameKind::PageTable),
         anonymous_frames: in_use(FrameKind::Anonymous),

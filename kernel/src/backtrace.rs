@@ -9,6 +9,7 @@ use core::fmt;
 
 use rustc_demangle::demangle;
 use spin::Once;
+use tar_no_std::TarArchiveRef;
 
 const MAX_FRAMES: usize = 32;
 
@@ -19,15 +20,17 @@ unsafe extern "C" {
     static __text_end: u8;
 }
 
-/// Names the file with the kernel's symbols.
-pub fn set_symbols(file: &'static [u8]) {
-    if let Ok(text) = core::str::from_utf8(file) {
+/// Finds the file with the kernel's symbols in the archive of the initial file tree. Without it backtraces have no names.
+pub(crate) fn find_symbols(archive: &'static [u8]) {
+    let Ok(archive) = TarArchiveRef::new(archive) else { return };
+    let file = archive.entries().find(|entry| entry.filename().as_str() == Ok("kernel.symbols"));
+    if let Some(text) = file.and_then(|file| core::str::from_utf8(file.data()).ok()) {
         SYMBOLS.call_once(|| text);
     }
 }
 
 /// A place in the kernel's execution, as a backtrace that is printed when it is formatted.
-pub struct Backtrace {
+pub(crate) struct Backtrace {
     rip: usize,
     frame_pointer: usize,
 }
@@ -35,7 +38,7 @@ pub struct Backtrace {
 impl Backtrace {
     /// The caller's.
     #[inline(always)]
-    pub fn here() -> Backtrace {
+    pub(crate) fn here() -> Backtrace {
         let frame_pointer: usize;
         // SAFETY: reads a register.
         unsafe { asm!("mov {}, rbp", out(reg) frame_pointer, options(nomem, nostack, preserves_flags)) };
@@ -43,7 +46,7 @@ impl Backtrace {
     }
 
     /// Of code that was interrupted at `rip` with this frame pointer.
-    pub fn at(rip: usize, frame_pointer: usize) -> Backtrace {
+    pub(crate) fn at(rip: usize, frame_pointer: usize) -> Backtrace {
         Backtrace { rip, frame_pointer }
     }
 }

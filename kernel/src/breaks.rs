@@ -37,7 +37,7 @@ const SWITCHES: &[Switch] = &[
 ];
 
 /// Pulls the switches that the boot line names.
-pub fn pull_all(command_line: &CommandLine) {
+pub(crate) fn pull_all(command_line: &CommandLine) {
     for name in command_line.values("break") {
         match SWITCHES.iter().find(|switch| switch.name == name) {
             Some(switch) => {

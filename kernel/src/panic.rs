@@ -27,7 +27,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     for (cpu, place) in stop::stopped_cpus() {
         report(format_args!("CPU {} was at\n{}", cpu.index(), Backtrace::at(place.rip, place.rbp)));
     }
-    for cpu in stop::unreachable_cpus() {
+    for cpu in &stop::unreachable_cpus() {
         report(format_args!("CPU {} did not stop", cpu.index()));
     }
     power::off(&Line::Panic(info.message()))

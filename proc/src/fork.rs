@@ -1,7 +1,5 @@
 //! `fork`: a second process that goes on where the first one is.
 
-use alloc::sync::Arc;
-
 use abi::Errno;
 use mm::space::ForkPolicy;
 use smp::fiber::FpuState;
@@ -39,5 +37,6 @@ pub fn fork(parent: &Thread, registers: &UserRegisters) -> Result<Id, Errno> {
     ))?;
     let mut registers = registers.clone();
     registers.set_result(0);
-    birth::give_life(reservation, process, Start::User(registers), Some(FpuState::copy_of_current()?), &parent.affinity())
+    let fpu = FpuState::copy_of_current().map_err(|_| Errno::ENOMEM)?;
+    birth::give_life(reservation, process, Start::User(registers), Some(fpu), &parent.affinity())
 }

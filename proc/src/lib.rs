@@ -8,11 +8,14 @@ extern crate alloc;
 
 pub mod affinity;
 mod birth;
+pub mod elf_image;
 pub mod exit;
+pub mod file;
 pub mod fork;
 pub mod kill;
 pub mod name;
 pub mod parking;
+pub mod pipe;
 pub mod process;
 pub mod registers;
 pub mod sched;

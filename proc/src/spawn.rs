@@ -36,7 +36,7 @@ pub fn spawn(parent: &Thread, name: &[u8], argument: &[u8]) -> Result<Id, Errno>
         Some(parent_process.clone()),
     ))?;
     let start = Start::User(registers);
-    birth::give_life(reservation, process, start, Some(FpuState::new()?), &parent.affinity())
+    birth::give_life(reservation, process, start, Some(new_fpu()?), &parent.affinity())
 }
 
 /// Starts process 1, which adopts orphans; when it ends, `on_exit` is called.
@@ -59,7 +59,7 @@ pub fn spawn_init(
     ))?;
     exit::set_init(process.clone(), on_exit);
     let everywhere = smp::cpu_set::CpuSet::all();
-    birth::give_life(reservation, process, Start::User(registers), Some(FpuState::new()?), &everywhere)
+    birth::give_life(reservation, process, Start::User(registers), Some(new_fpu()?), &everywhere)
 }
 
 /// Starts a process of the kernel, which runs `function` and ends with its result as status.
@@ -81,6 +81,10 @@ pub fn spawn_kernel_process(
     ))?;
     let everywhere = smp::cpu_set::CpuSet::all();
     birth::give_life(reservation, process, Start::Kernel(function), None, &everywhere)
+}
+
+fn new_fpu() -> Result<FpuState, Errno> {
+    FpuState::new().map_err(|_| Errno::ENOMEM)
 }
 
 /// An address space with the program in it, and the registers to start it with.

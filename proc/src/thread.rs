@@ -87,7 +87,7 @@ impl Thread {
         affinity: &CpuSet,
     ) -> Result<Arc<Thread>, NoMemory> {
         let stack = mm::stack::KernelStack::new()?;
-        let fiber = Fiber::new(stack, sched::thread_main, fpu);
+        let fiber = Fiber::new(stack, sched::thread_main, 0, fpu);
         mm::heap::try_arc(Thread::with_fiber(id, Some(process), fiber, Some(start), affinity))
     }
 
@@ -203,5 +203,22 @@ impl Thread {
         let counter = if in_user_mode { &self.user_ns } else { &self.kernel_ns };
         // Relaxed: statistics, written by the CPU that runs the thread only.
         counter.fetch_add(time_ns, Ordering::Relaxed);
+    }
+}
+
+impl Thread {
+    /// What the thread does, for display; stale at once.
+    pub fn state_racy(&self) -> &'static str {
+        match () {
+            () if self.is_dying() => "ending",
+            () if self.parking.is_parked_racy() => "blocked",
+            () if self.is_running_racy() => "running",
+            () => "runnable",
+        }
+    }
+
+    /// Whether a CPU runs it, for display; stale at once.
+    pub fn is_running_racy(&self) -> bool {
+        !self.fiber.is_suspended()
     }
 }

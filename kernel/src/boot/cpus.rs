@@ -13,12 +13,13 @@ use smp::{OutOfMemory, apic, fpu, irq, mailbox, time};
 use super::command_line::CommandLine;
 use super::info::BootInfo;
 use super::{BOOT_BLOCK, entry, features, memory};
+use crate::device::io_apic;
 use crate::trap::{segments, user_loop, vectors};
 
 /// Finds the machine's CPUs.
 ///
 /// Needs: the heap, and the boot tables, which reach the firmware's tables.
-pub fn find(info: &BootInfo) -> Topology {
+pub(crate) fn find(info: &BootInfo) -> Topology {
     let boot_apic_id = features::initial_apic_id();
     BOOT_BLOCK.set_apic_id(boot_apic_id);
     let reach = |address: usize, len: usize| {
@@ -41,11 +42,12 @@ pub fn find(info: &BootInfo) -> Topology {
 /// Sets up the boot CPU: exceptions, interrupts, the clock.
 ///
 /// Needs: the kernel's own map.
-pub fn init_boot_cpu(command_line: &CommandLine) {
+pub(crate) fn init_boot_cpu(command_line: &CommandLine) {
     if let Some(spins) = command_line.number("spin") {
         smp::wait::set_spin_limit(u32::try_from(spins).unwrap_or(u32::MAX));
     }
     init_own_parts(&BOOT_BLOCK);
+    io_apic::mask_legacy_controllers();
     let force_xapic = command_line.value("apic") == Some("xapic");
     // SAFETY: 1. the first use of the APIC, with interrupts off since the entry code. 2. the kernel's map has the page,
     // uncached.
@@ -58,7 +60,7 @@ pub fn init_boot_cpu(command_line: &CommandLine) {
 
 /// Starts all other CPUs, and makes what each CPU has of its own. Afterwards all of them run their idle loops, but the boot
 /// CPU, which goes on here.
-pub fn start_others(topology: &Topology, command_line: &CommandLine) {
+pub(crate) fn start_others(topology: &Topology, command_line: &CommandLine) {
     let Some(root) = mm::kernel_map::root_pa() else { panic!("CPUs are started before the kernel's map is built") };
     // SAFETY: 1. the boot CPU, whose APIC and clock are set up. 2. the page is RAM below the first megabyte, which
     // `memory` has reserved. 3. the kernel's map is never freed, and is built below 4 GiB. 4. `topology` has no doubles.
@@ -121,7 +123,7 @@ fn init_own_parts(block: &'static PerCpuBlock) {
 }
 
 /// Runs the boot CPU's idle loop: from here on it is like any other.
-pub fn idle() -> ! {
+pub(crate) fn idle() -> ! {
     run_idle_loop(CpuId::BOOT)
 }
 

@@ -10,7 +10,7 @@
 use core::arch::global_asm;
 
 /// Size of the boot CPU's stack, on which `main` and later its idle loop run.
-pub const BOOT_STACK_SIZE: usize = 64 * 1024;
+pub(crate) const BOOT_STACK_SIZE: usize = 64 * 1024;
 
 global_asm!(
     // The note by which the loader finds the entry: type 18 is XEN_ELFNOTE_PHYS32_ENTRY.
@@ -147,13 +147,13 @@ unsafe extern "C" {
 }
 
 /// How much physical memory the boot tables map, from 0 on.
-pub fn mapped_bytes() -> u64 {
+pub(crate) fn mapped_bytes() -> u64 {
     // SAFETY: as below.
     unsafe { boot_mapped_gib << 30 }
 }
 
 /// The time-stamp counter at the kernel's first instruction.
-pub fn first_instruction_tsc() -> u64 {
+pub(crate) fn first_instruction_tsc() -> u64 {
     // SAFETY: the entry code above wrote it before any Rust code ran, and nobody writes it again.
     unsafe { boot_tsc }
 }

@@ -18,19 +18,19 @@ const NEEDED: &[Feature] = &[
 ];
 
 /// Refuses a machine whose processor lacks something that the kernel is built on.
-pub fn require() {
+pub(crate) fn require() {
     if let Some(missing) = NEEDED.iter().find(|feature| !(feature.is_there)()) {
         power::refuse(format_args!("the processor lacks {}; try --cpu max", missing.name));
     }
 }
 
 /// Whether the processor can walk page tables of five levels.
-pub fn has_five_levels() -> bool {
+pub(crate) fn has_five_levels() -> bool {
     structured_ecx() & 1 << 16 != 0
 }
 
 /// Whether the processor has pages of 1 GiB.
-pub fn has_gib_pages() -> bool {
+pub(crate) fn has_gib_pages() -> bool {
     extended_edx() & 1 << 26 != 0
 }
 
@@ -47,7 +47,7 @@ fn structured_ecx() -> u32 {
 }
 
 /// The APIC id with which this CPU was born: of the processor's topology where it tells one, else the 8-bit one.
-pub fn initial_apic_id() -> u32 {
+pub(crate) fn initial_apic_id() -> u32 {
     const TOPOLOGY: u32 = 0xb;
     let levels = if __cpuid(0).eax < TOPOLOGY { 0 } else { __cpuid_count(TOPOLOGY, 0).ebx };
     if levels == 0 { __cpuid(1).ebx >> 24 } else { __cpuid_count(TOPOLOGY, 0).edx }

@@ -41,18 +41,18 @@ struct MemoryMapEntry {
 }
 
 /// A range of physical memory: first byte and first byte after it.
-pub type Range = core::ops::Range<u64>;
+pub(crate) type Range = core::ops::Range<u64>;
 
 /// What the loader told.
-pub struct BootInfo {
+pub(crate) struct BootInfo {
     ram: [Range; MAX_RANGES],
     ram_len: usize,
     /// The words on the kernel's command line.
-    pub command_line: &'static str,
+    pub(crate) command_line: &'static str,
     /// The initial file tree, if there is one.
-    pub initrd: Option<&'static [u8]>,
+    pub(crate) initrd: Option<&'static [u8]>,
     /// Physical address of the ACPI root pointer; 0 if the loader knew none.
-    pub rsdp: u64,
+    pub(crate) rsdp: u64,
 }
 
 impl BootInfo {
@@ -61,7 +61,7 @@ impl BootInfo {
     /// # Safety
     /// `start_info` is what a PVH loader left in EBX, all of it lies below 4 GiB, which is mapped one to one, and nobody
     /// has written to it since.
-    pub unsafe fn read(start_info: usize) -> BootInfo {
+    pub(crate) unsafe fn read(start_info: usize) -> BootInfo {
         // SAFETY: the caller vouches for the address; the struct is the protocol's.
         let info = unsafe { &*(start_info as *const StartInfo) };
         assert!(info.magic == MAGIC, "not started by a PVH loader");
@@ -77,7 +77,7 @@ impl BootInfo {
     }
 
     /// The ranges of usable memory.
-    pub fn ram(&self) -> &[Range] {
+    pub(crate) fn ram(&self) -> &[Range] {
         &self.ram[..self.ram_len]
     }
 }

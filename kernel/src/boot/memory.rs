@@ -10,7 +10,7 @@ use super::command_line::CommandLine;
 use super::entry;
 use super::info::BootInfo;
 use super::features;
-use crate::device::{IO_APIC_ADDRESS, power, screen};
+use crate::device::{io_apic, power, screen};
 
 const MAX_RANGES: usize = 64;
 /// Less than this is refused.
@@ -18,9 +18,9 @@ const MINIMUM_BYTES: u64 = 60 << 20;
 /// The first megabyte is the firmware's and the loader's; the trampoline of the other CPUs lies there too.
 const LOW_MEMORY_END: u64 = 1 << 20;
 /// Physical page that the other CPUs start in, in the loader's part of memory, which is free once it has been read.
-pub const TRAMPOLINE_PAGE: u32 = 0x8000;
+pub(crate) const TRAMPOLINE_PAGE: u32 = 0x8000;
 /// The registers of the local APICs; see [`smp::apic`].
-pub const LOCAL_APIC_ADDRESS: usize = 0xfee0_0000;
+pub(crate) const LOCAL_APIC_ADDRESS: usize = 0xfee0_0000;
 
 unsafe extern "C" {
     static __kernel_start: u8;
@@ -64,7 +64,7 @@ impl Ram {
 }
 
 /// Makes all memory of the machine available: frames, and by that the heap.
-pub fn init(info: &BootInfo) {
+pub(crate) fn init(info: &BootInfo) {
     let ram = Ram::new(info);
     if ram.bytes() < MINIMUM_BYTES {
         power::refuse(format_args!("{} MiB of memory; it takes at least 64", ram.bytes().div_ceil(1 << 20)));
@@ -85,7 +85,7 @@ pub fn init(info: &BootInfo) {
 /// Builds the kernel's own map and changes to it, with five levels if the boot line wants them.
 ///
 /// Needs: frames. Afterwards the firmware's tables can no longer be reached.
-pub fn build_map(info: &BootInfo, command_line: &CommandLine) {
+pub(crate) fn build_map(info: &BootInfo, command_line: &CommandLine) {
     let levels = match command_line.value("la57") {
         Some("on") if features::has_five_levels() => 5,
         Some("on") => {
@@ -102,7 +102,7 @@ pub fn build_map(info: &BootInfo, command_line: &CommandLine) {
         levels,
         has_gib_pages: features::has_gib_pages(),
         memory: ram.ranges(),
-        devices: &[page(LOCAL_APIC_ADDRESS), page(IO_APIC_ADDRESS), page(screen::ADDRESS)],
+        devices: &[page(LOCAL_APIC_ADDRESS), page(io_apic::ADDRESS), page(screen::ADDRESS)],
         sections: &[Section::code(text), Section::constants(constants)],
     };
     if let Err(error) = kernel_map::build(&layout) {

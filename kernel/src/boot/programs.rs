@@ -8,7 +8,7 @@ use protocol::Line;
 use super::command_line::CommandLine;
 use super::info::BootInfo;
 use crate::device::{console, log, power, screen};
-use crate::{backtrace, shell};
+use crate::shell;
 
 /// The longest command for `init`.
 const COMMAND_MAX: usize = abi::layout::ARGUMENT_MAX;
@@ -16,7 +16,7 @@ const COMMAND_MAX: usize = abi::layout::ARGUMENT_MAX;
 /// Unpacks the file tree and starts process 1.
 ///
 /// Needs: the process table.
-pub fn start(info: &BootInfo, command_line: &CommandLine) {
+pub(crate) fn start(info: &BootInfo, command_line: &CommandLine) {
     choose_fork(command_line);
     mount(info.initrd);
     log::write_protocol_line(&Line::<&str>::Booted {

@@ -36,11 +36,10 @@ impl proc::file::Console for ConsoleFile {
 /// Makes the console a file, and lets its devices interrupt the boot CPU.
 ///
 /// Needs: the vectors, the scheduler.
-pub fn init() {
+pub(crate) fn init() {
     screen::init();
     proc::file::install_console(&ConsoleFile);
     proc::sched::pending::set_device_work(input::serve_devices);
-    io_apic::mask_legacy_controllers();
     let boot_cpu = smp::apic::id();
     io_apic::route(SERIAL_LINE, SERIAL_VECTOR, boot_cpu);
     io_apic::route(KEYBOARD_LINE, KEYBOARD_VECTOR, boot_cpu);
@@ -48,13 +47,13 @@ pub fn init() {
 }
 
 /// Writes bytes; a line feed begins a new line.
-pub fn write(bytes: &[u8]) {
+pub(crate) fn write(bytes: &[u8]) {
     serial::write_console(bytes);
     screen::write(bytes);
 }
 
 /// Writes a message of the kernel itself.
-pub fn message(text: fmt::Arguments<'_>) {
+pub(crate) fn message(text: fmt::Arguments<'_>) {
     // Writing to the console cannot fail.
     let _ = Output.write_fmt(text);
 }

@@ -41,11 +41,11 @@ static INPUT: SpinLock<Input, rank::Terminal> = SpinLock::new(Input {
 });
 static KEY_ARRIVED: WaitQueue = WaitQueue::new();
 /// Lines for programs.
-pub static LINES: LineQueue = LineQueue::new();
+pub(crate) static LINES: LineQueue = LineQueue::new();
 
 /// Takes in what has arrived on the serial line and from the keyboard. Runs on a thread or in the idle loop, whenever a
 /// device has interrupted.
-pub fn serve_devices() {
+pub(crate) fn serve_devices() {
     while let Some(byte) = serial::read_console() {
         receive(byte);
     }
@@ -53,7 +53,7 @@ pub fn serve_devices() {
 }
 
 /// Says which program gets lines and Ctrl-C; none: the kernel shell gets keys.
-pub fn set_foreground(program: Option<Pid>) {
+pub(crate) fn set_foreground(program: Option<Pid>) {
     INPUT.lock().foreground = program;
 }
 
@@ -61,7 +61,7 @@ pub fn set_foreground(program: Option<Pid>) {
 ///
 /// # Errors
 /// [`Interrupted`] if the thread is being killed.
-pub fn read_key() -> Result<u8, Interrupted> {
+pub(crate) fn read_key() -> Result<u8, Interrupted> {
     KEY_ARRIVED.wait_until(|| INPUT.lock().take_key())
 }
 

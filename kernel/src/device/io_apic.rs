@@ -5,14 +5,14 @@
 use x86_64::instructions::port::Port;
 
 /// Where PCs have it; QEMU's machines and their firmware do.
-pub const ADDRESS: usize = 0xfec0_0000;
+pub(crate) const ADDRESS: usize = 0xfec0_0000;
 const SELECT: usize = 0x00;
 const WINDOW: usize = 0x10;
 /// Index of the first redirection entry; each takes two registers.
 const REDIRECTION: u32 = 0x10;
 
 /// Masks the old interrupt controllers, whose interrupts nobody wants.
-pub fn mask_legacy_controllers() {
+pub(crate) fn mask_legacy_controllers() {
     // SAFETY: the data ports of the two 8259s; a mask of ones silences them.
     unsafe {
         Port::<u8>::new(0x21).write(0xff);
@@ -23,7 +23,7 @@ pub fn mask_legacy_controllers() {
 /// Routes the ISA interrupt `line` to `vector` of the CPU with `apic_id`: edge-triggered, fixed delivery.
 ///
 /// The identity of ISA lines and I/O APIC pins holds for all lines but the timer's.
-pub fn route(line: u8, vector: u8, apic_id: u32) {
+pub(crate) fn route(line: u8, vector: u8, apic_id: u32) {
     let register = REDIRECTION + 2 * u32::from(line);
     write(register + 1, apic_id << 24);
     write(register, u32::from(vector));

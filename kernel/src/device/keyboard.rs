@@ -17,7 +17,7 @@ static KEYBOARD: SpinLock<PS2Keyboard<Us104Key, ScancodeSet1>, rank::ConsoleInpu
     SpinLock::new(PS2Keyboard::new(ScancodeSet1::new(), Us104Key, HandleControl::MapLettersToUnicode));
 
 /// Hands the bytes of all keys that have been pressed to `receive`.
-pub fn drain(mut receive: impl FnMut(u8)) {
+pub(crate) fn drain(mut receive: impl FnMut(u8)) {
     while let Some(scan_code) = read() {
         let mut keyboard = KEYBOARD.lock();
         let key = keyboard.add_byte(scan_code).ok().flatten().and_then(|event| keyboard.process_keyevent(event));

@@ -31,7 +31,7 @@ impl Write for LineBuffer {
 }
 
 /// Makes the serial line the sink of `log!`.
-pub fn init() {
+pub(crate) fn init() {
     smp::log::set_sink(write_line);
 }
 
@@ -44,7 +44,7 @@ fn write_line(line: fmt::Arguments<'_>) {
 }
 
 /// Writes a protocol line, which has no time in front.
-pub fn write_protocol_line<M: fmt::Display>(line: &protocol::Line<M>) {
+pub(crate) fn write_protocol_line<M: fmt::Display>(line: &protocol::Line<M>) {
     let mut buffer = LineBuffer { bytes: [0; 240], len: 0 };
     let _ = writeln!(buffer, "{line}");
     buffer.flush();

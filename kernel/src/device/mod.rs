@@ -1,12 +1,10 @@
 //! Devices: serial lines, screen and keyboard, the console made of them, and the way to switch the machine off.
 
-pub mod console;
-pub mod input;
-mod io_apic;
+pub(crate) mod console;
+pub(crate) mod input;
+pub(crate) mod io_apic;
 mod keyboard;
-pub mod log;
-pub mod power;
-pub mod screen;
-pub mod serial;
-
-pub use io_apic::ADDRESS as IO_APIC_ADDRESS;
+pub(crate) mod log;
+pub(crate) mod power;
+pub(crate) mod screen;
+pub(crate) mod serial;

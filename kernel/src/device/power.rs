@@ -9,7 +9,7 @@ use super::log;
 use crate::trap::stubs::halt_for_ever;
 
 /// Tells how the run ended and ends QEMU.
-pub fn off<M: Display>(outcome: &Line<M>) -> ! {
+pub(crate) fn off<M: Display>(outcome: &Line<M>) -> ! {
     log::write_protocol_line(outcome);
     let exit = match outcome {
         Line::Panic(_) => DebugExit::Panic,
@@ -22,7 +22,7 @@ pub fn off<M: Display>(outcome: &Line<M>) -> ! {
 }
 
 /// Ends the run because the kernel cannot run on this machine.
-pub fn refuse(reason: core::fmt::Arguments<'_>) -> ! {
+pub(crate) fn refuse(reason: core::fmt::Arguments<'_>) -> ! {
     super::console::message(format_args!("Argonaut cannot run on this machine: {reason}\n"));
     off(&Line::Refused(reason))
 }

@@ -11,7 +11,7 @@ use vte::{Params, Parser, Perform};
 const COLUMNS: usize = 80;
 const ROWS: usize = 25;
 /// Where the text mode has its characters, two bytes each: the code, then the colours.
-pub const ADDRESS: usize = 0xb8000;
+pub(crate) const ADDRESS: usize = 0xb8000;
 /// Light grey on black.
 const COLOURS: u16 = 0x0700;
 const BLANK: u16 = COLOURS | b' ' as u16;
@@ -37,13 +37,13 @@ static TERMINAL: SpinLock<Option<Terminal>, rank::Screen> = SpinLock::new(None);
 static STALE: WaitQueue = WaitQueue::new();
 
 /// Makes the screen show what is written from now on.
-pub fn init() {
+pub(crate) fn init() {
     let picture = Picture { cells: [[BLANK; COLUMNS]; ROWS], row: 0, column: 0, saved: (0, 0), is_stale: true };
     *TERMINAL.lock() = Some(Terminal { parser: Parser::new(), picture });
 }
 
 /// Writes bytes to the picture.
-pub fn write(bytes: &[u8]) {
+pub(crate) fn write(bytes: &[u8]) {
     let mut terminal = TERMINAL.lock();
     let Some(Terminal { parser, picture }) = terminal.as_mut() else { return };
     let was_stale = picture.is_stale;
@@ -56,7 +56,7 @@ pub fn write(bytes: &[u8]) {
 }
 
 /// The thread that keeps the screen up to date.
-pub fn keep_up_to_date() -> i32 {
+pub(crate) fn keep_up_to_date() -> i32 {
     loop {
         let is_stale = || TERMINAL.lock().as_ref().is_some_and(|terminal| terminal.picture.is_stale).then_some(());
         if STALE.wait_until(is_stale).is_err() || proc::sleep::sleep_ns(REFRESH_DISTANCE_NS).is_err() {
@@ -67,7 +67,7 @@ pub fn keep_up_to_date() -> i32 {
 }
 
 /// Brings the screen up to date now. If somebody writes at the moment, it is left to them.
-pub fn refresh() {
+pub(crate) fn refresh() {
     let Some(mut terminal) = TERMINAL.try_lock() else { return };
     let Some(Terminal { picture, .. }) = terminal.as_mut() else { return };
     picture.is_stale = false;

@@ -20,14 +20,14 @@ static CONSOLE: SpinLock<Uart, rank::ConsoleOutput> = SpinLock::new(uart(0x3f8))
 static LOG: SpinLock<Uart, rank::Log> = SpinLock::new(uart(0x2f8));
 
 /// Sets both lines up. A line that is not there swallows what is written to it.
-pub fn init() {
+pub(crate) fn init() {
     // An absent device fails to initialise, and its writes go nowhere: there is nothing better to do with them.
     let _ = CONSOLE.lock().init(Config::default());
     let _ = LOG.lock().init(Config::default());
 }
 
 /// Writes text to the console's line, in one piece; a line feed begins a new line.
-pub fn write_console(text: &[u8]) {
+pub(crate) fn write_console(text: &[u8]) {
     let mut line = CONSOLE.lock();
     for part in text.split_inclusive(|&byte| byte == b'\n') {
         match part {
@@ -41,16 +41,16 @@ pub fn write_console(text: &[u8]) {
 }
 
 /// Writes to the log's line.
-pub fn write_log(bytes: &[u8]) {
+pub(crate) fn write_log(bytes: &[u8]) {
     LOG.lock().send_bytes_exact(bytes);
 }
 
 /// Lets the console's line interrupt when a byte has arrived.
-pub fn enable_console_interrupts() {
+pub(crate) fn enable_console_interrupts() {
     CONSOLE.lock().enable_interrupts(IER::DATA_READY);
 }
 
 /// The next byte that has arrived on the console's line.
-pub fn read_console() -> Option<u8> {
+pub(crate) fn read_console() -> Option<u8> {
     CONSOLE.lock().try_receive_byte().ok()
 }

@@ -13,7 +13,7 @@ use self::line::LineEditor;
 use crate::device::{console, input};
 
 /// Runs a shell until `exit`, as a thread of the kernel. Its exit status is 0, or 1 if there was no memory for it.
-pub fn run() -> i32 {
+pub(crate) fn run() -> i32 {
     let Ok(mut editor) = LineEditor::new() else { return 1 };
     let current = proc::sched::current();
     let Some(process) = current.process() else { return 1 };

@@ -44,7 +44,7 @@ mod handlers {
 }
 
 /// Does what the caller's registers ask for and stores the result in them.
-pub fn dispatch(thread: &Thread, registers: &mut UserRegisters) {
+pub(crate) fn dispatch(thread: &Thread, registers: &mut UserRegisters) {
     let result = match HANDLERS.get(registers.rax as usize) {
         Some(handler) => handler(&Call { thread, registers }),
         None => Err(Errno::ENOSYS),

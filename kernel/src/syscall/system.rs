@@ -1,7 +1,7 @@
 //! The system as a whole: `sysinfo` and `panic`.
 
 use abi::{Errno, ExitStatus, Signal, SysInfo};
-use mm::user::{UserPtr, UserSlice, UserString};
+use mm::user::{UserSlice, UserString};
 
 use super::Call;
 

@@ -19,7 +19,7 @@ const USER: u64 = 1 << 2;
 const EXECUTE: u64 = 1 << 4;
 
 /// The address whose access faulted. Read it before anything else can fault.
-pub fn faulting_address() -> u64 {
+pub(crate) fn faulting_address() -> u64 {
     Cr2::read_raw()
 }
 
@@ -74,14 +74,14 @@ fn end(thread: &Thread, signal: Signal, why: fmt::Arguments<'_>) {
 }
 
 /// What a page fault was about: its class, the access, the address and the instruction.
-pub struct PageFault {
+pub(crate) struct PageFault {
     address: u64,
     error_code: u64,
     rip: u64,
 }
 
 /// Describes a page fault for people.
-pub fn describe(address: u64, error_code: u64, rip: u64) -> PageFault {
+pub(crate) fn describe(address: u64, error_code: u64, rip: u64) -> PageFault {
     PageFault { address, error_code, rip }
 }
 
@@ -106,7 +106,7 @@ impl fmt::Display for PageFault {
 }
 
 /// The name of an exception.
-pub fn name(vector: u64) -> &'static str {
+pub(crate) fn name(vector: u64) -> &'static str {
     match vector {
         0 => "divide error",
         1 => "debug exception",

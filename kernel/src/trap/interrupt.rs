@@ -4,9 +4,9 @@ use proc::sched::pending;
 use smp::{apic, ipi, mailbox};
 
 /// Vector of the serial line's interrupt.
-pub const SERIAL_VECTOR: u8 = 0x24;
+pub(crate) const SERIAL_VECTOR: u8 = 0x24;
 /// Vector of the keyboard's interrupt.
-pub const KEYBOARD_VECTOR: u8 = 0x21;
+pub(crate) const KEYBOARD_VECTOR: u8 = 0x21;
 
 /// Handles an interrupt, with interrupts off. Leaves notes, takes no lock.
 pub(super) fn handle(vector: u8, from_user_mode: bool) {

@@ -3,12 +3,12 @@
 //! [`stubs`] is the way in and out, [`vectors`] tells the processor about it, [`user_loop`] handles what ends user mode,
 //! and [`kernel_trap`] what interrupts the kernel.
 
-pub mod fault;
-pub mod interrupt;
-pub mod segments;
-pub mod stubs;
-pub mod user_loop;
-pub mod vectors;
+pub(crate) mod fault;
+pub(crate) mod interrupt;
+pub(crate) mod segments;
+pub(crate) mod stubs;
+pub(crate) mod user_loop;
+pub(crate) mod vectors;
 
 use mm::addr::VirtAddr;
 

@@ -17,14 +17,14 @@ use x86_64::structures::tss::TaskStateSegment;
 use x86_64::{PrivilegeLevel, VirtAddr};
 
 /// Selector of the kernel's code segment; the entry stubs and `syscall` agree on it.
-pub const KERNEL_CODE_SELECTOR: u16 = 0x08;
+pub(crate) const KERNEL_CODE_SELECTOR: u16 = 0x08;
 /// Selector of the kernel's data segment.
-pub const KERNEL_DATA_SELECTOR: u16 = 0x10;
+pub(crate) const KERNEL_DATA_SELECTOR: u16 = 0x10;
 
 /// The exceptions with stacks of their own, and the index of that stack in the interrupt stack table.
 #[derive(Clone, Copy)]
 #[repr(u16)]
-pub enum OwnStack {
+pub(crate) enum OwnStack {
     /// Non-maskable interrupt.
     Nmi = 0,
     /// Double fault.
@@ -58,7 +58,7 @@ struct Tables {
 ///
 /// # Errors
 /// [`mm::NoMemory`] if there is none for them.
-pub fn init_cpu(block: &'static PerCpuBlock) -> Result<(), mm::NoMemory> {
+pub(crate) fn init_cpu(block: &'static PerCpuBlock) -> Result<(), mm::NoMemory> {
     let tables = Box::leak(mm::heap::try_box(Tables {
         task: TaskStateSegment::new(),
         gdt: GlobalDescriptorTable::empty(),

@@ -17,30 +17,30 @@ use smp::percpu::offset;
 /// What the stubs push on an exception or interrupt in the kernel.
 #[repr(C)]
 #[derive(Debug)]
-#[expect(missing_docs, reason = "the names are the processor's own")]
-pub struct KernelFrame {
-    pub rax: u64,
-    pub rbx: u64,
-    pub rcx: u64,
-    pub rdx: u64,
-    pub rsi: u64,
-    pub rdi: u64,
-    pub rbp: u64,
-    pub r8: u64,
-    pub r9: u64,
-    pub r10: u64,
-    pub r11: u64,
-    pub r12: u64,
-    pub r13: u64,
-    pub r14: u64,
-    pub r15: u64,
-    pub vector: u64,
-    pub error_code: u64,
-    pub rip: u64,
-    pub cs: u64,
-    pub rflags: u64,
-    pub rsp: u64,
-    pub ss: u64,
+
+pub(crate) struct KernelFrame {
+    pub(crate) rax: u64,
+    pub(crate) rbx: u64,
+    pub(crate) rcx: u64,
+    pub(crate) rdx: u64,
+    pub(crate) rsi: u64,
+    pub(crate) rdi: u64,
+    pub(crate) rbp: u64,
+    pub(crate) r8: u64,
+    pub(crate) r9: u64,
+    pub(crate) r10: u64,
+    pub(crate) r11: u64,
+    pub(crate) r12: u64,
+    pub(crate) r13: u64,
+    pub(crate) r14: u64,
+    pub(crate) r15: u64,
+    pub(crate) vector: u64,
+    pub(crate) error_code: u64,
+    pub(crate) rip: u64,
+    pub(crate) cs: u64,
+    pub(crate) rflags: u64,
+    pub(crate) rsp: u64,
+    pub(crate) ss: u64,
 }
 
 // The stubs push registers before they know where the exception comes from.
@@ -76,7 +76,7 @@ macro_rules! pop_registers {
 ///    user's and its flags give no privilege.
 /// 3. This CPU's segments are set up, and the thread's address space is loaded.
 #[unsafe(naked)]
-pub unsafe extern "sysv64" fn enter_user(registers: *mut UserRegisters) {
+pub(crate) unsafe extern "sysv64" fn enter_user(registers: *mut UserRegisters) {
     naked_asm!(
         "push rbx; push rbp; push r12; push r13; push r14; push r15",
         "mov gs:[{kernel_rsp}], rsp",
@@ -123,7 +123,7 @@ pub unsafe extern "sysv64" fn enter_user(registers: *mut UserRegisters) {
 
 /// Where `syscall` enters the kernel: fills the thread's [`UserRegisters`] and returns from [`enter_user`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn system_call_entry() {
+pub(crate) unsafe extern "C" fn system_call_entry() {
     naked_asm!(
         "swapgs",
         "mov gs:[{user_rsp}], rsp",
@@ -238,7 +238,6 @@ macro_rules! stub {
         }
     };
 }
-pub(super) use stub;
 
 /// The exceptions of the processor.
 pub(super) mod exception {
@@ -281,7 +280,7 @@ pub(super) mod interrupt {
 }
 
 /// Waits for ever with interrupts off: what is left of a CPU that has stopped.
-pub fn halt_for_ever() -> ! {
+pub(crate) fn halt_for_ever() -> ! {
     loop {
         // SAFETY: stopping the CPU touches no memory.
         unsafe { asm!("cli", "hlt", options(nomem, nostack)) };

@@ -9,7 +9,7 @@ use super::{FIRST_INTERRUPT, PAGE_FAULT, fault, interrupt, stubs};
 use crate::syscall;
 
 /// Runs `thread`, the current one, from `registers` on until it is to end.
-pub fn run(thread: &Thread, mut registers: UserRegisters) {
+pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
     loop {
         let off = irq::disable();
         // What comes after this look comes with an interrupt, which ends user mode at once.

@@ -17,8 +17,9 @@ static TABLE: Once<InterruptDescriptorTable> = Once::new();
 /// Loads the vectors and the system-call registers on this CPU, and switches its protections on.
 ///
 /// Needs: [`super::segments::init_cpu`].
-pub fn init_cpu() {
+pub(crate) fn init_cpu() {
     TABLE.call_once(new_table).load();
+    mm::user::set_smap(true);
     let selector = |value: u16, level| SegmentSelector::new(value / 8, level);
     // `sysret` takes the user's segments from the two entries behind this selector.
     let user_data = selector(KERNEL_DATA_SELECTOR + 8, PrivilegeLevel::Ring3);

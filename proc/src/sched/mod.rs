@@ -139,11 +139,10 @@ fn switch_away(leave: Leave) {
 
 /// Changes to `next`. Returns when the calling thread runs again, perhaps on another CPU.
 fn switch_to(cpu: &'static Cpu, next: Arc<Thread>, leave: Leave, off: IrqOff) {
-    if let Some(process) = next.process() {
-        next.set_cpu(off.cpu());
-        if let Some(space) = process.space() {
-            mm::space::activate(space, &off);
-        }
+    next.set_cpu(off.cpu());
+    match next.process().and_then(|process| process.space()) {
+        Some(space) => mm::space::activate(space, &off),
+        None => mm::space::become_idle(&off),
     }
     // Relaxed: read by this CPU only, in `finish_switch`.
     cpu.leave.store(leave as u8, Ordering::Relaxed);
@@ -196,4 +195,9 @@ pub(crate) fn unpark(thread: Arc<Thread>) {
         Unpark::Nothing => drop(thread),
         Unpark::Enqueue => place::enqueue(thread),
     }
+}
+
+/// How many threads wait for `cpu`, for display; stale at once.
+pub fn queue_len_racy(cpu: smp::cpu::CpuId) -> usize {
+    CPUS.of(cpu).queue.len_racy()
 }
