@@ -26,7 +26,9 @@ pub(crate) use self::host::{send_fixed, send_fixed_to_all, send_nmi};
 #[cfg(target_os = "none")]
 pub use self::machine::{end_of_interrupt, id, largest_id, mode, start_timer_ns, stop_timer};
 #[cfg(target_os = "none")]
-pub(crate) use self::machine::{send_fixed, send_fixed_to_all, send_init, send_nmi, send_start_up, set_timer_frequency};
+pub(crate) use self::machine::{
+    send_fixed, send_fixed_to_all, send_init, send_nmi, send_start_up, set_timer_frequency,
+};
 #[cfg(target_os = "none")]
 pub use self::set_up::{init_boot_cpu, init_cpu};
 #[cfg(target_os = "none")]

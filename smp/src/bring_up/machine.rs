@@ -15,8 +15,10 @@ pub(crate) struct Candidates {
     pub(crate) count: AtomicUsize,
 }
 
-pub(crate) static CANDIDATES: Candidates =
-    Candidates { first: AtomicPtr::new(core::ptr::null_mut()), count: AtomicUsize::new(0) };
+pub(crate) static CANDIDATES: Candidates = Candidates {
+    first: AtomicPtr::new(core::ptr::null_mut()),
+    count: AtomicUsize::new(0),
+};
 
 /// The local APIC, and the page at which the trampoline lies.
 struct LocalApic {
@@ -55,13 +57,21 @@ impl Starter for LocalApic {
 /// 3. `root` and the tables below it stay as they are for the kernel's half, for ever, and map the kernel at its physical
 ///    addresses, which are below 4 GiB.
 /// 4. The ids are those of CPUs other than this one, none twice.
-pub unsafe fn wake(trampoline_page: u32, root: u32, apic_ids: &[u32]) -> Result<Roster, OutOfMemory> {
+pub unsafe fn wake(
+    trampoline_page: u32,
+    root: u32,
+    apic_ids: &[u32],
+) -> Result<Roster, OutOfMemory> {
     let roster = Roster::new(apic_ids, apic::largest_id())?;
     // SAFETY: conditions 2 and 3.
     let trampoline_page = unsafe { trampoline::install(trampoline_page, root) };
-    CANDIDATES.count.store(roster.candidates.len(), Ordering::Relaxed);
+    CANDIDATES
+        .count
+        .store(roster.candidates.len(), Ordering::Relaxed);
     // Release: whoever is started afterwards (commands are fenced) sees the table.
-    CANDIDATES.first.store(roster.candidates.as_ptr().cast_mut(), Ordering::Release);
+    CANDIDATES
+        .first
+        .store(roster.candidates.as_ptr().cast_mut(), Ordering::Release);
     roster.ask(&LocalApic { trampoline_page });
     cpu::set_possible(roster.count());
     Ok(roster)

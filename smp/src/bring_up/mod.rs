@@ -56,7 +56,11 @@ pub struct NotStarted {
 
 impl fmt::Display for NotStarted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the CPU with APIC id {} answered once, but does not start", self.apic_id)
+        write!(
+            f,
+            "the CPU with APIC id {} answered once, but does not start",
+            self.apic_id
+        )
     }
 }
 

@@ -51,8 +51,12 @@ impl Roster {
     pub(super) fn new(apic_ids: &[u32], largest_id: u32) -> Result<Roster, OutOfMemory> {
         let mut candidates = Vec::new();
         let mut unreachable = Vec::new();
-        candidates.try_reserve_exact(apic_ids.len()).map_err(|_| OutOfMemory)?;
-        unreachable.try_reserve_exact(apic_ids.len()).map_err(|_| OutOfMemory)?;
+        candidates
+            .try_reserve_exact(apic_ids.len())
+            .map_err(|_| OutOfMemory)?;
+        unreachable
+            .try_reserve_exact(apic_ids.len())
+            .map_err(|_| OutOfMemory)?;
         for &apic_id in apic_ids {
             if apic_id > largest_id || candidates.len() + 1 == MAX_CPUS {
                 unreachable.push(apic_id);
@@ -65,7 +69,10 @@ impl Roster {
                 });
             }
         }
-        Ok(Roster { candidates: Box::leak(candidates.into_boxed_slice()), unreachable })
+        Ok(Roster {
+            candidates: Box::leak(candidates.into_boxed_slice()),
+            unreachable,
+        })
     }
 
     /// How many CPUs there can be: the boot CPU, and those that have answered. Their numbers are below this.
@@ -75,12 +82,18 @@ impl Roster {
 
     /// The APIC ids of the CPUs that have answered, in the order of their numbers: the first will be CPU 1.
     pub fn answered(&self) -> impl Iterator<Item = u32> {
-        self.candidates.iter().filter(|candidate| candidate.state() == ANSWERED).map(|candidate| candidate.apic_id)
+        self.candidates
+            .iter()
+            .filter(|candidate| candidate.state() == ANSWERED)
+            .map(|candidate| candidate.apic_id)
     }
 
     /// The APIC ids of the CPUs that have not answered by their deadline.
     pub fn silent(&self) -> impl Iterator<Item = u32> {
-        self.candidates.iter().filter(|candidate| candidate.state() == REFUSED).map(|candidate| candidate.apic_id)
+        self.candidates
+            .iter()
+            .filter(|candidate| candidate.state() == REFUSED)
+            .map(|candidate| candidate.apic_id)
     }
 
     /// The APIC ids of CPUs that no interrupt can reach in the APIC mode in use, or that are too many.
@@ -90,7 +103,11 @@ impl Roster {
 
     /// The first round.
     pub(super) fn ask(&self, starter: &impl Starter) {
-        start_all(starter, || self.candidates.iter(), |candidate| candidate.state() == ANSWERED);
+        start_all(
+            starter,
+            || self.candidates.iter(),
+            |candidate| candidate.state() == ANSWERED,
+        );
         for candidate in self.candidates {
             if candidate.advance(ASKED, REFUSED) {
                 // Back to waiting, in case that it ever gets moving.
@@ -106,15 +123,27 @@ impl Roster {
         mut provide: impl FnMut(CpuId, u32) -> Result<CpuResources, OutOfMemory>,
     ) -> Result<usize, NotStarted> {
         let mut count = 1;
-        for candidate in self.candidates.iter().filter(|candidate| candidate.state() == ANSWERED) {
-            let Ok(resources) = provide(CpuId::new(count), candidate.apic_id) else { break };
+        for candidate in self
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.state() == ANSWERED)
+        {
+            let Ok(resources) = provide(CpuId::new(count), candidate.apic_id) else {
+                break;
+            };
             candidate.release(resources);
             count += 1;
         }
-        let released = || self.candidates.iter().filter(|candidate| matches!(candidate.state(), RELEASED | STARTED));
+        let released = || {
+            self.candidates
+                .iter()
+                .filter(|candidate| matches!(candidate.state(), RELEASED | STARTED))
+        };
         let late = start_all(starter, released, Candidate::is_online);
         match late {
-            Some(candidate) => Err(NotStarted { apic_id: candidate.apic_id }),
+            Some(candidate) => Err(NotStarted {
+                apic_id: candidate.apic_id,
+            }),
             None => Ok(count),
         }
     }
@@ -128,12 +157,17 @@ impl Candidate {
 
     /// Takes the state from `from` to `to`, if it is `from` (START-1).
     pub(super) fn advance(&self, from: u32, to: u32) -> bool {
-        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.state
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 
     fn release(&self, resources: CpuResources) {
         self.stack_top.store(resources.stack_top, Ordering::Relaxed);
-        self.block.store(core::ptr::from_ref(resources.block).cast_mut(), Ordering::Relaxed);
+        self.block.store(
+            core::ptr::from_ref(resources.block).cast_mut(),
+            Ordering::Relaxed,
+        );
         // Release pairs with the trampoline's compare-and-exchange (START-2).
         self.state.store(RELEASED, Ordering::Release);
     }
@@ -157,8 +191,12 @@ fn start_all<C: Iterator<Item = &'static Candidate>>(
     candidates().for_each(|candidate| starter.init(candidate.apic_id));
     wait_while(Deadline::after_ns(RESET_NS), || true);
     candidates().for_each(|candidate| starter.start_up(candidate.apic_id));
-    wait_while(Deadline::after_ns(SECOND_COMMAND_NS), || waiting().is_some());
-    candidates().filter(|candidate| !is_done(candidate)).for_each(|candidate| starter.start_up(candidate.apic_id));
+    wait_while(Deadline::after_ns(SECOND_COMMAND_NS), || {
+        waiting().is_some()
+    });
+    candidates()
+        .filter(|candidate| !is_done(candidate))
+        .for_each(|candidate| starter.start_up(candidate.apic_id));
     wait_while(Deadline::after_ms(patience_ms), || waiting().is_some());
     waiting()
 }

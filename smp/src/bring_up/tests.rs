@@ -30,7 +30,11 @@ impl Machine {
     fn new(kinds: &[(u32, Kind)]) -> Machine {
         let ids: Vec<u32> = kinds.iter().map(|(id, _)| *id).collect();
         let roster = Roster::new(&ids, 0xfe).unwrap();
-        Machine { kinds: kinds.iter().copied().collect(), commands: RefCell::default(), roster }
+        Machine {
+            kinds: kinds.iter().copied().collect(),
+            commands: RefCell::default(),
+            roster,
+        }
     }
 
     fn asked(self) -> Machine {
@@ -43,7 +47,11 @@ impl Machine {
     }
 
     fn candidate(&self, apic_id: u32) -> &Candidate {
-        self.roster.candidates.iter().find(|candidate| candidate.apic_id == apic_id).unwrap()
+        self.roster
+            .candidates
+            .iter()
+            .find(|candidate| candidate.apic_id == apic_id)
+            .unwrap()
     }
 
     /// What the trampoline does.
@@ -83,7 +91,10 @@ impl Starter for Machine {
 }
 
 fn provide(cpu: CpuId, apic_id: u32) -> Result<CpuResources, OutOfMemory> {
-    Ok(CpuResources { stack_top: 0x1000, block: Box::leak(Box::new(PerCpuBlock::new(cpu, apic_id))) })
+    Ok(CpuResources {
+        stack_top: 0x1000,
+        block: Box::leak(Box::new(PerCpuBlock::new(cpu, apic_id))),
+    })
 }
 
 #[test]
@@ -102,7 +113,10 @@ fn all_cpus_answer_and_start_with_dense_numbers_in_order() {
 fn a_silent_cpu_is_reported_and_the_others_close_ranks() {
     let machine = Machine::new(&[(1, Kind::Works), (2, Kind::Dead), (3, Kind::Works)]).asked();
     assert_eq!(machine.roster.silent().collect::<Vec<_>>(), [2]);
-    assert_eq!((machine.answered(), machine.roster.count()), (std::vec![1, 3], 3));
+    assert_eq!(
+        (machine.answered(), machine.roster.count()),
+        (std::vec![1, 3], 3)
+    );
     assert_eq!(machine.roster.release(&machine, provide), Ok(3));
 }
 
@@ -119,10 +133,12 @@ fn a_cpu_that_answers_late_is_not_let_in() {
 #[test]
 fn cpus_for_which_there_is_no_memory_are_left_out() {
     let machine = Machine::new(&[(1, Kind::Works), (2, Kind::Works), (3, Kind::Works)]).asked();
-    let count = machine.roster.release(&machine, |cpu, apic_id| match apic_id {
-        2 => Err(OutOfMemory),
-        _ => provide(cpu, apic_id),
-    });
+    let count = machine
+        .roster
+        .release(&machine, |cpu, apic_id| match apic_id {
+            2 => Err(OutOfMemory),
+            _ => provide(cpu, apic_id),
+        });
     assert_eq!((count, machine.answered()), (Ok(2), std::vec![2, 3]));
 }
 
@@ -131,7 +147,10 @@ fn a_cpu_that_answers_but_does_not_start_is_an_error() {
     // A number that no other test announces.
     let machine = Machine::new(&[(7, Kind::Breaks)]).asked();
     let beyond = |_, apic_id| provide(CpuId::new(777), apic_id);
-    assert_eq!(machine.roster.release(&machine, beyond), Err(NotStarted { apic_id: 7 }));
+    assert_eq!(
+        machine.roster.release(&machine, beyond),
+        Err(NotStarted { apic_id: 7 })
+    );
 }
 
 #[test]

@@ -60,7 +60,10 @@ impl<T: HasFiber> Running<T> {
         let slot = self.slots.get(off);
         let block = percpu::own_block(off);
         let fiber = idle.fiber();
-        assert!(block.current_fiber.load(Ordering::Relaxed) == 0, "this CPU runs a fiber already");
+        assert!(
+            block.current_fiber.load(Ordering::Relaxed) == 0,
+            "this CPU runs a fiber already"
+        );
         // Relaxed: nothing was written before that anyone else reads.
         let adopted =
             fiber
@@ -132,17 +135,20 @@ impl<T: HasFiber> Running<T> {
         let slot = self.slots.get(off);
         let block = percpu::own_block(off);
         let previous = slot.current();
-        let previous_fiber = ptr::with_exposed_provenance::<Fiber>(block.current_fiber.load(Ordering::Relaxed));
+        let previous_fiber =
+            ptr::with_exposed_provenance::<Fiber>(block.current_fiber.load(Ordering::Relaxed));
         next.fiber().claim();
         let next_fiber = ptr::from_ref(next.fiber());
         next_fiber.expose_provenance();
-        slot.current.store(Arc::into_raw(next).cast_mut(), Ordering::Relaxed);
+        slot.current
+            .store(Arc::into_raw(next).cast_mut(), Ordering::Relaxed);
         // For a fiber that begins; one that goes on gets it as a message.
         slot.previous.store(previous, Ordering::Relaxed);
         // SAFETY: 1. `current_fiber` is the fiber that this CPU switched to or adopted last; 2. claimed above; 3. the slot
         // holds a share of each: of `next` until it is switched away from, of `previous` until the code after the switch
         // has it, on a stack that is not that of `previous`.
-        let before = unsafe { switch::switch(&*previous_fiber, &*next_fiber, previous.cast(), off) };
+        let before =
+            unsafe { switch::switch(&*previous_fiber, &*next_fiber, previous.cast(), off) };
         // SAFETY: whoever switched here passed its share of the one who ran then, by this very function with the same `T`:
         // a CPU adopts in one `Running` only.
         unsafe { Arc::from_raw(before.cast::<T>()) }

@@ -59,7 +59,12 @@ pub(super) unsafe fn prepare_stack(
 /// 2. `next` has been claimed by the caller.
 /// 3. Both live until they are switched away from, or to, the next time.
 #[inline]
-pub(super) unsafe fn switch(previous: &Fiber, next: &Fiber, message: *mut (), off: &IrqOff) -> *mut () {
+pub(super) unsafe fn switch(
+    previous: &Fiber,
+    next: &Fiber,
+    message: *mut (),
+    off: &IrqOff,
+) -> *mut () {
     let block = percpu::own_block(off);
     if let Some(fpu) = &previous.fpu {
         // SAFETY: FPU-1: the registers hold the running fiber's state, and nobody else looks at its memory meanwhile.
@@ -79,7 +84,14 @@ pub(super) unsafe fn switch(previous: &Fiber, next: &Fiber, message: *mut (), of
     block.current_fiber.store(next_word, Relaxed);
     // SAFETY: 1. and 2. of the caller: both `rsp` belong to this CPU, and what is in the next fiber's was put there by
     // `prepare_stack` or by this function; 3. keeps both alive. Interrupts are off, so no handler runs on half a stack.
-    unsafe { switch_stacks(previous.rsp.get(), previous.state.as_ptr(), *next.rsp.get(), message) }
+    unsafe {
+        switch_stacks(
+            previous.rsp.get(),
+            previous.state.as_ptr(),
+            *next.rsp.get(),
+            message,
+        )
+    }
 }
 
 /// Saves the caller's registers on its stack and RSP at `save_rsp`, takes the stack at `next_rsp`, says at `state` that the
@@ -91,7 +103,12 @@ pub(super) unsafe fn switch(previous: &Fiber, next: &Fiber, message: *mut (), of
 /// # Safety
 /// Only for [`switch`].
 #[unsafe(naked)]
-unsafe extern "C" fn switch_stacks(save_rsp: *mut usize, state: *mut u32, next_rsp: usize, message: *mut ()) -> *mut () {
+unsafe extern "C" fn switch_stacks(
+    save_rsp: *mut usize,
+    state: *mut u32,
+    next_rsp: usize,
+    message: *mut (),
+) -> *mut () {
     naked_asm!(
         "push rbp",
         "push rbx",

@@ -67,7 +67,10 @@ pub fn stopped_cpus() -> impl Iterator<Item = (CpuId, Place)> {
 
 /// The CPUs other than this one that should have stopped and have not said so.
 pub fn unreachable_cpus() -> CpuSet {
-    others_online().iter().filter(|cpu| STOP.place_of(*cpu).is_none()).collect()
+    others_online()
+        .iter()
+        .filter(|cpu| STOP.place_of(*cpu).is_none())
+        .collect()
 }
 
 /// What an NMI handler does: writes down where the CPU was, and halts it for ever if a CPU has asked for that.
@@ -93,7 +96,10 @@ struct Stop {
 
 impl Stop {
     const fn new() -> Stop {
-        Stop { under_way: AtomicBool::new(false), notes: PerCpu::new() }
+        Stop {
+            under_way: AtomicBool::new(false),
+            notes: PerCpu::new(),
+        }
     }
 
     /// Stops `targets`, and waits for their notes. False if a stop is under way (STOP-1).
@@ -104,7 +110,8 @@ impl Stop {
         }
         targets.iter().for_each(send_nmi);
         // Before time has begun the deadline never passes, but then there is no other CPU either.
-        while targets.iter().any(|target| self.place_of(target).is_none()) && !deadline.has_passed() {
+        while targets.iter().any(|target| self.place_of(target).is_none()) && !deadline.has_passed()
+        {
             hw::pause();
         }
         true
@@ -137,7 +144,11 @@ const WRITTEN: u32 = 1;
 
 impl Note {
     const fn new() -> Note {
-        Note { state: AtomicU32::new(EMPTY), rip: AtomicUsize::new(0), rbp: AtomicUsize::new(0) }
+        Note {
+            state: AtomicU32::new(EMPTY),
+            rip: AtomicUsize::new(0),
+            rbp: AtomicUsize::new(0),
+        }
     }
 
     fn write(&self, place: Place) {
@@ -191,7 +202,10 @@ mod tests {
     }
 
     fn place(cpu: CpuId) -> Place {
-        Place { rip: 0x20_0000 + cpu.index(), rbp: 0x1000 }
+        Place {
+            rip: 0x20_0000 + cpu.index(),
+            rbp: 0x1000,
+        }
     }
 
     fn others() -> CpuSet {
@@ -207,7 +221,11 @@ mod tests {
                 cpus.spawn(move || assert!(stop.note_down(target, place(target))));
             });
             assert!(stopped);
-            assert!(others().iter().all(|cpu| stop.place_of(cpu) == Some(place(cpu))));
+            assert!(
+                others()
+                    .iter()
+                    .all(|cpu| stop.place_of(cpu) == Some(place(cpu)))
+            );
         });
     }
 
@@ -229,7 +247,10 @@ mod tests {
     fn after_an_nmi_from_outside_the_place_stays_the_first_one() {
         let stop = machine();
         let cpu = CpuId::new(2);
-        assert!(!stop.note_down(cpu, place(cpu)), "nobody has asked it to halt");
+        assert!(
+            !stop.note_down(cpu, place(cpu)),
+            "nobody has asked it to halt"
+        );
         stop.note_down(cpu, Place { rip: 1, rbp: 2 });
         assert_eq!(stop.place_of(cpu), Some(place(cpu)));
     }

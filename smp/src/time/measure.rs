@@ -79,7 +79,9 @@ fn by_pit() -> Option<Calibration> {
     let mut best: Option<Frequencies> = None;
     for _ in 0..ATTEMPTS {
         pit::start();
-        let Some(readings) = take_readings(pit::HZ, || pit::ticks().map(u64::from)) else { continue };
+        let Some(readings) = take_readings(pit::HZ, || pit::ticks().map(u64::from)) else {
+            continue;
+        };
         let found = frequencies(&readings, pit::HZ)?;
         if best.is_none_or(|best| found.doubt_per_million < best.doubt_per_million) {
             best = Some(found);
@@ -89,7 +91,11 @@ fn by_pit() -> Option<Calibration> {
         }
     }
     let best = best.filter(|best| best.apic_hz > 0)?;
-    Some(Calibration { tsc_hz: best.tsc_hz, apic_timer_hz: best.apic_hz, reference: Reference::Pit })
+    Some(Calibration {
+        tsc_hz: best.tsc_hz,
+        apic_timer_hz: best.apic_hz,
+        reference: Reference::Pit,
+    })
 }
 
 /// Takes readings at equal distances. `None` if the reference clock says that it has been left alone for too long, or

@@ -40,8 +40,15 @@ mod tests {
     #[test]
     fn a_scale_kept_as_bits_converts_the_same() {
         let scale = Scale::new(3_579_545, 1_000_000_000);
-        assert_eq!(Scale::from_bits(scale.to_bits()).apply(3_579_545), scale.apply(3_579_545));
-        assert_eq!(Scale::from_bits(0).apply(u64::MAX), 0, "what is not known yet");
+        assert_eq!(
+            Scale::from_bits(scale.to_bits()).apply(3_579_545),
+            scale.apply(3_579_545)
+        );
+        assert_eq!(
+            Scale::from_bits(0).apply(u64::MAX),
+            0,
+            "what is not known yet"
+        );
     }
 
     #[test]

@@ -29,7 +29,10 @@ const LOCAL_X2APIC: (u8, usize) = (9, 16);
 ///
 /// # Safety
 /// As for [`super::discover`].
-pub(super) unsafe fn check(rsdp: usize, map: &impl Fn(usize, usize) -> *const u8) -> Result<(), TopologyError> {
+pub(super) unsafe fn check(
+    rsdp: usize,
+    map: &impl Fn(usize, usize) -> *const u8,
+) -> Result<(), TopologyError> {
     // SAFETY: the caller's condition.
     let memory = unsafe { Memory::new(map) };
     let (root, entry_size) = root_table(&memory, rsdp)?;
@@ -39,8 +42,13 @@ pub(super) unsafe fn check(rsdp: usize, map: &impl Fn(usize, usize) -> *const u8
         return Err(TopologyError::BadLength(name(root)));
     }
     for address in entries.chunks_exact(entry_size / 4) {
-        let high = address.get(1).map_or(0, |high| u64::from(u32::from_le_bytes(*high)));
-        check_listed(&memory, high << 32 | u64::from(u32::from_le_bytes(address[0])))?;
+        let high = address
+            .get(1)
+            .map_or(0, |high| u64::from(u32::from_le_bytes(*high)));
+        check_listed(
+            &memory,
+            high << 32 | u64::from(u32::from_le_bytes(address[0])),
+        )?;
     }
     Ok(())
 }
@@ -56,7 +64,10 @@ fn root_table(memory: &Memory<'_>, rsdp: usize) -> Result<(u64, usize), Topology
         return Err(TopologyError::BadLength(*b"RSD "));
     }
     memory.read(rsdp as u64, length)?;
-    Ok((u64::from(word(pointer, ROOT_AT + 4)) << 32 | u64::from(word(pointer, ROOT_AT)), 8))
+    Ok((
+        u64::from(word(pointer, ROOT_AT + 4)) << 32 | u64::from(word(pointer, ROOT_AT)),
+        8,
+    ))
 }
 
 /// All bytes of the table at `address`.
@@ -88,9 +99,13 @@ fn check_listed(memory: &Memory<'_>, address: u64) -> Result<(), TopologyError> 
 fn check_entries(mut rest: &[u8]) -> Result<(), TopologyError> {
     const BAD: TopologyError = TopologyError::BadLength(MADT_NAME);
     while !rest.is_empty() {
-        let [kind, length, ..] = *rest else { return Err(BAD) };
+        let [kind, length, ..] = *rest else {
+            return Err(BAD);
+        };
         let length = usize::from(length);
-        let too_short = [LOCAL_APIC, LOCAL_X2APIC].iter().any(|&(read, size)| kind == read && length < size);
+        let too_short = [LOCAL_APIC, LOCAL_X2APIC]
+            .iter()
+            .any(|&(read, size)| kind == read && length < size);
         if length < ENTRY_HEADER_SIZE || too_short {
             return Err(BAD);
         }

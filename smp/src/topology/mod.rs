@@ -65,9 +65,13 @@ impl From<OutOfMemory> for TopologyError {
 impl From<AcpiError> for TopologyError {
     fn from(error: AcpiError) -> TopologyError {
         match error {
-            AcpiError::NoValidRsdp | AcpiError::RsdpIncorrectSignature => TopologyError::NoRootPointer,
+            AcpiError::NoValidRsdp | AcpiError::RsdpIncorrectSignature => {
+                TopologyError::NoRootPointer
+            }
             AcpiError::RsdpInvalidChecksum => TopologyError::BadChecksum(*b"RSD "),
-            AcpiError::SdtInvalidChecksum(signature) => TopologyError::BadChecksum(name_of(signature.as_str())),
+            AcpiError::SdtInvalidChecksum(signature) => {
+                TopologyError::BadChecksum(name_of(signature.as_str()))
+            }
             AcpiError::TableMissing(_) => TopologyError::NoMadt,
             _ => TopologyError::Malformed,
         }
@@ -78,9 +82,15 @@ impl fmt::Display for TopologyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TopologyError::NoRootPointer => write!(f, "no ACPI root pointer"),
-            TopologyError::BadChecksum(table) => write!(f, "ACPI table {} has a bad checksum", table.escape_ascii()),
-            TopologyError::BadLength(table) => write!(f, "ACPI table {} has a bad length", table.escape_ascii()),
-            TopologyError::Unreadable(address) => write!(f, "ACPI tables lead to unreadable memory at {address:#x}"),
+            TopologyError::BadChecksum(table) => {
+                write!(f, "ACPI table {} has a bad checksum", table.escape_ascii())
+            }
+            TopologyError::BadLength(table) => {
+                write!(f, "ACPI table {} has a bad length", table.escape_ascii())
+            }
+            TopologyError::Unreadable(address) => {
+                write!(f, "ACPI tables lead to unreadable memory at {address:#x}")
+            }
             TopologyError::NoMadt => write!(f, "no ACPI table of interrupt controllers"),
             TopologyError::Malformed => write!(f, "an ACPI table is malformed"),
             TopologyError::OutOfMemory => write!(f, "no memory for the list of CPUs"),
@@ -110,11 +120,20 @@ pub unsafe fn discover(
     let tables = unsafe { AcpiTables::from_rsdp(Mapper(&map), rsdp)? };
     let madt = tables.find_table::<Madt>()?;
 
-    let mut topology = Topology { boot_apic_id, others: Vec::new(), disabled: 0, too_many: 0 };
+    let mut topology = Topology {
+        boot_apic_id,
+        others: Vec::new(),
+        disabled: 0,
+        too_many: 0,
+    };
     for entry in madt.get().entries() {
         match entry {
-            MadtEntry::LocalApic(cpu) => topology.add(u32::from(cpu.apic_id), BROADCAST_XAPIC, cpu.flags)?,
-            MadtEntry::LocalX2Apic(cpu) => topology.add(cpu.x2apic_id, BROADCAST_X2APIC, cpu.flags)?,
+            MadtEntry::LocalApic(cpu) => {
+                topology.add(u32::from(cpu.apic_id), BROADCAST_XAPIC, cpu.flags)?
+            }
+            MadtEntry::LocalX2Apic(cpu) => {
+                topology.add(cpu.x2apic_id, BROADCAST_X2APIC, cpu.flags)?
+            }
             _ => {}
         }
     }
@@ -156,8 +175,13 @@ impl<M> Clone for Mapper<'_, M> {
 }
 
 impl<M: Fn(usize, usize) -> *const u8> AcpiHandler for Mapper<'_, M> {
-    unsafe fn map_physical_region<T>(&self, physical_address: usize, size: usize) -> PhysicalMapping<Self, T> {
-        let Some(start) = NonNull::new((self.0)(physical_address, size).cast_mut().cast::<T>()) else {
+    unsafe fn map_physical_region<T>(
+        &self,
+        physical_address: usize,
+        size: usize,
+    ) -> PhysicalMapping<Self, T> {
+        let Some(start) = NonNull::new((self.0)(physical_address, size).cast_mut().cast::<T>())
+        else {
             unreachable!("`lengths::check` has read this memory");
         };
         // SAFETY: the memory is mapped, and the crate's types have no alignment.

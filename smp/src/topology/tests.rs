@@ -19,7 +19,13 @@ fn local_apic(id: u8, flags: u32) -> Vec<u8> {
 }
 
 fn local_x2apic(id: u32, flags: u32) -> Vec<u8> {
-    [&[9, 16, 0, 0], id.to_le_bytes().as_slice(), &flags.to_le_bytes(), &id.to_le_bytes()].concat()
+    [
+        &[9, 16, 0, 0],
+        id.to_le_bytes().as_slice(),
+        &flags.to_le_bytes(),
+        &id.to_le_bytes(),
+    ]
+    .concat()
 }
 
 fn io_apic() -> Vec<u8> {
@@ -29,11 +35,19 @@ fn io_apic() -> Vec<u8> {
 /// Makes the sum of the bytes zero.
 fn seal(bytes: &mut [u8], checksum_at: usize) {
     bytes[checksum_at] = 0;
-    bytes[checksum_at] = bytes.iter().fold(0, |sum: u8, byte| sum.wrapping_sub(*byte));
+    bytes[checksum_at] = bytes
+        .iter()
+        .fold(0, |sum: u8, byte| sum.wrapping_sub(*byte));
 }
 
 fn table(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
-    let mut table = [name, (36 + body.len() as u32).to_le_bytes().as_slice(), &[1, 0], b"ARGONTARGONAUT"].concat();
+    let mut table = [
+        name,
+        (36 + body.len() as u32).to_le_bytes().as_slice(),
+        &[1, 0],
+        b"ARGONTARGONAUT",
+    ]
+    .concat();
     table.extend([0; 12]);
     table.extend(body);
     seal(&mut table, 9);
@@ -53,11 +67,19 @@ impl Machine {
     /// A machine with ACPI 2 tables.
     fn new(entries: &[Vec<u8>]) -> Machine {
         let mut machine = Machine { memory: Vec::new() };
-        let addresses = [OTHER_AT as u64, MADT_AT as u64].map(u64::to_le_bytes).concat();
+        let addresses = [OTHER_AT as u64, MADT_AT as u64]
+            .map(u64::to_le_bytes)
+            .concat();
         machine.put(ROOT_AT, &table(b"XSDT", &addresses));
         machine.put(OTHER_AT, &table(b"FACP", &[0; 20]));
         machine.put(MADT_AT, &madt(entries));
-        let mut pointer = [b"RSD PTR \0ARGONT".as_slice(), &[2], &[0; 4], &36_u32.to_le_bytes()].concat();
+        let mut pointer = [
+            b"RSD PTR \0ARGONT".as_slice(),
+            &[2],
+            &[0; 4],
+            &36_u32.to_le_bytes(),
+        ]
+        .concat();
         pointer.extend((ROOT_AT as u64).to_le_bytes());
         pointer.extend([0; 4]);
         seal(&mut pointer[..20], 8);
@@ -69,9 +91,16 @@ impl Machine {
     /// The same with ACPI 1 tables.
     fn old(entries: &[Vec<u8>]) -> Machine {
         let mut machine = Machine::new(entries);
-        let addresses = [OTHER_AT as u32, MADT_AT as u32].map(u32::to_le_bytes).concat();
+        let addresses = [OTHER_AT as u32, MADT_AT as u32]
+            .map(u32::to_le_bytes)
+            .concat();
         machine.put(ROOT_AT, &table(b"RSDT", &addresses));
-        let mut pointer = [b"RSD PTR \0ARGONT".as_slice(), &[0], &(ROOT_AT as u32).to_le_bytes()].concat();
+        let mut pointer = [
+            b"RSD PTR \0ARGONT".as_slice(),
+            &[0],
+            &(ROOT_AT as u32).to_le_bytes(),
+        ]
+        .concat();
         seal(&mut pointer, 8);
         machine.put(RSDP_AT, &pointer);
         machine
@@ -79,7 +108,8 @@ impl Machine {
 
     fn put(&mut self, address: usize, bytes: &[u8]) {
         let start = address - BASE;
-        self.memory.resize(self.memory.len().max(start + bytes.len()), 0);
+        self.memory
+            .resize(self.memory.len().max(start + bytes.len()), 0);
         self.memory[start..start + bytes.len()].copy_from_slice(bytes);
     }
 
@@ -87,7 +117,8 @@ impl Machine {
     fn change_madt(mut self, at: usize, bytes: &[u8]) -> Machine {
         let start = MADT_AT - BASE;
         self.put(MADT_AT + at, bytes);
-        let length = u32::from_le_bytes(self.memory[start + 4..start + 8].try_into().unwrap()) as usize;
+        let length =
+            u32::from_le_bytes(self.memory[start + 4..start + 8].try_into().unwrap()) as usize;
         let end = (start + length.max(36)).min(self.memory.len());
         seal(&mut self.memory[start..end], 9);
         self
@@ -109,7 +140,15 @@ impl Machine {
 #[test]
 fn a_machine_with_one_cpu_has_no_others() {
     let machine = Machine::new(&[local_apic(0, ENABLED), io_apic()]);
-    assert_eq!(machine.discover(0), Ok(Topology { boot_apic_id: 0, others: vec![], disabled: 0, too_many: 0 }));
+    assert_eq!(
+        machine.discover(0),
+        Ok(Topology {
+            boot_apic_id: 0,
+            others: vec![],
+            disabled: 0,
+            too_many: 0
+        })
+    );
 }
 
 #[test]
@@ -126,33 +165,56 @@ fn old_tables_with_short_addresses_are_read_too() {
 
 #[test]
 fn all_of_255_cpus_are_found() {
-    let entries: Vec<_> = (0..255).map(|id| local_apic(id, ENABLED)).chain([io_apic()]).collect();
+    let entries: Vec<_> = (0..255)
+        .map(|id| local_apic(id, ENABLED))
+        .chain([io_apic()])
+        .collect();
     let topology = Machine::new(&entries).discover(0).unwrap();
     assert!(topology.others.iter().copied().eq(1..255));
 }
 
 #[test]
 fn cpus_with_large_ids_come_from_their_own_kind_of_entry() {
-    let entries: Vec<_> = (0..4).map(|id| local_apic(id, ENABLED)).chain([local_x2apic(300, ENABLED)]).collect();
-    assert_eq!(Machine::new(&entries).discover(0).unwrap().others, [1, 2, 3, 300]);
+    let entries: Vec<_> = (0..4)
+        .map(|id| local_apic(id, ENABLED))
+        .chain([local_x2apic(300, ENABLED)])
+        .collect();
+    assert_eq!(
+        Machine::new(&entries).discover(0).unwrap().others,
+        [1, 2, 3, 300]
+    );
 }
 
 #[test]
 fn a_cpu_named_twice_is_listed_once() {
-    let entries = [local_apic(0, ENABLED), local_apic(1, ENABLED), local_x2apic(1, ENABLED), local_x2apic(0, ENABLED)];
+    let entries = [
+        local_apic(0, ENABLED),
+        local_apic(1, ENABLED),
+        local_x2apic(1, ENABLED),
+        local_x2apic(0, ENABLED),
+    ];
     assert_eq!(Machine::new(&entries).discover(0).unwrap().others, [1]);
 }
 
 #[test]
 fn cpus_that_are_off_or_not_plugged_in_are_counted_but_not_listed() {
-    let entries = [local_apic(0, ENABLED), local_apic(1, 0), local_apic(2, ONLINE_CAPABLE), local_x2apic(3, 0)];
+    let entries = [
+        local_apic(0, ENABLED),
+        local_apic(1, 0),
+        local_apic(2, ONLINE_CAPABLE),
+        local_x2apic(3, 0),
+    ];
     let topology = Machine::new(&entries).discover(0).unwrap();
     assert_eq!((topology.others.len(), topology.disabled), (0, 3));
 }
 
 #[test]
 fn the_ids_that_mean_everybody_are_nobody() {
-    let entries = [local_apic(0, ENABLED), local_apic(0xff, ENABLED), local_x2apic(u32::MAX, ENABLED)];
+    let entries = [
+        local_apic(0, ENABLED),
+        local_apic(0xff, ENABLED),
+        local_x2apic(u32::MAX, ENABLED),
+    ];
     assert_eq!(Machine::new(&entries).discover(0).unwrap().others, []);
 }
 
@@ -168,24 +230,59 @@ fn broken_tables_are_errors() {
     let good = || Machine::new(&[local_apic(0, ENABLED), local_apic(1, ENABLED)]);
     let bad_length = Err(TopologyError::BadLength(*b"APIC"));
     // Entries begin at 44 and have 8 bytes.
-    assert_eq!(good().change_madt(53, &[0]).discover(0), bad_length, "an entry of length zero");
-    assert_eq!(good().change_madt(53, &[1]).discover(0), bad_length, "an entry without room for its header");
-    assert_eq!(good().change_madt(53, &[4]).discover(0), bad_length, "an entry shorter than its kind");
-    assert_eq!(good().change_madt(53, &[9]).discover(0), bad_length, "an entry that ends behind the table");
-    assert_eq!(good().change_madt(4, &[59]).discover(0), bad_length, "a table that ends in an entry");
-    assert_eq!(good().change_madt(4, &[40]).discover(0), bad_length, "a table without its fixed part");
-    assert_eq!(good().change_madt(4, &[7]).discover(0), bad_length, "a table without its header");
+    assert_eq!(
+        good().change_madt(53, &[0]).discover(0),
+        bad_length,
+        "an entry of length zero"
+    );
+    assert_eq!(
+        good().change_madt(53, &[1]).discover(0),
+        bad_length,
+        "an entry without room for its header"
+    );
+    assert_eq!(
+        good().change_madt(53, &[4]).discover(0),
+        bad_length,
+        "an entry shorter than its kind"
+    );
+    assert_eq!(
+        good().change_madt(53, &[9]).discover(0),
+        bad_length,
+        "an entry that ends behind the table"
+    );
+    assert_eq!(
+        good().change_madt(4, &[59]).discover(0),
+        bad_length,
+        "a table that ends in an entry"
+    );
+    assert_eq!(
+        good().change_madt(4, &[40]).discover(0),
+        bad_length,
+        "a table without its fixed part"
+    );
+    assert_eq!(
+        good().change_madt(4, &[7]).discover(0),
+        bad_length,
+        "a table without its header"
+    );
 }
 
 #[test]
 fn a_table_that_ends_beyond_memory_is_an_error() {
     let machine = Machine::new(&[local_apic(0, ENABLED)]).change_madt(4, &[0, 0x10]);
-    assert_eq!(machine.discover(0), Err(TopologyError::Unreadable(MADT_AT as u64)));
+    assert_eq!(
+        machine.discover(0),
+        Err(TopologyError::Unreadable(MADT_AT as u64))
+    );
 }
 
 #[test]
 fn a_changed_byte_is_noticed_in_each_table() {
-    for (at, name) in [(RSDP_AT + 10, b"RSD "), (ROOT_AT + 30, b"XSDT"), (MADT_AT + 46, b"APIC")] {
+    for (at, name) in [
+        (RSDP_AT + 10, b"RSD "),
+        (ROOT_AT + 30, b"XSDT"),
+        (MADT_AT + 46, b"APIC"),
+    ] {
         let mut machine = Machine::new(&[local_apic(0, ENABLED)]);
         machine.memory[at - BASE] ^= 4;
         assert_eq!(machine.discover(0), Err(TopologyError::BadChecksum(*name)));

@@ -22,7 +22,7 @@ const CODE_32: u16 = 0x08;
 const DATA: u16 = 0x10;
 const CODE_64: u16 = 0x18;
 
-/// No page is longer.
+/// Where a CPU can start: at a multiple of this, below the limit.
 const PAGE_SIZE: usize = 4096;
 const ONE_MIB: u32 = 1 << 20;
 
@@ -35,8 +35,12 @@ struct Registers {
     efer: AtomicU32,
 }
 
-static REGISTERS: Registers =
-    Registers { cr0: AtomicU32::new(0), cr3: AtomicU32::new(0), cr4: AtomicU32::new(0), efer: AtomicU32::new(0) };
+static REGISTERS: Registers = Registers {
+    cr0: AtomicU32::new(0),
+    cr3: AtomicU32::new(0),
+    cr4: AtomicU32::new(0),
+    efer: AtomicU32::new(0),
+};
 
 static PAGE_NUMBER: AtomicU8 = AtomicU8::new(0);
 /// An `extern "C" fn(usize) -> !`.
@@ -54,18 +58,33 @@ unsafe extern "C" {
 /// # Safety
 /// As for [`crate::bring_up::wake`], 2 and 3.
 pub(crate) unsafe fn install(page_address: u32, root: u32) -> u8 {
-    assert!(page_address != 0 && page_address < ONE_MIB && page_address.is_multiple_of(PAGE_SIZE as u32));
+    assert!(
+        page_address != 0
+            && page_address < ONE_MIB
+            && page_address.is_multiple_of(PAGE_SIZE as u32)
+    );
     let source = &raw const trampoline_start;
     let size = (&raw const trampoline_end).addr() - source.addr();
     assert!(size <= PAGE_SIZE);
     // SAFETY: both symbols delimit the code below; the page is ours, mapped and writable.
-    unsafe { ptr::copy_nonoverlapping(source, ptr::with_exposed_provenance_mut(page_address as usize), size) };
+    unsafe {
+        ptr::copy_nonoverlapping(
+            source,
+            ptr::with_exposed_provenance_mut(page_address as usize),
+            size,
+        )
+    };
 
     // Process-context identifiers can be switched on only in long mode, and control-flow enforcement is per CPU.
     let cr4 = Cr4::read() - Cr4Flags::PCID - Cr4Flags::CONTROL_FLOW_ENFORCEMENT;
-    let efer = Efer::read() & (EferFlags::SYSTEM_CALL_EXTENSIONS | EferFlags::NO_EXECUTE_ENABLE | EferFlags::LONG_MODE_ENABLE);
+    let efer = Efer::read()
+        & (EferFlags::SYSTEM_CALL_EXTENSIONS
+            | EferFlags::NO_EXECUTE_ENABLE
+            | EferFlags::LONG_MODE_ENABLE);
     // Relaxed: the command that starts a CPU is fenced.
-    REGISTERS.cr0.store(Cr0::read_raw() as u32, Ordering::Relaxed);
+    REGISTERS
+        .cr0
+        .store(Cr0::read_raw() as u32, Ordering::Relaxed);
     REGISTERS.cr3.store(root, Ordering::Relaxed);
     REGISTERS.cr4.store(cr4.bits() as u32, Ordering::Relaxed);
     REGISTERS.efer.store(efer.bits() as u32, Ordering::Relaxed);
