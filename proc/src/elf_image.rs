@@ -7,13 +7,16 @@
 //! A program is linked at fixed addresses (`ET_EXEC`), or position-independent (`ET_DYN`) and then placed so that its
 //! address 0 is at [`PROGRAM_BASE`]. Nobody relocates it: a file that asks for that is refused.
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 
 use abi::Errno;
 use abi::layout::PROGRAM_BASE;
 use elf::abi::{
-    DT_NEEDED, DT_NULL, DT_PLTRELSZ, DT_RELASZ, DT_RELSZ, EM_X86_64, ET_DYN, ET_EXEC, PF_W, PF_X, PT_DYNAMIC,
-    PT_INTERP, PT_LOAD,
+    DT_NEEDED, DT_NULL, DT_PLTRELSZ, DT_RELASZ, DT_RELSZ, EM_X86_64, ET_DYN, ET_EXEC, PF_W, PF_X,
+    PT_DYNAMIC, PT_INTERP, PT_LOAD,
 };
 use elf::dynamic::Dyn;
 use elf::endian::LittleEndian;
@@ -21,6 +24,7 @@ use elf::file::{Class, FileHeader, parse_ident};
 use elf::parse::{ParseAt, ParseError};
 use elf::segment::ProgramHeader;
 use mm::addr::{PAGE_SIZE, UserRange, VirtAddr};
+use mm::space::Protection;
 
 /// The most segments that a program may load.
 pub const MAX_SEGMENTS: usize = 16;
@@ -54,37 +58,17 @@ pub struct ElfImage {
     segments: [Option<Segment>; MAX_SEGMENTS],
 }
 
-/// A range of a program's memory with one protection: first pages of the file, then zeroes.
+/// A range of a program's memory with one protection: bytes of the file, then zeroes.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Segment {
-    /// May it be written?
-    pub is_writable: bool,
-    /// May it be executed?
-    pub is_executable: bool,
-    /// What is mapped from the file as it is.
-    pub file: Option<FilePart>,
-    /// What follows and is zero, except for the first bytes of its first page.
-    pub zero: Option<ZeroPart>,
-}
-
-/// Pages that are the file's.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub struct FilePart {
-    /// Where they go.
+    /// Where it goes: whole pages.
     pub range: UserRange,
-    /// The offset in the file of the first, a multiple of the page size.
-    pub offset: u64,
-}
-
-/// Pages that are zero, but for a beginning.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub struct ZeroPart {
-    /// Where they go.
-    pub range: UserRange,
-    /// The offset in the file of the bytes at the start of `range`.
-    pub head_offset: u64,
-    /// How many bytes these are, less than a page; often 0.
-    pub head_len: usize,
+    /// What the program may do with it besides reading.
+    pub protection: Protection,
+    /// Where in the file its first byte is, a multiple of the page size.
+    pub file_offset: u64,
+    /// How many of its bytes are the file's; the others are zero.
+    pub file_len: u64,
 }
 
 /// Why a file is not a program that can run here.
@@ -132,20 +116,40 @@ impl fmt::Display for NotAProgram {
             NotAProgram::Truncated => write!(f, "the file ends within its headers"),
             NotAProgram::NotElf => write!(f, "not an ELF file"),
             NotAProgram::WrongFormat => write!(f, "not a 64-bit little-endian ELF file"),
-            NotAProgram::WrongMachine(machine) => write!(f, "built for machine {machine}, not for x86-64"),
+            NotAProgram::WrongMachine(machine) => {
+                write!(f, "built for machine {machine}, not for x86-64")
+            }
             NotAProgram::WrongType(kind) => write!(f, "ELF type {kind} is not a program"),
             NotAProgram::BadSegmentTable => write!(f, "the table of segments makes no sense"),
             NotAProgram::NeedsLinker => write!(f, "needs a dynamic linker; link it statically"),
-            NotAProgram::NeedsRelocation => write!(f, "has relocations left; link it at a fixed address"),
+            NotAProgram::NeedsRelocation => {
+                write!(f, "has relocations left; link it at a fixed address")
+            }
             NotAProgram::TooManySegments => write!(f, "more than {MAX_SEGMENTS} segments"),
             NotAProgram::NothingToLoad => write!(f, "has nothing to load"),
-            NotAProgram::SegmentTruncated(at) => write!(f, "the file ends within the segment at {at:#x}"),
-            NotAProgram::SegmentSizes(at) => write!(f, "the segment at {at:#x} is larger in the file than in memory"),
-            NotAProgram::Misaligned(at) => write!(f, "the segment at {at:#x} is not aligned to pages as in the file"),
-            NotAProgram::OutsideUserSpace(at) => write!(f, "the segment at {at:#x} is outside user space"),
-            NotAProgram::TooLarge(at) => write!(f, "the segment at {at:#x} makes the program too large"),
-            NotAProgram::Overlap(at) => write!(f, "the segment at {at:#x} shares a page with another"),
-            NotAProgram::BadEntry(at) => write!(f, "the entry point {at:#x} is in no executable segment"),
+            NotAProgram::SegmentTruncated(at) => {
+                write!(f, "the file ends within the segment at {at:#x}")
+            }
+            NotAProgram::SegmentSizes(at) => write!(
+                f,
+                "the segment at {at:#x} is larger in the file than in memory"
+            ),
+            NotAProgram::Misaligned(at) => write!(
+                f,
+                "the segment at {at:#x} is not aligned to pages as in the file"
+            ),
+            NotAProgram::OutsideUserSpace(at) => {
+                write!(f, "the segment at {at:#x} is outside user space")
+            }
+            NotAProgram::TooLarge(at) => {
+                write!(f, "the segment at {at:#x} makes the program too large")
+            }
+            NotAProgram::Overlap(at) => {
+                write!(f, "the segment at {at:#x} shares a page with another")
+            }
+            NotAProgram::BadEntry(at) => {
+                write!(f, "the entry point {at:#x} is in no executable segment")
+            }
         }
     }
 }
@@ -175,15 +179,26 @@ impl ElfImage {
     /// The first reason found why it cannot run; `ENOEXEC` for a system call.
     pub fn parse(file: &impl ProgramFile) -> Result<ElfImage, NotAProgram> {
         let header = read_file_header(file)?;
-        let load_bias = if header.e_type == ET_DYN { PROGRAM_BASE as u64 } else { 0 };
-        let mut image = ElfImage { entry: VirtAddr::new(0), segments: [None; MAX_SEGMENTS] };
+        let load_bias = if header.e_type == ET_DYN {
+            PROGRAM_BASE as u64
+        } else {
+            0
+        };
+        let mut image = ElfImage {
+            entry: VirtAddr::new(0),
+            segments: [None; MAX_SEGMENTS],
+        };
         for index in 0..header.e_phnum {
             let program_header = read_program_header(file, header.e_phoff, index)?;
             match program_header.p_type {
                 PT_INTERP => return Err(NotAProgram::NeedsLinker),
                 PT_DYNAMIC => refuse_relocations(file, &program_header)?,
                 PT_LOAD if program_header.p_memsz > 0 => {
-                    image.add(Segment::plan(&program_header, load_bias, file.len_bytes())?)?;
+                    let address = program_header.p_vaddr.wrapping_add(load_bias);
+                    image.add(
+                        Segment::plan(&program_header, address, file.len_bytes())?,
+                        address,
+                    )?;
                 }
                 _ => {}
             }
@@ -202,17 +217,27 @@ impl ElfImage {
         self.segments.iter().flatten()
     }
 
-    fn add(&mut self, segment: Segment) -> Result<(), NotAProgram> {
-        let start = segment.start().as_u64();
-        let others = self.segments().map(Segment::len_bytes).sum::<u64>();
-        // Each is at most `MAX_IMAGE_BYTES` by then, and they are few: the sum fits.
-        if others.saturating_add(segment.len_bytes()) > MAX_IMAGE_BYTES {
+    fn add(&mut self, segment: Segment, start: u64) -> Result<(), NotAProgram> {
+        // Each is little more than `MAX_IMAGE_BYTES` at most, and they are few: the sum fits.
+        let len_total: usize = self
+            .segments()
+            .chain([&segment])
+            .map(|each| each.range.len_bytes())
+            .sum();
+        if len_total as u64 > MAX_IMAGE_BYTES {
             return Err(NotAProgram::TooLarge(start));
         }
-        if self.segments().any(|other| other.touches(&segment)) {
+        if self
+            .segments()
+            .any(|other| other.range.intersection(segment.range).is_some())
+        {
             return Err(NotAProgram::Overlap(start));
         }
-        let place = self.segments.iter_mut().find(|place| place.is_none()).ok_or(NotAProgram::TooManySegments)?;
+        let place = self
+            .segments
+            .iter_mut()
+            .find(|place| place.is_none())
+            .ok_or(NotAProgram::TooManySegments)?;
         *place = Some(segment);
         Ok(())
     }
@@ -222,17 +247,24 @@ impl ElfImage {
             return Err(NotAProgram::NothingToLoad);
         }
         self.entry = VirtAddr::new(entry);
-        let can_start =
-            self.segments().any(|segment| segment.is_executable && segment.ranges().any(|range| range.contains(self.entry)));
-        if can_start { Ok(()) } else { Err(NotAProgram::BadEntry(entry)) }
+        let holds_entry = |segment: &Segment| {
+            segment.protection.contains(Protection::EXECUTE) && segment.range.contains(self.entry)
+        };
+        if self.segments().any(holds_entry) {
+            Ok(())
+        } else {
+            Err(NotAProgram::BadEntry(entry))
+        }
     }
 }
 
 impl Segment {
-    fn plan(header: &ProgramHeader, load_bias: u64, file_len: u64) -> Result<Segment, NotAProgram> {
-        let start = header.p_vaddr.wrapping_add(load_bias);
-        let outside = NotAProgram::OutsideUserSpace(start);
-        let is_in_file = header.p_offset.checked_add(header.p_filesz).is_some_and(|end| end <= file_len);
+    /// What to map for the segment that begins at the address `start`.
+    fn plan(header: &ProgramHeader, start: u64, file_len: u64) -> Result<Segment, NotAProgram> {
+        let is_in_file = header
+            .p_offset
+            .checked_add(header.p_filesz)
+            .is_some_and(|end| end <= file_len);
         if header.p_filesz > 0 && !is_in_file {
             return Err(NotAProgram::SegmentTruncated(start));
         }
@@ -246,50 +278,25 @@ impl Segment {
         if header.p_memsz > MAX_IMAGE_BYTES {
             return Err(NotAProgram::TooLarge(start));
         }
-        // None of these can overflow: sizes and file offsets are bounded by the checks above.
-        let len_file = if header.p_filesz == 0 { 0 } else { len_skipped + header.p_filesz };
-        let len_memory = len_skipped + header.p_memsz;
-        let has_zeroes = len_memory > len_file;
-        let len_mapped = if has_zeroes { len_file / PAGE_BYTES } else { len_file.div_ceil(PAGE_BYTES) } * PAGE_BYTES;
-        let len_zero = len_memory.next_multiple_of(PAGE_BYTES) - len_mapped;
-        let first_page = start - len_skipped;
-        let first_offset = header.p_offset.saturating_sub(len_skipped);
-        let file = match len_mapped {
-            0 => None,
-            len => Some(FilePart { range: user_range(first_page, len).ok_or(outside)?, offset: first_offset }),
+        // Cannot overflow: the size is bounded by now.
+        let len = (len_skipped + header.p_memsz).next_multiple_of(PAGE_BYTES);
+        let range = UserRange::page_aligned((start - len_skipped) as usize, len as usize)
+            .map_err(|_| NotAProgram::OutsideUserSpace(start))?;
+        let mut protection = Protection::empty();
+        protection.set(Protection::WRITE, header.p_flags & PF_W != 0);
+        protection.set(Protection::EXECUTE, header.p_flags & PF_X != 0);
+        // What the file has in the first page before the segment comes along, as it does everywhere.
+        let (file_offset, file_len) = match header.p_filesz {
+            0 => (0, 0),
+            len => (header.p_offset - len_skipped, len_skipped + len),
         };
-        let zero = match len_zero {
-            0 => None,
-            len => Some(ZeroPart {
-                range: first_page.checked_add(len_mapped).and_then(|at| user_range(at, len)).ok_or(outside)?,
-                head_offset: first_offset + len_mapped,
-                head_len: len_file.saturating_sub(len_mapped) as usize,
-            }),
-        };
-        let flags = header.p_flags;
-        Ok(Segment { is_writable: flags & PF_W != 0, is_executable: flags & PF_X != 0, file, zero })
+        Ok(Segment {
+            range,
+            protection,
+            file_offset,
+            file_len,
+        })
     }
-
-    fn ranges(&self) -> impl Iterator<Item = UserRange> {
-        let file = self.file.map(|part| part.range);
-        file.into_iter().chain(self.zero.map(|part| part.range))
-    }
-
-    fn start(&self) -> VirtAddr {
-        self.ranges().map(UserRange::start).next().unwrap_or(VirtAddr::new(0))
-    }
-
-    fn len_bytes(&self) -> u64 {
-        self.ranges().map(|range| range.len_bytes() as u64).sum()
-    }
-
-    fn touches(&self, other: &Segment) -> bool {
-        self.ranges().any(|mine| other.ranges().any(|theirs| mine.intersection(theirs).is_some()))
-    }
-}
-
-fn user_range(start: u64, len: u64) -> Option<UserRange> {
-    UserRange::page_aligned(start as usize, len as usize).ok()
 }
 
 fn read_file_header(file: &impl ProgramFile) -> Result<FileHeader<LittleEndian>, NotAProgram> {
@@ -306,18 +313,30 @@ fn read_file_header(file: &impl ProgramFile) -> Result<FileHeader<LittleEndian>,
     if header.e_type != ET_EXEC && header.e_type != ET_DYN {
         return Err(NotAProgram::WrongType(header.e_type));
     }
-    let has_usual_entries = usize::from(header.e_phentsize) == PROGRAM_HEADER_BYTES || header.e_phnum == 0;
+    let has_usual_entries =
+        usize::from(header.e_phentsize) == PROGRAM_HEADER_BYTES || header.e_phnum == 0;
     if header.e_phnum > MAX_PROGRAM_HEADERS || !has_usual_entries {
         return Err(NotAProgram::BadSegmentTable);
     }
     Ok(header)
 }
 
-fn read_program_header(file: &impl ProgramFile, table: u64, index: u16) -> Result<ProgramHeader, NotAProgram> {
+fn read_program_header(
+    file: &impl ProgramFile,
+    table: u64,
+    index: u16,
+) -> Result<ProgramHeader, NotAProgram> {
     let distance = u64::from(index) * PROGRAM_HEADER_BYTES as u64;
-    let bytes: [u8; PROGRAM_HEADER_BYTES] =
-        read_array(file, table.checked_add(distance).ok_or(NotAProgram::Truncated)?)?;
-    Ok(ProgramHeader::parse_at(LittleEndian, Class::ELF64, &mut 0, &bytes)?)
+    let bytes: [u8; PROGRAM_HEADER_BYTES] = read_array(
+        file,
+        table.checked_add(distance).ok_or(NotAProgram::Truncated)?,
+    )?;
+    Ok(ProgramHeader::parse_at(
+        LittleEndian,
+        Class::ELF64,
+        &mut 0,
+        &bytes,
+    )?)
 }
 
 /// A position-independent program has a dynamic section even if there is nothing to do; refuse it if there is.
@@ -325,7 +344,10 @@ fn refuse_relocations(file: &impl ProgramFile, header: &ProgramHeader) -> Result
     let entries = (header.p_filesz / DYNAMIC_ENTRY_BYTES as u64).min(MAX_DYNAMIC_ENTRIES);
     for index in 0..entries {
         let distance = index * DYNAMIC_ENTRY_BYTES as u64;
-        let offset = header.p_offset.checked_add(distance).ok_or(NotAProgram::Truncated)?;
+        let offset = header
+            .p_offset
+            .checked_add(distance)
+            .ok_or(NotAProgram::Truncated)?;
         let bytes: [u8; DYNAMIC_ENTRY_BYTES] = read_array(file, offset)?;
         let entry = Dyn::parse_at(LittleEndian, Class::ELF64, &mut 0, &bytes)?;
         match entry.d_tag {
@@ -340,7 +362,10 @@ fn refuse_relocations(file: &impl ProgramFile, header: &ProgramHeader) -> Result
     Ok(())
 }
 
-fn read_array<const N: usize>(file: &impl ProgramFile, offset: u64) -> Result<[u8; N], NotAProgram> {
+fn read_array<const N: usize>(
+    file: &impl ProgramFile,
+    offset: u64,
+) -> Result<[u8; N], NotAProgram> {
     let mut bytes = [0; N];
     if file.read_at(offset, &mut bytes) < N {
         return Err(NotAProgram::Truncated);

@@ -13,6 +13,8 @@
 //! - **PIPE-3** each end is woken only if it has said that it waits ([`Positions`]); only the holder of its lock does.
 
 mod positions;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use alloc::sync::Arc;
 
@@ -80,7 +82,9 @@ impl PipeReader {
         let _reading = pipe.reading.lock()?;
         let mut available = pipe.positions.available();
         if available == 0 {
-            available = pipe.filled.wait_until(|| pipe.positions.available_or_wait())?;
+            available = pipe
+                .filled
+                .wait_until(|| pipe.positions.available_or_wait())?;
         }
         let mut total = 0;
         while available > 0 && !buffer.is_empty() {
@@ -92,7 +96,11 @@ impl PipeReader {
                 pipe.drained.wake_one();
             }
             if moved < len {
-                return if total > 0 { Ok(total) } else { Err(Errno::EFAULT) };
+                return if total > 0 {
+                    Ok(total)
+                } else {
+                    Err(Errno::EFAULT)
+                };
             }
             available = pipe.positions.available();
         }
@@ -129,7 +137,9 @@ impl Pipe {
         let mut free = self.positions.free()?;
         if free == 0 {
             let wanted = buffer.len();
-            free = self.drained.wait_until(|| self.positions.free_or_wait(wanted))??;
+            free = self
+                .drained
+                .wait_until(|| self.positions.free_or_wait(wanted))??;
         }
         let (frame, offset, room) = self.place_to_fill(self.positions.put())?;
         let len = free.min(room).min(buffer.len());
@@ -137,18 +147,27 @@ impl Pipe {
         if self.positions.add(moved) == Wake::Needed {
             self.filled.wake_one();
         }
-        if moved == 0 { Err(Errno::EFAULT) } else { Ok(moved) }
+        if moved == 0 {
+            Err(Errno::EFAULT)
+        } else {
+            Ok(moved)
+        }
     }
 
     /// Where the byte at `position` is: its frame, the offset in it, and the bytes from there to the frame's end.
     fn place(&self, position: usize) -> (Option<&Frame>, usize, usize) {
         let offset = position % PAGE_SIZE;
-        (self.frames[position / PAGE_SIZE % FRAMES].get(), offset, PAGE_SIZE - offset)
+        (
+            self.frames[position / PAGE_SIZE % FRAMES].get(),
+            offset,
+            PAGE_SIZE - offset,
+        )
     }
 
     fn place_to_fill(&self, position: usize) -> Result<(&Frame, usize, usize), NoMemory> {
         let offset = position % PAGE_SIZE;
-        let frame = self.frames[position / PAGE_SIZE % FRAMES].try_call_once(|| frame::alloc(FrameKind::Pipe))?;
+        let frame = self.frames[position / PAGE_SIZE % FRAMES]
+            .try_call_once(|| frame::alloc(FrameKind::Pipe))?;
         Ok((frame, offset, PAGE_SIZE - offset))
     }
 }

@@ -37,7 +37,10 @@ impl Frame {
             unsafe { to.add(index).write_volatile(from[index]) };
         }
         for index in body.step_by(WORD_BYTES) {
-            let word = from[index..index + WORD_BYTES].try_into().map(u64::from_ne_bytes).unwrap_or_default();
+            let word = from[index..index + WORD_BYTES]
+                .try_into()
+                .map(u64::from_ne_bytes)
+                .unwrap_or_default();
             // SAFETY: as above, for 8 bytes; `parts` has aligned them.
             unsafe { to.add(index).cast::<u64>().write_volatile(word) };
         }
@@ -46,7 +49,10 @@ impl Frame {
     /// Where the kernel reaches the `len_bytes` bytes from `offset` on. Panics unless the frame has as many.
     #[inline]
     pub(crate) fn bytes_at(&self, offset: usize, len_bytes: usize) -> *mut u8 {
-        assert!(offset <= PAGE_SIZE && len_bytes <= PAGE_SIZE - offset, "{len_bytes} bytes at {offset} of a frame");
+        assert!(
+            offset <= PAGE_SIZE && len_bytes <= PAGE_SIZE - offset,
+            "{len_bytes} bytes at {offset} of a frame"
+        );
         self.as_ptr().wrapping_add(offset)
     }
 }
@@ -69,8 +75,21 @@ mod tests {
         let _machine = machine();
         let mut expected = [0; PAGE_SIZE];
         let frame = alloc_zeroed(FrameKind::File).unwrap();
-        for (round, (offset, len)) in [(0, 0), (3, 4), (8, 16), (1, 30), (4095, 1), (4090, 6), (0, 4096)].iter().enumerate() {
-            let bytes: Vec<u8> = (0..*len).map(|index| (index * 3 + round + 1) as u8).collect();
+        for (round, (offset, len)) in [
+            (0, 0),
+            (3, 4),
+            (8, 16),
+            (1, 30),
+            (4095, 1),
+            (4090, 6),
+            (0, 4096),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let bytes: Vec<u8> = (0..*len)
+                .map(|index| (index * 3 + round + 1) as u8)
+                .collect();
             frame.write_bytes(*offset, &bytes);
             expected[*offset..offset + len].copy_from_slice(&bytes);
             let mut found = [0xee; PAGE_SIZE];
@@ -86,6 +105,8 @@ mod tests {
     #[should_panic(expected = "2 bytes at 4095")]
     fn a_copy_across_the_end_of_a_frame_panics() {
         let _machine = machine();
-        alloc_zeroed(FrameKind::File).unwrap().write_bytes(4095, &[1, 2]);
+        alloc_zeroed(FrameKind::File)
+            .unwrap()
+            .write_bytes(4095, &[1, 2]);
     }
 }

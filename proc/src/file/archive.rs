@@ -50,10 +50,15 @@ impl fmt::Display for ArchiveError {
         match self {
             ArchiveError::Corrupt(error) => error.fmt(f),
             ArchiveError::Unsupported { block } => {
-                write!(f, "entry at block {block} is neither a file nor a directory (is the format ustar?)")
+                write!(
+                    f,
+                    "entry at block {block} is neither a file nor a directory (is the format ustar?)"
+                )
             }
             ArchiveError::BadSize { block } => write!(f, "entry at block {block} has a bad size"),
-            ArchiveError::BadName { block, reason } => write!(f, "entry at block {block} has a bad name: {reason}"),
+            ArchiveError::BadName { block, reason } => {
+                write!(f, "entry at block {block} has a bad name: {reason}")
+            }
             ArchiveError::NoMemory => write!(f, "not enough memory for the file tree"),
         }
     }
@@ -82,10 +87,13 @@ pub fn read_archive(archive: &'static [u8]) -> Result<FileTree, ArchiveError> {
         let path = path_of(header, &mut buffer);
         let outcome = match header.typeflag.try_to_type_flag() {
             Ok(TypeFlag::REGTYPE | TypeFlag::AREGTYPE) => {
-                let contents = contents_of(archive, block, header).ok_or(ArchiveError::BadSize { block })?;
+                let contents =
+                    contents_of(archive, block, header).ok_or(ArchiveError::BadSize { block })?;
                 Path::parse(path).and_then(|path| tree.insert(path, RegularFile::new(contents)))
             }
-            Ok(TypeFlag::DIRTYPE) => Path::parse(path).and_then(|path| tree.make_directories(path)).map(|_| ()),
+            Ok(TypeFlag::DIRTYPE) => Path::parse(path)
+                .and_then(|path| tree.make_directories(path))
+                .map(|_| ()),
             _ => return Err(ArchiveError::Unsupported { block }),
         };
         match outcome {
@@ -97,7 +105,11 @@ pub fn read_archive(archive: &'static [u8]) -> Result<FileTree, ArchiveError> {
     Ok(tree)
 }
 
-fn contents_of(archive: &'static [u8], block: usize, header: &PosixHeader) -> Option<&'static [u8]> {
+fn contents_of(
+    archive: &'static [u8],
+    block: usize,
+    header: &PosixHeader,
+) -> Option<&'static [u8]> {
     let len = header.size.as_number::<usize>().ok()?;
     let start = block.checked_add(1)?.checked_mul(BLOCK_BYTES)?;
     let contents = archive.get(start..start.checked_add(len)?)?;
@@ -107,7 +119,11 @@ fn contents_of(archive: &'static [u8], block: usize, header: &PosixHeader) -> Op
 /// The entry's path, put together in `buffer`. Names that are not UTF-8 come out empty, and are refused as such.
 fn path_of<'a>(header: &PosixHeader, buffer: &'a mut [u8; LONGEST_PATH]) -> &'a [u8] {
     let has_prefix = header.magic.as_str() == Ok("ustar") && !header.prefix.is_empty();
-    let prefix = if has_prefix { header.prefix.as_str().unwrap_or_default() } else { "" };
+    let prefix = if has_prefix {
+        header.prefix.as_str().unwrap_or_default()
+    } else {
+        ""
+    };
     let separator = if has_prefix { "/" } else { "" };
     let name = header.name.as_str().unwrap_or_default();
     let mut len = 0;

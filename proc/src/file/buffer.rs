@@ -65,11 +65,15 @@ impl ReadBuffer<'_> {
                         *slice = rest;
                         len
                     }
-                    Err(BadUserAddress) => exact(slice, len, |byte, index| copy_out(byte, source.skip(index))),
+                    Err(BadUserAddress) => {
+                        exact(slice, len, |byte, index| copy_out(byte, source.skip(index)))
+                    }
                 }
             }
             ReadBuffer::Kernel(bytes) => {
-                let Some((front, rest)) = core::mem::take(bytes).split_at_mut_checked(len) else { return 0 };
+                let Some((front, rest)) = core::mem::take(bytes).split_at_mut_checked(len) else {
+                    return 0;
+                };
                 match source {
                     Source::Frame(frame, offset) => frame.read_bytes(offset, front),
                     Source::Bytes(source) => {
@@ -114,11 +118,15 @@ impl WriteBuffer<'_> {
                         *slice = rest;
                         len
                     }
-                    Err(BadUserAddress) => exact(slice, len, |byte, index| byte.copy_in_frame(frame, offset + index)),
+                    Err(BadUserAddress) => exact(slice, len, |byte, index| {
+                        byte.copy_in_frame(frame, offset + index)
+                    }),
                 }
             }
             WriteBuffer::Kernel(bytes) => {
-                let Some((front, rest)) = bytes.split_at_checked(len) else { return 0 };
+                let Some((front, rest)) = bytes.split_at_checked(len) else {
+                    return 0;
+                };
                 frame.write_bytes(offset, front);
                 *bytes = rest;
                 len
@@ -139,12 +147,15 @@ impl WriteBuffer<'_> {
                         len
                     }
                     Err(BadUserAddress) => exact(slice, len, |byte, index| {
-                        byte.copy_in(into.get_mut(index..).unwrap_or_default()).map(|_| ())
+                        byte.copy_in(into.get_mut(index..).unwrap_or_default())
+                            .map(|_| ())
                     }),
                 }
             }
             WriteBuffer::Kernel(bytes) => {
-                let Some((front, rest)) = bytes.split_at_checked(len) else { return 0 };
+                let Some((front, rest)) = bytes.split_at_checked(len) else {
+                    return 0;
+                };
                 into.copy_from_slice(front);
                 *bytes = rest;
                 len

@@ -23,7 +23,7 @@ const PIECE_BYTES: usize = 256;
 static CONSOLE: Once<&'static dyn Console> = Once::new();
 
 /// Makes `console` the one that programs see. At boot, once.
-pub fn install(console: &'static dyn Console) {
+pub fn install_console(console: &'static dyn Console) {
     CONSOLE.call_once(|| console);
 }
 
@@ -45,5 +45,9 @@ pub(super) fn write(buffer: &mut WriteBuffer<'_>) -> Result<usize, Errno> {
             break;
         }
     }
-    if total == 0 && !buffer.is_empty() { Err(Errno::EFAULT) } else { Ok(total) }
+    if total == 0 && !buffer.is_empty() {
+        Err(Errno::EFAULT)
+    } else {
+        Ok(total)
+    }
 }

@@ -25,7 +25,10 @@ impl Pages {
 
     /// The frame of page `index`.
     pub(super) fn get(&self, index: usize) -> Option<&Frame> {
-        self.chunks.get(index / CHUNK_PAGES)?.get(index % CHUNK_PAGES)?.as_ref()
+        self.chunks
+            .get(index / CHUNK_PAGES)?
+            .get(index % CHUNK_PAGES)?
+            .as_ref()
     }
 
     /// The place of page `index`, made if there was none.
@@ -38,7 +41,11 @@ impl Pages {
     }
 }
 
-fn grow_to_hold<T>(vector: &mut Vec<T>, index: usize, empty: fn() -> T) -> Result<&mut T, NoMemory> {
+fn grow_to_hold<T>(
+    vector: &mut Vec<T>,
+    index: usize,
+    empty: fn() -> T,
+) -> Result<&mut T, NoMemory> {
     if vector.len() <= index {
         let missing = index - vector.len() + 1;
         vector.try_reserve(missing).map_err(|_| NoMemory)?;

@@ -53,7 +53,10 @@ impl<'a> Path<'a> {
 
     /// Whether the path says by its form that it names a directory.
     pub fn must_be_directory(self) -> bool {
-        matches!(self.bytes.rsplit(|&byte| byte == b'/').next(), Some(b"" | b"." | b".."))
+        matches!(
+            self.bytes.rsplit(|&byte| byte == b'/').next(),
+            Some(b"" | b"." | b"..")
+        )
     }
 
     /// The path of the directory and the name in it, for making a file. None if the path must be a directory.
@@ -61,14 +64,19 @@ impl<'a> Path<'a> {
         if self.must_be_directory() {
             return None;
         }
-        let directory_len = self.bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        let directory_len = self
+            .bytes
+            .iter()
+            .rposition(|&byte| byte == b'/')
+            .map_or(0, |slash| slash + 1);
         let (directory, name) = self.bytes.split_at_checked(directory_len)?;
         Some((Path { bytes: directory }, name))
     }
 }
 
 fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|&byte| byte == b'/').filter(|component| !component.is_empty())
+    path.split(|&byte| byte == b'/')
+        .filter(|component| !component.is_empty())
 }
 
 #[cfg(test)]
@@ -91,13 +99,27 @@ mod tests {
 
     #[test]
     fn dots_are_steps_and_longer_runs_of_dots_are_names() {
-        assert_eq!(steps("./../..."), [Step::Stay, Step::Up, Step::Down(b"...")]);
+        assert_eq!(
+            steps("./../..."),
+            [Step::Stay, Step::Up, Step::Down(b"...")]
+        );
     }
 
     #[test]
     fn a_path_that_ends_without_a_name_is_a_directory() {
-        for (path, expected) in [("/", true), ("a/", true), ("a/.", true), ("..", true), ("a", false), ("a/b..", false)] {
-            assert_eq!(Path::parse(path.as_bytes()).unwrap().must_be_directory(), expected, "{path}");
+        for (path, expected) in [
+            ("/", true),
+            ("a/", true),
+            ("a/.", true),
+            ("..", true),
+            ("a", false),
+            ("a/b..", false),
+        ] {
+            assert_eq!(
+                Path::parse(path.as_bytes()).unwrap().must_be_directory(),
+                expected,
+                "{path}"
+            );
         }
     }
 
@@ -119,7 +141,10 @@ mod tests {
         assert_eq!(Path::parse(&too_long), Err(Errno::ENAMETOOLONG));
         let longest_path = b"a/".repeat(PATH_MAX / 2 + 1);
         assert!(Path::parse(&longest_path[..PATH_MAX]).is_ok());
-        assert_eq!(Path::parse(&longest_path[..PATH_MAX + 1]), Err(Errno::ENAMETOOLONG));
+        assert_eq!(
+            Path::parse(&longest_path[..PATH_MAX + 1]),
+            Err(Errno::ENAMETOOLONG)
+        );
         assert_eq!(Path::parse(b""), Err(Errno::ENOENT));
         assert_eq!(Path::parse(b"a\0b"), Err(Errno::EINVAL));
     }

@@ -15,11 +15,13 @@ use abi::Errno;
 use mm::NoMemory;
 use mm::addr::PAGE_SIZE;
 use mm::frame::{self, Frame, FrameKind};
+use mm::space::{PageSource, PageSourceError};
 use smp::lock::SpinLock;
 use smp::rank;
 
 use super::buffer::{ReadBuffer, Source, WriteBuffer};
 use super::pages::Pages;
+use crate::elf_image::ProgramFile;
 use crate::sleep_lock::SleepLock;
 
 /// The largest file.
@@ -71,8 +73,16 @@ enum Page {
 impl RegularFile {
     /// A file whose contents are `original`, at most [`MAX_FILE_BYTES`].
     pub fn new(original: &'static [u8]) -> RegularFile {
-        let contents = Contents { len_bytes: original.len() as u64, pages: Pages::new(), original, cuts: 0 };
-        RegularFile { writing: SleepLock::new(()), contents: SpinLock::new(contents) }
+        let contents = Contents {
+            len_bytes: original.len() as u64,
+            pages: Pages::new(),
+            original,
+            cuts: 0,
+        };
+        RegularFile {
+            writing: SleepLock::new(()),
+            contents: SpinLock::new(contents),
+        }
     }
 
     /// Its length.
@@ -88,19 +98,34 @@ impl RegularFile {
         let mut total = 0;
         while !buffer.is_empty() {
             let position = offset.saturating_add(total as u64);
-            let Some((page, len_left)) = self.contents.lock().page_and_rest(position) else { break };
+            let Some((page, len_left)) = self.contents.lock().page_and_rest(position) else {
+                break;
+            };
             let skip = (position % PAGE_BYTES) as usize;
             let len = buffer.len().min(PAGE_SIZE - skip).min(len_left);
             let put = match &page {
                 Page::Frame(frame) => buffer.put(Source::Frame(frame, skip), len),
-                Page::Original(bytes) => put_original(buffer, bytes.get(skip..).unwrap_or_default(), len),
+                Page::Original(bytes) => {
+                    put_original(buffer, bytes.get(skip..).unwrap_or_default(), len)
+                }
             };
             total += put;
             if put < len {
-                return if total > 0 { Ok(total) } else { Err(Errno::EFAULT) };
+                return if total > 0 {
+                    Ok(total)
+                } else {
+                    Err(Errno::EFAULT)
+                };
             }
         }
         Ok(total)
+    }
+
+    /// Reads from `offset` on into kernel memory, until that is full or the file ends; returns how many bytes.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> usize {
+        // Kernel memory takes what it is given: there is no error.
+        self.read(offset, &mut ReadBuffer::Kernel(buffer))
+            .unwrap_or(0)
     }
 
     /// Writes all of `buffer`, making the file longer if need be.
@@ -123,12 +148,19 @@ impl RegularFile {
         }
         match outcome {
             Err(error) if position == start => Err(error),
-            _ => Ok(Written { len: (position - start) as usize, end: position }),
+            _ => Ok(Written {
+                len: (position - start) as usize,
+                end: position,
+            }),
         }
     }
 
     /// Writes what goes into the page at `position`, with `writing` held; returns the position after it.
-    fn write_in_page(&self, position: u64, buffer: &mut WriteBuffer<'_>) -> (u64, Result<(), Errno>) {
+    fn write_in_page(
+        &self,
+        position: u64,
+        buffer: &mut WriteBuffer<'_>,
+    ) -> (u64, Result<(), Errno>) {
         if position >= MAX_FILE_BYTES {
             return (position, Err(Errno::EFBIG));
         }
@@ -144,7 +176,14 @@ impl RegularFile {
             let mut contents = self.contents.lock();
             contents.len_bytes = contents.len_bytes.max(end);
         }
-        (end, if moved < len { Err(Errno::EFAULT) } else { Ok(()) })
+        (
+            end,
+            if moved < len {
+                Err(Errno::EFAULT)
+            } else {
+                Ok(())
+            },
+        )
     }
 
     /// Cuts the file to length 0. Who has pages of it mapped keeps them as they are.
@@ -166,10 +205,7 @@ impl RegularFile {
     }
 
     /// The frame of page `index`, made and filled if there was none. The file does not get longer by that.
-    ///
-    /// # Errors
-    /// There is no memory for it.
-    pub fn frame(&self, index: usize) -> Result<Frame, NoMemory> {
+    fn frame(&self, index: usize) -> Result<Frame, NoMemory> {
         loop {
             let (original, cuts) = {
                 let contents = self.contents.lock();
@@ -190,6 +226,30 @@ impl RegularFile {
     }
 }
 
+impl PageSource for RegularFile {
+    fn page(&self, index: u64) -> Result<Frame, PageSourceError> {
+        let start = index
+            .checked_mul(PAGE_BYTES)
+            .filter(|&start| start < self.len_bytes());
+        let start = start.ok_or(PageSourceError::PastEnd)?;
+        Ok(self.frame(page_index(start))?)
+    }
+
+    fn len_bytes(&self) -> u64 {
+        RegularFile::len_bytes(self)
+    }
+}
+
+impl ProgramFile for RegularFile {
+    fn len_bytes(&self) -> u64 {
+        RegularFile::len_bytes(self)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> usize {
+        RegularFile::read_at(self, offset, buffer)
+    }
+}
+
 impl Contents {
     fn page(&self, index: usize) -> Page {
         match self.pages.get(index) {
@@ -204,7 +264,10 @@ impl Contents {
 
     /// What the page with the byte at `position` holds, and how much of the file there is from there on. None at the end.
     fn page_and_rest(&self, position: u64) -> Option<(Page, usize)> {
-        let rest = self.len_bytes.checked_sub(position).filter(|&rest| rest > 0)?;
+        let rest = self
+            .len_bytes
+            .checked_sub(position)
+            .filter(|&rest| rest > 0)?;
         Some((self.page(page_index(position)), rest as usize))
     }
 }

@@ -77,7 +77,9 @@ impl FileTree {
     /// # Errors
     /// There is no memory for it.
     pub fn new() -> Result<FileTree, NoMemory> {
-        Ok(FileTree { root: Directory::new(Weak::new())? })
+        Ok(FileTree {
+            root: Directory::new(Weak::new())?,
+        })
     }
 
     /// What `path` names.
@@ -87,7 +89,9 @@ impl FileTree {
     pub fn lookup(&self, path: Path<'_>) -> Result<Node, Errno> {
         let mut node = Node::Directory(self.root.clone());
         for step in path.steps() {
-            let Node::Directory(directory) = &node else { return Err(Errno::ENOTDIR) };
+            let Node::Directory(directory) = &node else {
+                return Err(Errno::ENOTDIR);
+            };
             node = match step {
                 Step::Stay => continue,
                 Step::Up => Node::Directory(directory.parent()),
@@ -164,8 +168,14 @@ impl FileTree {
 
 impl Directory {
     fn new(parent: Weak<Directory>) -> Result<Arc<Directory>, NoMemory> {
-        let entries = Entries { in_order_made: Vec::new(), by_name: Vec::new() };
-        try_arc(Directory { parent, entries: SpinLock::new(entries) })
+        let entries = Entries {
+            in_order_made: Vec::new(),
+            by_name: Vec::new(),
+        };
+        try_arc(Directory {
+            parent,
+            entries: SpinLock::new(entries),
+        })
     }
 
     /// How many entries there are.
@@ -204,9 +214,14 @@ impl Directory {
     /// Adds an entry, unless there is one of that name: then nothing changes, and it is returned.
     fn add(&self, name: &[u8], node: Node) -> Result<Option<Node>, NoMemory> {
         let mut own_name = Vec::new();
-        own_name.try_reserve_exact(name.len()).map_err(|_| NoMemory)?;
+        own_name
+            .try_reserve_exact(name.len())
+            .map_err(|_| NoMemory)?;
         own_name.extend_from_slice(name);
-        self.entries.lock().add(Entry { name: own_name, node })
+        self.entries.lock().add(Entry {
+            name: own_name,
+            node,
+        })
     }
 
     fn child_directory(self: &Arc<Self>, name: &[u8]) -> Result<Arc<Directory>, Errno> {
@@ -231,13 +246,20 @@ impl Entries {
     /// The index of `name`; or where it belongs in `by_name`.
     fn search(&self, name: &[u8]) -> Result<usize, usize> {
         // Every index is in bounds: nothing is ever taken out.
-        let place = self.by_name.binary_search_by(|&index| self.in_order_made[index].name.as_slice().cmp(name))?;
+        let place = self
+            .by_name
+            .binary_search_by(|&index| self.in_order_made[index].name.as_slice().cmp(name))?;
         Ok(self.by_name[place])
     }
 
     fn add(&mut self, entry: Entry) -> Result<Option<Node>, NoMemory> {
         let place = match self.search(&entry.name) {
-            Ok(index) => return Ok(self.in_order_made.get(index).map(|existing| existing.node.clone())),
+            Ok(index) => {
+                return Ok(self
+                    .in_order_made
+                    .get(index)
+                    .map(|existing| existing.node.clone()));
+            }
             Err(place) => place,
         };
         self.in_order_made.try_reserve(1).map_err(|_| NoMemory)?;

@@ -8,16 +8,23 @@
 //! - **POS-1** the bytes from `taken` to `put` are the reader's, all others the writer's. Publishing a position gives bytes
 //!   to the other side (release), looking at it receives them (acquire).
 //! - **POS-2** who is going to sleep first says so and then looks at the other's position (and whether it is closed); who
-//!   moves its position first publishes it and then looks whether the other sleeps. All four are SeqCst, so one of the
-//!   two sees the other.
+//!   moves its position first publishes it and then looks whether the other sleeps. Between the two steps both have a
+//!   SeqCst fence, so one of the two sees the other. (Who closes wakes in any case.)
+//! - **POS-3** who finds that the other sleeps clears its note and wakes it afterwards: should the other have just written
+//!   it anew, the wake-up makes it look once more.
 //!
 //! A writer sleeps until there is room for all that it still has to write, or half the pipe: a reader that takes a byte at
 //! a time does not wake it for each. It cannot happen that both sleep: the reader does so only when the pipe is empty,
 //! which is enough for any writer.
 
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use abi::Errno;
 
-use crate::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence};
 
 /// How many bytes a pipe holds.
 pub(super) const CAPACITY_BYTES: usize = 64 * 1024;
@@ -82,11 +89,13 @@ impl Positions {
     /// How many bytes there are to read, or 0 if there will never be any; none if the reader has to wait. It has announced
     /// that, then.
     pub(super) fn available_or_wait(&self) -> Option<usize> {
-        // SeqCst, all three loads and stores: POS-2, pairs with `add` and `close_writing`.
-        self.reader_waits.store(true, Ordering::SeqCst);
-        let is_closed = !self.has_writer.load(Ordering::SeqCst);
-        // After the look at `has_writer`: what was written before closing is seen.
-        let available = self.put.load(Ordering::SeqCst).wrapping_sub(self.taken());
+        // Relaxed: the fence orders it.
+        self.reader_waits.store(true, Ordering::Relaxed);
+        // POS-2: pairs with the fence in `add`, and with the lock of the wait queue after `close_writing`.
+        fence(Ordering::SeqCst);
+        // Acquire pairs with `close_writing`: what was written before closing is seen below.
+        let is_closed = !self.has_writer.load(Ordering::Acquire);
+        let available = self.available();
         let is_decided = available > 0 || is_closed;
         if is_decided {
             // Relaxed: a writer that still sees the old value wakes nobody.
@@ -99,13 +108,15 @@ impl Positions {
     #[inline]
     pub(super) fn take(&self, len: usize) -> Wake {
         let taken = self.taken().wrapping_add(len);
-        // SeqCst: POS-2, pairs with `free_or_wait`; as a release, POS-1, with the load in `free`.
-        self.taken.store(taken, Ordering::SeqCst);
-        let wanted = self.writer_wants.load(Ordering::SeqCst);
+        // Release: POS-1, pairs with the load in `free`.
+        self.taken.store(taken, Ordering::Release);
+        // POS-2: pairs with the fence in `free_or_wait`.
+        fence(Ordering::SeqCst);
+        // Relaxed, load and store: the fence and the wait queue order them.
+        let wanted = self.writer_wants.load(Ordering::Relaxed);
         if wanted == 0 || self.room(taken) < wanted {
             return Wake::NotNeeded;
         }
-        // Relaxed: it only saves the next caller a needless wake-up; a writer that goes on waiting sets it anew.
         self.writer_wants.store(0, Ordering::Relaxed);
         Wake::Needed
     }
@@ -116,7 +127,7 @@ impl Positions {
     /// `EPIPE` if there is no reader.
     #[inline]
     pub(super) fn free(&self) -> Result<usize, Errno> {
-        // Relaxed: what matters is not to wait for a reader that has gone, and before that it is looked at again.
+        // Relaxed: nothing comes with it; see `close_reading`.
         if !self.has_reader.load(Ordering::Relaxed) {
             return Err(Errno::EPIPE);
         }
@@ -128,14 +139,11 @@ impl Positions {
     /// wait. It has announced that, then.
     pub(super) fn free_or_wait(&self, len: usize) -> Option<Result<usize, Errno>> {
         let wanted = len.min(WRITER_PATIENCE_BYTES);
-        // SeqCst, all three: POS-2, pairs with `take` and `close_reading`.
-        self.writer_wants.store(wanted, Ordering::SeqCst);
-        let outcome = if !self.has_reader.load(Ordering::SeqCst) {
-            Some(Err(Errno::EPIPE))
-        } else {
-            let room = self.room(self.taken.load(Ordering::SeqCst));
-            (room >= wanted).then_some(Ok(room))
-        };
+        // Relaxed: the fence orders it.
+        self.writer_wants.store(wanted, Ordering::Relaxed);
+        // POS-2: pairs with the fence in `take`, and with the lock of the wait queue after `close_reading`.
+        fence(Ordering::SeqCst);
+        let outcome = Some(self.free()).filter(|free| !free.is_ok_and(|room| room < wanted));
         if outcome.is_some() {
             // Relaxed: a reader that still sees the old value wakes nobody.
             self.writer_wants.store(0, Ordering::Relaxed);
@@ -146,26 +154,30 @@ impl Positions {
     /// The writer has added `len` bytes.
     #[inline]
     pub(super) fn add(&self, len: usize) -> Wake {
-        // SeqCst: POS-2, pairs with `available_or_wait`; as a release, POS-1, with the load in `available`.
-        self.put.store(self.put().wrapping_add(len), Ordering::SeqCst);
-        if !self.reader_waits.load(Ordering::SeqCst) {
+        // Release: POS-1, pairs with the load in `available`.
+        self.put
+            .store(self.put().wrapping_add(len), Ordering::Release);
+        // POS-2: pairs with the fence in `available_or_wait`.
+        fence(Ordering::SeqCst);
+        // Relaxed, load and store: the fence and the wait queue order them.
+        if !self.reader_waits.load(Ordering::Relaxed) {
             return Wake::NotNeeded;
         }
-        // Relaxed: as in `take`.
         self.reader_waits.store(false, Ordering::Relaxed);
         Wake::Needed
     }
 
-    /// There will be no reader any more. Wake the writer afterwards.
+    /// There will be no reader any more. The caller wakes the writer afterwards, whatever that has said.
     pub(super) fn close_reading(&self) {
-        // SeqCst: POS-2, pairs with `free_or_wait`.
-        self.has_reader.store(false, Ordering::SeqCst);
+        // Relaxed: nothing comes with it, and the wait queue's lock, which both take, orders it before a writer's last look.
+        self.has_reader.store(false, Ordering::Relaxed);
     }
 
-    /// There will be no writer any more. Wake the reader afterwards.
+    /// There will be no writer any more. The caller wakes the reader afterwards, whatever that has said.
     pub(super) fn close_writing(&self) {
-        // SeqCst: POS-2, pairs with `available_or_wait`; as a release, what was written comes before.
-        self.has_writer.store(false, Ordering::SeqCst);
+        // Release pairs with the load in `available_or_wait`: what was written comes before. As above, the wait queue's lock
+        // orders it before a reader's last look.
+        self.has_writer.store(false, Ordering::Release);
     }
 
     fn room(&self, taken: usize) -> usize {

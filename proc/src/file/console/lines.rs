@@ -51,7 +51,12 @@ impl LineQueue {
     /// Without any line.
     pub const fn new() -> LineQueue {
         LineQueue {
-            ring: SpinLock::new(Ring { bytes: [0; CAPACITY_BYTES], start: 0, len: 0, open: None }),
+            ring: SpinLock::new(Ring {
+                bytes: [0; CAPACITY_BYTES],
+                start: 0,
+                len: 0,
+                open: None,
+            }),
             reading: SleepLock::new(()),
             arrived: WaitQueue::new(),
         }
@@ -79,7 +84,10 @@ impl LineQueue {
             return Ok(0);
         }
         let _reading = self.reading.lock()?;
-        let mut left = self.arrived.wait_until(|| self.ring.lock().open_line())?.min(buffer.len());
+        let mut left = self
+            .arrived
+            .wait_until(|| self.ring.lock().open_line())?
+            .min(buffer.len());
         if left == 0 {
             self.ring.lock().take(0);
             return Ok(0);
@@ -95,7 +103,11 @@ impl LineQueue {
             total += put;
             left -= put;
             if put < len {
-                return if total > 0 { Ok(total) } else { Err(Errno::EFAULT) };
+                return if total > 0 {
+                    Ok(total)
+                } else {
+                    Err(Errno::EFAULT)
+                };
             }
         }
         Ok(total)

@@ -1,0 +1,200 @@
+//! An open file: a way into a file, with rights and an offset that everybody who has it shares.
+//!
+//! The offset is behind a sleeping lock that is held for the whole of a read or write: two that use the same open file do
+//! not get the same bytes, nor leave a gap. The console and pipes have no offset, and no such lock.
+
+use alloc::sync::Arc;
+
+use abi::{Dirent, Errno, OpenFlags, Whence};
+
+use super::buffer::{ReadBuffer, Source, WriteBuffer};
+use super::console;
+use super::regular::{RegularFile, WriteFrom};
+use super::tree::{Created, Directory, FileTree, Node};
+use crate::pipe::{PipeReader, PipeWriter};
+use crate::sleep_lock::SleepLock;
+
+/// What can be open.
+pub(crate) enum Object {
+    File(Arc<RegularFile>),
+    Directory(Arc<Directory>),
+    Console,
+    PipeReader(PipeReader),
+    PipeWriter(PipeWriter),
+}
+
+/// An open file.
+pub struct OpenFile {
+    object: Object,
+    flags: OpenFlags,
+    /// Bytes from the start of a file; entries from the start of a directory; always 0 for anything else.
+    offset: SleepLock<u64>,
+}
+
+impl OpenFile {
+    pub(crate) fn new(object: Object, flags: OpenFlags) -> OpenFile {
+        OpenFile {
+            object,
+            flags,
+            offset: SleepLock::new(0),
+        }
+    }
+
+    /// Opens what `path` names in `tree`, made if the flags ask for it, but does not cut it yet.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `ENAMETOOLONG` or `ENOMEM`; `EEXIST` if it must not exist; `EISDIR` if it is a directory and
+    /// shall be written or made; `EINVAL` if it is to be cut but not written.
+    pub(super) fn open(tree: &FileTree, path: &[u8], flags: OpenFlags) -> Result<OpenFile, Errno> {
+        if flags.contains(OpenFlags::TRUNCATE) && !flags.writable() {
+            return Err(Errno::EINVAL);
+        }
+        let path = super::Path::parse(path)?;
+        let node = if !flags.contains(OpenFlags::CREATE) {
+            tree.lookup(path)?
+        } else {
+            match tree.create(path)? {
+                Created::New(file) => Node::File(file),
+                Created::Existing(_) if flags.contains(OpenFlags::EXCLUSIVE) => {
+                    return Err(Errno::EEXIST);
+                }
+                Created::Existing(node) => node,
+            }
+        };
+        let object = match node {
+            Node::File(file) => Object::File(file),
+            Node::Directory(_) if flags.writable() || flags.contains(OpenFlags::CREATE) => {
+                return Err(Errno::EISDIR);
+            }
+            Node::Directory(directory) => Object::Directory(directory),
+        };
+        Ok(OpenFile::new(object, flags))
+    }
+
+    /// Cuts the file, if it was opened with that flag.
+    ///
+    /// # Errors
+    /// `EINTR` if the caller was killed while it waited for a writer.
+    pub(super) fn truncate_as_asked(&self) -> Result<(), Errno> {
+        match &self.object {
+            Object::File(file) if self.flags.contains(OpenFlags::TRUNCATE) => file.truncate(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads at the offset, and advances it. Returns how many bytes were read.
+    ///
+    /// # Errors
+    /// `EBADF` if it is not open for reading; `EISDIR`; `EFAULT` if not even the first byte could be stored; `EINTR` if the
+    /// caller was killed while it waited; `ENODEV` if there is no console.
+    pub fn read(&self, mut buffer: ReadBuffer<'_>) -> Result<usize, Errno> {
+        if !self.flags.readable() {
+            return Err(Errno::EBADF);
+        }
+        match &self.object {
+            Object::PipeReader(pipe) => pipe.read(&mut buffer),
+            Object::File(file) => {
+                let mut offset = self.offset.lock()?;
+                let len = file.read(*offset, &mut buffer)?;
+                *offset = offset.saturating_add(len as u64);
+                Ok(len)
+            }
+            Object::Console => console::read(&mut buffer),
+            Object::Directory(_) => Err(Errno::EISDIR),
+            Object::PipeWriter(_) => Err(Errno::EBADF),
+        }
+    }
+
+    /// Writes at the offset, or at the file's end if it was opened so, and advances the offset behind it. Returns how many
+    /// bytes were written: less than there are only if an error came after the first.
+    ///
+    /// # Errors
+    /// `EBADF` if it is not open for writing; `EFAULT` if the first byte cannot be read; `EPIPE`; `EFBIG`; `ENOSPC` or
+    /// `ENOMEM`; `EINTR` if the caller was killed while it waited; `ENODEV` if there is no console.
+    pub fn write(&self, mut buffer: WriteBuffer<'_>) -> Result<usize, Errno> {
+        if !self.flags.writable() {
+            return Err(Errno::EBADF);
+        }
+        match &self.object {
+            Object::PipeWriter(pipe) => pipe.write(&mut buffer),
+            Object::File(file) => {
+                let mut offset = self.offset.lock()?;
+                let at_end = self.flags.contains(OpenFlags::APPEND);
+                let from = if at_end {
+                    WriteFrom::End
+                } else {
+                    WriteFrom::Offset(*offset)
+                };
+                let written = file.write(from, &mut buffer)?;
+                if written.len > 0 {
+                    *offset = written.end;
+                }
+                Ok(written.len)
+            }
+            Object::Console => console::write(&mut buffer),
+            Object::Directory(_) | Object::PipeReader(_) => Err(Errno::EBADF),
+        }
+    }
+
+    /// Sets the offset to `distance` from the start, from where it is, or from the end. Returns it.
+    ///
+    /// # Errors
+    /// `ESPIPE` if it has none; `EINVAL` if that is before the start; `EOVERFLOW` if it is too large; `EINTR` if the caller
+    /// was killed while it waited for a reader or writer.
+    pub fn seek(&self, distance: i64, whence: Whence) -> Result<u64, Errno> {
+        let mut offset = self.offset.lock()?;
+        let len = match &self.object {
+            Object::File(file) => file.len_bytes(),
+            Object::Directory(directory) => directory.len() as u64,
+            Object::Console | Object::PipeReader(_) | Object::PipeWriter(_) => {
+                return Err(Errno::ESPIPE);
+            }
+        };
+        let base = match whence {
+            Whence::Start => 0,
+            Whence::Current => *offset,
+            Whence::End => len,
+        };
+        let target = i128::from(base) + i128::from(distance);
+        if target < 0 {
+            return Err(Errno::EINVAL);
+        }
+        // An offset is also a number of the signed type by which programs count.
+        *offset = i64::try_from(target)
+            .map_err(|_| Errno::EOVERFLOW)?
+            .unsigned_abs();
+        Ok(*offset)
+    }
+
+    /// Stores the next entries of a directory, as many as there are and as fit, and advances the offset behind them.
+    /// Returns how many bytes these are, a multiple of the size of [`Dirent`]; 0 at the end.
+    ///
+    /// # Errors
+    /// `ENOTDIR`; `EINVAL` if not one entry fits; `EFAULT` if not one could be stored; `EINTR` if the caller was killed
+    /// while it waited for another reader.
+    pub fn readdir(&self, mut buffer: ReadBuffer<'_>) -> Result<usize, Errno> {
+        const ENTRY_BYTES: usize = size_of::<Dirent>();
+        let Object::Directory(directory) = &self.object else {
+            return Err(Errno::ENOTDIR);
+        };
+        if buffer.len() < ENTRY_BYTES {
+            return Err(Errno::EINVAL);
+        }
+        let mut offset = self.offset.lock()?;
+        let mut total = 0;
+        while buffer.len() >= ENTRY_BYTES
+            && let Some(entry) = directory.entry(*offset as usize)
+        {
+            if buffer.put(Source::Bytes(&entry.to_bytes()), ENTRY_BYTES) < ENTRY_BYTES {
+                return if total > 0 {
+                    Ok(total)
+                } else {
+                    Err(Errno::EFAULT)
+                };
+            }
+            total += ENTRY_BYTES;
+            *offset += 1;
+        }
+        Ok(total)
+    }
+}
