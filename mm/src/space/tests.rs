@@ -214,3 +214,20 @@ fn a_dropped_space_gives_everything_back() {
     drop(space);
     assert_eq!(frames_in_use(), before);
 }
+
+#[test]
+fn bytes_written_before_the_space_runs_lie_across_pages_and_nowhere_else() {
+    let _machine = machine();
+    let space = space_with(0, 2, WRITE);
+    let place = VirtAddr::new(address(1).as_u64() - 8);
+    let bytes = [5_u64, 6].map(u64::to_ne_bytes).concat();
+    assert_eq!(space.write_bytes(place, &bytes), Ok(()));
+    let words = [(0, 510), (0, 511), (1, 0), (1, 1)];
+    let loaded = words.map(|(page, word)| load_at(&space, page, word).unwrap());
+    assert_eq!(loaded, [0, 5, 6, 0]);
+    let beyond = VirtAddr::new(address(2).as_u64() - 8);
+    assert_eq!(
+        space.write_bytes(beyond, &bytes),
+        Err(SpaceError::NotMapped)
+    );
+}

@@ -76,14 +76,11 @@ fn translate_or_fault(virt: VirtAddr, is_write: bool) -> Option<PhysAddr> {
     }
 }
 
-/// What a processor with 4-level page tables does for a user's access: it wants the right in the entries of all levels, and
-/// marks those that it has used.
+/// What a processor with 4-level page tables does for an access of the kernel through the SMAP window: it wants the page, and
+/// the right to write, in the entries of all levels, and marks those that it has used. It does not ask whose page it is.
 pub(crate) fn translate(virt: VirtAddr, is_write: bool) -> Option<PhysAddr> {
-    let wanted = if is_write {
-        Perm::USER_WRITE
-    } else {
-        Perm::USER_READ
-    };
+    let right = if is_write { Perm::WRITE } else { Perm::empty() };
+    let wanted = Perm::PRESENT | right;
     let mut table = hw::current_root();
     for level in (1..=4).rev() {
         let shift = 12 + 9 * (level - 1);

@@ -225,3 +225,58 @@ fn a_file_that_cannot_be_read_is_an_error_and_an_eager_region_of_it_is_not_added
         );
     }
 }
+
+/// A file that is slow: before it answers, `meanwhile` happens.
+struct SlowFile<F>(F);
+
+impl<F: Fn() + Send + Sync> PageSource for SlowFile<F> {
+    fn page(&self, index: u64) -> Result<Frame, PageSourceError> {
+        (self.0)();
+        CountingFile::new(4 * PAGE_SIZE).page(index)
+    }
+    fn len_bytes(&self) -> u64 {
+        u64::MAX
+    }
+}
+
+#[test]
+fn what_happened_while_a_file_was_slow_counts() {
+    let _machine = machine();
+    let space = Space::new().unwrap();
+    let changed = Arc::downgrade(&space);
+    let replace_region = move || {
+        let space = changed.upgrade().unwrap();
+        space.remove(range(0, 1)).unwrap();
+        let file = CountingFile::new(4 * PAGE_SIZE);
+        space.add(shows(&file, 2, u64::MAX, 1, WRITE)).unwrap();
+    };
+    let slow: Arc<dyn PageSource> = Arc::new(SlowFile(replace_region));
+    let backing = Backing::File(FileBacking::new(slow, 0, u64::MAX).unwrap());
+    let region = Region {
+        range: range(0, 1),
+        protection: WRITE,
+        flags: LAZY,
+        backing,
+    };
+    space.add(region).unwrap();
+    assert_eq!(load(&space, 0), Ok(1000 + 2 * 512));
+}
+
+#[test]
+fn a_region_that_has_gone_while_a_file_was_slow_is_missing() {
+    let _machine = machine();
+    let space = Space::new().unwrap();
+    let changed = Arc::downgrade(&space);
+    let remove_region = move || changed.upgrade().unwrap().remove(range(0, 1)).unwrap();
+    let slow: Arc<dyn PageSource> = Arc::new(SlowFile(remove_region));
+    let backing = Backing::File(FileBacking::new(slow, 0, u64::MAX).unwrap());
+    let region = Region {
+        range: range(0, 1),
+        protection: WRITE,
+        flags: LAZY,
+        backing,
+    };
+    space.add(region).unwrap();
+    let fault = space.fault(range(0, 1).start(), FaultAccess::WRITE);
+    assert_eq!(fault, Err(FaultError::MissingPage));
+}
