@@ -80,14 +80,14 @@ ranks! {
     Descriptors = 20, Unmasked;
     /// Directories of the file tree.
     FileTree = 24, Unmasked;
-    /// One open file or the contents of one file.
-    File = 26, Unmasked;
     /// What is being typed.
     Terminal = 27, Unmasked;
     /// What has been typed on the console and not been read.
     ConsoleInput = 28, Unmasked;
     /// The regions of an address space.
     Space = 30, Unmasked;
+    /// Which frames hold the contents of a file; a fault looks there with the regions locked.
+    File = 32, Unmasked;
     /// The inside of a sleeping lock.
     SleepLock = 34, Unmasked;
     /// A shard of the kernel heap; takes frames from the buddy allocator.
