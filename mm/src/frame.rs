@@ -1,8 +1,8 @@
 //! Frames: who owns which piece of physical memory.
 //!
-//! All memory is counted in frames of 4 KiB. A table has a descriptor for each ([`descriptor`]); the free ones are in a
-//! buddy allocator ([`buddy`]) that all CPUs share behind a lock ([`pool`]), with a store of single frames on each CPU
-//! in front of it ([`cache`]). What is allocated belongs to a value ([`Frame`], [`Block`], [`PageRun`]) that gives it
+//! All memory is counted in frames of 4 KiB. A table has a descriptor for each (`descriptor`); the free ones are in a
+//! buddy allocator (`buddy`) that all CPUs share behind a lock (`pool`), with a store of single frames on each CPU
+//! in front of it (`cache`). What is allocated belongs to a value ([`Frame`], [`Block`], [`PageRun`]) that gives it
 //! back when it is dropped. Every allocation can fail.
 //!
 //! Order at boot: [`init`], then the heap works; [`init_cpus`](crate::init_cpus) once the number of CPUs is known and

@@ -1,9 +1,9 @@
 //! The kernel heap: what `Box`, `Vec` and `Arc` allocate from.
 //!
-//! Up to 2 KiB an allocation comes from one of several shards ([`shard`]), each a two-level segregated-fit allocator
-//! behind a lock of its own; a CPU allocates from the shard of its number, and an allocation goes back where it came
-//! from. Anything larger is a run of frames of its own. A shard grows by blocks of frames and keeps them: they are the
-//! heap's pool.
+//! Up to 2 KiB an allocation comes from what the CPU has for itself (`own`), else from one of several shards (`shard`),
+//! each a two-level segregated-fit allocator behind a lock; a CPU allocates from the shard of its number, and an
+//! allocation goes back where it came from. Anything larger is a run of frames of its own. A shard grows by blocks of
+//! frames and keeps them: they are the heap's pool.
 //!
 //! Allocation fails with a null pointer. `Box::new`, `Arc::new` and `Vec::push` would then panic, so no path that a user
 //! can reach calls them: it calls [`try_box`], [`try_arc`], or `Vec::try_reserve` and then `push`.
@@ -11,6 +11,7 @@
 //! Works on the boot CPU as soon as `frame::init` has run. Interrupt handlers neither allocate nor free.
 
 mod fallible;
+mod own;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -18,8 +19,8 @@ mod tests;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 
-pub(crate) use fallible::init;
 pub use fallible::{try_arc, try_box};
+pub(crate) use own::init;
 
 use crate::addr::PAGE_SIZE;
 use crate::frame::{self, FrameKind, PageRun};
@@ -49,7 +50,7 @@ pub struct HeapAccounts {
 
 /// The heap's accounts now.
 pub fn accounts() -> HeapAccounts {
-    let (small_bytes, pool_frames) = shard::totals();
+    let (small_bytes, pool_frames) = (own::bytes_in_use(), shard::frames());
     let all_frames = frame::accounts().in_use(FrameKind::KernelHeap);
     let large_frames = all_frames.saturating_sub(pool_frames);
     HeapAccounts {
@@ -75,20 +76,18 @@ fn pages_if_large(layout: Layout) -> Option<usize> {
 unsafe impl GlobalAlloc for KernelHeap {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if let Some(block) = fallible::take_set_aside(layout) {
-            return block.as_ptr();
-        }
-        match pages_if_large(layout) {
-            None => shard::allocate(layout).map_or(ptr::null_mut(), NonNull::as_ptr),
-            Some(pages) => allocate_large(pages),
-        }
+        let block = match pages_if_large(layout) {
+            None => own::allocate(layout),
+            Some(pages) => own::take_set_aside(layout).or_else(|| allocate_large(pages)),
+        };
+        block.map_or(ptr::null_mut(), NonNull::as_ptr)
     }
 
     #[inline]
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         match pages_if_large(layout) {
-            // SAFETY: the caller frees what `alloc` returned for this layout.
-            None => unsafe { shard::deallocate(ptr, layout) },
+            // SAFETY: the caller frees what `alloc` returned for this layout, which was not null.
+            None => unsafe { own::deallocate(NonNull::new_unchecked(ptr), layout) },
             // SAFETY: it came from `allocate_large`, with as many pages.
             Some(pages) => drop(unsafe { PageRun::from_raw(hw::ptr_to_phys(ptr), pages) }),
         }
@@ -115,9 +114,7 @@ unsafe impl GlobalAlloc for KernelHeap {
     }
 }
 
-fn allocate_large(pages: usize) -> *mut u8 {
-    match frame::alloc_run(pages, FrameKind::KernelHeap) {
-        Ok(run) => hw::phys_to_ptr(run.into_raw()),
-        Err(_) => ptr::null_mut(),
-    }
+fn allocate_large(pages: usize) -> Option<NonNull<u8>> {
+    let run = frame::alloc_run(pages, FrameKind::KernelHeap).ok()?;
+    NonNull::new(hw::phys_to_ptr(run.into_raw()))
 }

@@ -5,7 +5,7 @@
 //!
 //! There are two stores: of frames with any contents, and of frames that hold only zeros. They are filled and emptied by
 //! halves, so that a CPU at a boundary does not go to the pool at each step. Their size depends on the memory and the
-//! number of CPUs: together they hold at most about a sixteenth of the memory, so that running out of memory means just
+//! number of CPUs: together they hold at most about a thirtieth of the memory, so that running out of memory means just
 //! that. Until `init` has run the limit is 0 and the boot CPU goes to the pool each time.
 
 use core::num::NonZeroU32;
@@ -18,11 +18,15 @@ use super::kind::FrameKind;
 use super::{pool, table};
 use crate::error::NoMemory;
 
-/// The most that one store can hold.
-const CAPACITY: usize = 64;
+/// The most that a store of plain frames can hold: so much that a process of some hundred pages comes and goes without
+/// the pool.
+const PLAIN_CAPACITY: usize = 256;
+
+/// The most that a store of zeroed frames can hold.
+const ZEROED_CAPACITY: usize = 64;
 
 /// The share of all memory that the stores of all CPUs may hold together.
-const SHARE_OF_MEMORY: usize = 16;
+const SHARE_OF_MEMORY: usize = 32;
 
 /// What a counter, modulo 2^64, changes by when a frame is freed.
 const MINUS_ONE: usize = usize::MAX;
@@ -51,14 +55,14 @@ impl Counters {
 }
 
 /// Free frames with one property, last in first out: the one freed last is the likeliest to be in the CPU's data cache.
-struct Store {
+struct Store<const CAPACITY: usize> {
     len: u32,
     /// The first `len` of them count.
     numbers: [NonZeroU32; CAPACITY],
 }
 
-impl Store {
-    const fn new() -> Store {
+impl<const CAPACITY: usize> Store<CAPACITY> {
+    const fn new() -> Store<CAPACITY> {
         Store {
             len: 0,
             numbers: [NonZeroU32::MAX; CAPACITY],
@@ -97,8 +101,8 @@ impl Store {
 }
 
 struct CpuCache {
-    plain: Store,
-    zeroed: Store,
+    plain: Store<PLAIN_CAPACITY>,
+    zeroed: Store<ZEROED_CAPACITY>,
     counters: &'static Counters,
 }
 
@@ -126,10 +130,12 @@ pub(super) fn init(cpus: usize, free_frames: usize) -> Result<(), NoMemory> {
         })
         .map_err(|_| NoMemory)?;
     let per_store = free_frames / SHARE_OF_MEMORY / cpus.max(1) / 2;
-    let limit = per_store.clamp(2, CAPACITY) as u32;
     // Relaxed: no other CPU runs yet.
-    PLAIN_LIMIT.store(limit, Ordering::Relaxed);
-    ZEROED_LIMIT.store(limit / 2, Ordering::Relaxed);
+    PLAIN_LIMIT.store(per_store.clamp(2, PLAIN_CAPACITY) as u32, Ordering::Relaxed);
+    ZEROED_LIMIT.store(
+        (per_store / 2).clamp(1, ZEROED_CAPACITY) as u32,
+        Ordering::Relaxed,
+    );
     Ok(())
 }
 
@@ -186,7 +192,7 @@ fn refill(cache: &mut CpuCache) -> Result<NonZeroU32, NoMemory> {
     let plain = &mut cache.plain;
     pool::take_singles((limit / 2).max(1), |number| {
         if let Some(number) = NonZeroU32::new(number) {
-            plain.push(number, CAPACITY as u32);
+            plain.push(number, PLAIN_CAPACITY as u32);
         }
     });
     cache

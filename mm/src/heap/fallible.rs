@@ -9,12 +9,12 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::alloc::{GlobalAlloc, Layout};
-use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::ptr::NonNull;
+use core::sync::atomic::AtomicUsize;
 
-use smp::{PerCpu, Pinned, pin};
+use smp::{Pinned, pin};
 
-use super::KernelHeap;
+use super::{KernelHeap, own};
 use crate::error::NoMemory;
 use crate::hw;
 
@@ -33,79 +33,35 @@ pub fn try_box<T>(value: T) -> Result<Box<T>, NoMemory> {
     Ok(Box::new(value))
 }
 
-/// Memory set aside for the next allocation on a CPU. Owned by that CPU: Relaxed accesses by one thread at a time.
-struct Slot {
-    block: AtomicPtr<u8>,
-    size: AtomicUsize,
-    align: AtomicUsize,
-}
-
-static SLOTS: PerCpu<Slot> = PerCpu::new();
-
-/// Gives `cpus` CPUs their slots. Before that, `try_arc` and `try_box` can panic.
-pub(crate) fn init(cpus: usize) -> Result<(), NoMemory> {
-    let empty = |_| Slot {
-        block: AtomicPtr::new(ptr::null_mut()),
-        size: AtomicUsize::new(0),
-        align: AtomicUsize::new(0),
-    };
-    SLOTS.init(cpus, empty).map_err(|_| NoMemory)
-}
-
 /// While it lives, the next allocation of its layout on this CPU does not fail.
 pub(super) struct SetAside {
     layout: Layout,
-    pin: Pinned,
+    _pin: Pinned,
 }
 
-/// `Box` and `Arc` of the host's tests come from the host's heap.
+/// `Box` and `Arc` of the host's tests come from the host's heap; and before each CPU has its part of the heap there is
+/// no slot, but nobody who could not go without memory either.
 fn set_aside_if_global(layout: Layout) -> Result<Option<SetAside>, NoMemory> {
-    if !hw::USES_KERNEL_HEAP || layout.size() == 0 || !SLOTS.is_ready() {
+    if !hw::USES_KERNEL_HEAP || layout.size() == 0 || !own::is_ready() {
         return Ok(None);
     }
     set_aside(layout).map(Some)
 }
 
-/// Sets memory aside. The size is not 0, the slots are ready, and nothing is set aside on this CPU.
+/// Sets memory aside. The size is not 0, there are slots, and nothing is set aside on this CPU.
 pub(super) fn set_aside(layout: Layout) -> Result<SetAside, NoMemory> {
     let pin = pin::pin();
     // SAFETY: the size is not 0.
-    let block = unsafe { KernelHeap.alloc(layout) };
-    if block.is_null() {
-        return Err(NoMemory);
-    }
-    let slot = SLOTS.get(&pin);
-    slot.size.store(layout.size(), Ordering::Relaxed);
-    slot.align.store(layout.align(), Ordering::Relaxed);
-    slot.block.store(block, Ordering::Relaxed);
-    Ok(SetAside { layout, pin })
+    let block = NonNull::new(unsafe { KernelHeap.alloc(layout) }).ok_or(NoMemory)?;
+    own::set_aside(layout, block);
+    Ok(SetAside { layout, _pin: pin })
 }
 
 impl Drop for SetAside {
     fn drop(&mut self) {
-        let slot = SLOTS.get(&self.pin);
-        let block = slot.block.load(Ordering::Relaxed);
-        if !block.is_null() {
-            slot.block.store(ptr::null_mut(), Ordering::Relaxed);
+        if let Some(block) = own::take_back() {
             // SAFETY: it was allocated with this layout, and nobody took it.
-            unsafe { KernelHeap.dealloc(block, self.layout) };
+            unsafe { KernelHeap.dealloc(block.as_ptr(), self.layout) };
         }
     }
-}
-
-/// What was set aside on this CPU, if it is what `layout` asks for.
-#[inline]
-pub(super) fn take_set_aside(layout: Layout) -> Option<NonNull<u8>> {
-    if !SLOTS.is_ready() {
-        return None;
-    }
-    let pin = pin::pin();
-    let slot = SLOTS.get(&pin);
-    let block = NonNull::new(slot.block.load(Ordering::Relaxed))?;
-    let is_meant = slot.size.load(Ordering::Relaxed) == layout.size()
-        && slot.align.load(Ordering::Relaxed) == layout.align();
-    is_meant.then(|| {
-        slot.block.store(ptr::null_mut(), Ordering::Relaxed);
-        block
-    })
 }

@@ -1,4 +1,4 @@
-//! The shards of the heap for small allocations.
+//! The shards of the heap, which small allocations come from unless their CPU has what they need.
 //!
 //! Each is an allocator from the crate `rlsf` (constant time, whatever the state) behind a lock. Which shard an
 //! allocation belongs to stands in the word of its frame's descriptor, so that any CPU can free it.
@@ -26,7 +26,6 @@ type Pool = Tlsf<'static, u16, u8, 12, 8>;
 
 struct Shard {
     pool: Pool,
-    bytes_in_use: usize,
     frames: usize,
 }
 
@@ -39,7 +38,6 @@ impl Shard {
     const fn new() -> Shard {
         Shard {
             pool: Pool::new(),
-            bytes_in_use: 0,
             frames: 0,
         }
     }
@@ -78,7 +76,6 @@ pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
             shard.pool.allocate(layout)?
         }
     };
-    shard.bytes_in_use += layout.size();
     Some(allocation)
 }
 
@@ -86,21 +83,16 @@ pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
 ///
 /// # Safety
 /// `allocation` came from `allocate` with the same layout, and nobody uses it any more.
-pub(super) unsafe fn deallocate(allocation: *mut u8, layout: Layout) {
+pub(super) unsafe fn deallocate(allocation: NonNull<u8>, layout: Layout) {
     // SAFETY: the allocation lies in a block of the heap, which is never freed.
-    let index = unsafe { Block::word_at(hw::ptr_to_phys(allocation)) }.load(Ordering::Relaxed);
-    // SAFETY: an allocation is not null.
-    let allocation = unsafe { NonNull::new_unchecked(allocation) };
+    let index =
+        unsafe { Block::word_at(hw::ptr_to_phys(allocation.as_ptr())) }.load(Ordering::Relaxed);
     let mut shard = ALL[index as usize % SHARDS].lock();
-    shard.bytes_in_use -= layout.size();
     // SAFETY: it came from this shard's pool with this alignment.
     unsafe { shard.pool.deallocate(allocation, layout.align()) };
 }
 
-/// The bytes in use and the frames of all shards.
-pub(super) fn totals() -> (usize, usize) {
-    ALL.iter().fold((0, 0), |(bytes, frames), shard| {
-        let shard = shard.lock();
-        (bytes + shard.bytes_in_use, frames + shard.frames)
-    })
+/// The frames that all shards have.
+pub(super) fn frames() -> usize {
+    ALL.iter().map(|shard| shard.lock().frames).sum()
 }
