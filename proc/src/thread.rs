@@ -49,12 +49,24 @@ pub struct Thread {
     kernel_ns: AtomicU64,
     run_link: Link<Thread>,
     wait_link: Link<Thread>,
+    sleep_link: Link<Thread>,
+    /// Until when it sleeps. Changed while it is in no list of sleepers.
+    wake_at_ns: AtomicU64,
 }
 
 /// Number of [`Thread`]'s link for run queues.
 pub(crate) const RUN_LINK: usize = 0;
 /// Number of [`Thread`]'s link for wait queues.
 pub(crate) const WAIT_LINK: usize = 1;
+
+/// Number of [`Thread`]'s link for lists of sleepers.
+pub(crate) const SLEEP_LINK: usize = 2;
+
+impl Linked<SLEEP_LINK> for Thread {
+    fn link(&self) -> &Link<Thread> {
+        &self.sleep_link
+    }
+}
 
 impl Linked<RUN_LINK> for Thread {
     fn link(&self) -> &Link<Thread> {
@@ -118,6 +130,8 @@ impl Thread {
             kernel_ns: AtomicU64::new(0),
             run_link: Link::new(),
             wait_link: Link::new(),
+            sleep_link: Link::new(),
+            wake_at_ns: AtomicU64::new(0),
         };
         thread.affinity.store(affinity);
         thread
@@ -168,6 +182,17 @@ impl Thread {
     pub(crate) fn clear_ask_to_move(&self) {
         // SeqCst: see `ask_to_move`.
         self.attention.fetch_and(!MOVE, Ordering::SeqCst);
+    }
+
+    /// Until when the thread sleeps, for the order of sleepers.
+    pub(crate) fn wake_at_ns(&self) -> u64 {
+        // Relaxed: the lock of the list that the thread is in orders it.
+        self.wake_at_ns.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_wake_at_ns(&self, deadline_ns: u64) {
+        // Relaxed: see `wake_at_ns`.
+        self.wake_at_ns.store(deadline_ns, Ordering::Relaxed);
     }
 
     /// The CPU that runs the thread or ran it last; stale at once.

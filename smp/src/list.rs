@@ -120,6 +120,18 @@ impl<T: Linked<N>, const N: usize> ArcList<T, N> {
         self.insert_between(element, ptr::null(), first);
     }
 
+    /// Puts `element` before the first one for which `is_behind` holds, or at the end. Panics if its link is in a list
+    /// already.
+    pub fn insert_sorted(&mut self, element: Arc<T>, mut is_behind: impl FnMut(&T) -> bool) {
+        let after = self
+            .iter()
+            .find(|other| is_behind(other))
+            .map_or(ptr::null(), |other| ptr::from_ref(other.link()));
+        // SAFETY: null or a link of this list, which lives (LIST-3).
+        let before = unsafe { after.as_ref() }.map_or(self.last, |after| after.previous.get());
+        self.insert_between(element, before, after);
+    }
+
     /// Takes the first element out.
     pub fn pop_front(&mut self) -> Option<Arc<T>> {
         // SAFETY: `first` is null or a link of this list, which lives (LIST-3).

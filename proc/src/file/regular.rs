@@ -204,6 +204,15 @@ impl RegularFile {
         Ok(())
     }
 
+    /// Makes and fills the frames of all pages, so that nobody has to wait for them later.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub(super) fn fill(&self) -> Result<(), NoMemory> {
+        let pages = self.len_bytes().div_ceil(PAGE_BYTES);
+        (0..pages).try_for_each(|index| self.frame(index as usize).map(drop))
+    }
+
     /// The frame of page `index`, made and filled if there was none. The file does not get longer by that.
     fn frame(&self, index: usize) -> Result<Frame, NoMemory> {
         loop {
