@@ -81,7 +81,10 @@ impl From<SpaceError> for Errno {
     fn from(error: SpaceError) -> Errno {
         match error {
             SpaceError::NoMemory => Errno::ENOMEM,
-            SpaceError::Unaligned | SpaceError::Empty | SpaceError::Wraps | SpaceError::KernelHalf => Errno::EINVAL,
+            SpaceError::Unaligned
+            | SpaceError::Empty
+            | SpaceError::Wraps
+            | SpaceError::KernelHalf => Errno::EINVAL,
             SpaceError::Overlap => Errno::EEXIST,
             SpaceError::Pinned => Errno::EPERM,
             SpaceError::NotMapped => Errno::EFAULT,
