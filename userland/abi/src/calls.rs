@@ -123,14 +123,15 @@ macro_rules! for_each_system_call {
             /// Errors: `EINVAL` if `len` bytes have no bit for some CPU of the machine; `ESRCH`; `EFAULT`.
             GetAffinity: fn get_affinity(tid: Pid, mask: *mut u8, len: usize) -> usize;
 
-            /// Maps a fresh page of zeros, readable and writable, at `address`. Returns 0.
+            /// Maps a fresh page of zeros, readable and writable, at `address`. A page that this call has mapped there
+            /// before is replaced. Returns 0.
             ///
-            /// Errors: `EINVAL` if `address` is not page-aligned or not in user space; `EEXIST` if something is
-            /// mapped there; `ENOMEM`.
+            /// Errors: `EINVAL` if `address` is not page-aligned or not in user space; `EEXIST` if something else is
+            /// mapped there, such as the program or its stack; `ENOMEM`.
             PageAlloc: fn page_alloc(address: usize) -> usize;
 
-            /// Maps `len_pages` fresh pages of zeros, readable and writable, at `address`: all of them or, after an
-            /// error, none. Returns 0.
+            /// Maps `len_pages` fresh pages of zeros at `address`, as `page_alloc` does: all of them or, after an error,
+            /// none, and then nothing has changed. Returns 0.
             ///
             /// Errors: those of `page_alloc`; `EINVAL` if there are no pages, or the range wraps or leaves user space.
             PageAllocRange: fn page_alloc_range(address: usize, len_pages: usize) -> usize;

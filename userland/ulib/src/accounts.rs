@@ -3,7 +3,7 @@
 use core::fmt::{self, Display};
 use core::hint::black_box;
 
-use crate::{SysInfo, process};
+use crate::{SysInfo, process, start};
 
 /// The first account that is not where it was.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -26,9 +26,11 @@ impl Display for Difference {
 /// How much of its stack a program may use between two looks at the accounts.
 const STACK_LEN: usize = 64 * 1024;
 
-/// The accounts now, after this program's stack has got the pages that it is going to need.
+/// The accounts now, after this program has got all the pages of text, data and stack that it is going to need: those
+/// come in when they are first touched, and would look like something lost.
 pub fn now() -> SysInfo {
     touch_stack();
+    start::touch_image();
     process::sysinfo()
 }
 

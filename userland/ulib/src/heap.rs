@@ -28,7 +28,8 @@ unsafe impl FlexSource for Pages {
             .max(GROWTH_LEN)
             .checked_next_multiple_of(PAGE_SIZE)?;
         let start = NonNull::new(ptr::with_exposed_provenance_mut(self.end))?;
-        memory::page_alloc_range(self.end, len / PAGE_SIZE).ok()?;
+        // SAFETY: above the heap's end is nobody's memory: areas begin far above it.
+        unsafe { memory::page_alloc_range(self.end, len / PAGE_SIZE).ok()? };
         self.end += len;
         Some(NonNull::slice_from_raw_parts(start, len))
     }
@@ -44,7 +45,8 @@ unsafe impl FlexSource for Pages {
         let more = (min_new_len - block.len())
             .max(GROWTH_LEN)
             .checked_next_multiple_of(PAGE_SIZE)?;
-        memory::page_alloc_range(self.end, more / PAGE_SIZE).ok()?;
+        // SAFETY: as in `alloc`.
+        unsafe { memory::page_alloc_range(self.end, more / PAGE_SIZE).ok()? };
         self.end += more;
         Some(block.len() + more)
     }

@@ -49,6 +49,12 @@ macro_rules! program {
 
 #[cfg(not(test))]
 pub use entry::program_name;
+#[cfg(not(test))]
+pub(crate) use entry::touch_image;
+
+/// Stands in for the image that a host test does not have.
+#[cfg(test)]
+pub(crate) fn touch_image() {}
 
 /// Stands in for the program that a host test is not.
 #[cfg(test)]
@@ -60,6 +66,9 @@ pub fn program_name() -> &'static str {
 mod entry {
     use core::arch::naked_asm;
     use core::panic::PanicInfo;
+    use core::sync::atomic::{AtomicU8, Ordering};
+
+    use abi::layout::PAGE_SIZE;
 
     use crate::{Arguments, process};
 
@@ -67,6 +76,31 @@ mod entry {
     unsafe extern "Rust" {
         safe fn argonaut_program_main(arguments: Arguments) -> i32;
         safe static ARGONAUT_PROGRAM_NAME: &'static str;
+    }
+
+    // SAFETY: the linker script defines all three, page-aligned; only their addresses are used.
+    unsafe extern "C" {
+        safe static IMAGE_START: u8;
+        safe static IMAGE_DATA: u8;
+        safe static IMAGE_END: u8;
+    }
+
+    /// Touches every page of the program: reads text and constants, and writes data as it is.
+    pub(crate) fn touch_image() {
+        let [start, data, end] = [
+            &raw const IMAGE_START,
+            &raw const IMAGE_DATA,
+            &raw const IMAGE_END,
+        ];
+        for address in (start.addr()..data.addr()).step_by(PAGE_SIZE) {
+            // SAFETY: text and constants lie between the two, in whole pages.
+            unsafe { (address as *const u8).read_volatile() };
+        }
+        for address in (data.addr()..end.addr()).step_by(PAGE_SIZE) {
+            // SAFETY: data lie between the two, in whole pages that nothing but the kernel replaces. An atomic "or"
+            // with 0 changes nothing for anybody.
+            unsafe { AtomicU8::from_ptr(address as *mut u8) }.fetch_or(0, Ordering::Relaxed);
+        }
     }
 
     /// The name of this program.

@@ -12,7 +12,6 @@ use ulib::{Arguments, Errno, ExitStatus, Pid, accounts, println, process};
 
 ulib::program!(main);
 
-const AREA_START: usize = 0xffff_9000_0000_0000;
 const PATIENCE_MS: u64 = 1000;
 const MAX_PROCESSES: usize = 64;
 const REPORT_LEN: usize = size_of::<usize>();
@@ -60,7 +59,7 @@ fn main(arguments: Arguments) -> Result<(), Errno> {
 /// Takes and marks pages; reports how many; waits at the gate; looks at the marks.
 fn run_child(limit: usize, report: &File, gate: &File) -> i32 {
     let process = process::getpid();
-    let mut area = Area::new(AREA_START);
+    let mut area = Area::new();
     let end = loop {
         if area.len_pages() == limit {
             break "its limit";

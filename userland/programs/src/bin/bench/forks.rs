@@ -13,7 +13,6 @@ use ulib::{FixedString, Pid, process, system_call};
 use crate::Setting;
 use crate::measure::{best, fork_and_wait, row, start, wait};
 
-const AREA_START: usize = 0xffff_9000_0000_0000;
 const PAGES_PER_MIB: usize = (1 << 20) / PAGE_SIZE;
 
 pub(crate) fn fork_exit_wait(name: &str, setting: Setting, _: usize) {
@@ -45,7 +44,7 @@ pub(crate) fn fork_and_write(name: &str, setting: Setting, pages: usize) {
 /// Runs `body` in a process of its own, since memory stays until its process ends.
 fn with_resident_memory(mebibytes: usize, body: impl FnOnce(&mut Area)) {
     wait(start(|| {
-        let mut area = Area::new(AREA_START);
+        let mut area = Area::new();
         if let Err(errno) = area.grow(mebibytes * PAGES_PER_MIB) {
             panic!("no {mebibytes} MiB: {errno}");
         }

@@ -70,9 +70,15 @@ pub(crate) fn kill(child: Pid) {
 /// One mapped page, with nothing mapped around it.
 #[track_caller]
 pub(crate) fn lonely_page() -> Area {
-    let mut area = Area::new(AREA_START);
+    let mut area = area();
     ok(area.grow(1));
     area
+}
+
+/// An area at [`AREA_START`]. Each test has its own process, and makes one only.
+pub(crate) fn area() -> Area {
+    // SAFETY: nothing else is put there, see above.
+    unsafe { Area::at(AREA_START) }
 }
 
 /// The address just behind [`lonely_page`].

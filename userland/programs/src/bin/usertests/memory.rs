@@ -1,21 +1,21 @@
 //! Memory from `page_alloc`, copy-on-write, and the heap over it.
 
-use abi::layout::{PAGE_SIZE, PROGRAM_BASE, STACK_TOP};
+use abi::layout::{PAGE_SIZE, PROGRAM_BASE, STACK_BOTTOM, STACK_TOP};
 use abi::{OpenFlags, decode};
 use ulib::file::{self, File};
-use ulib::memory::{self, Area};
-use ulib::{Errno, process, system_call};
+use ulib::memory::Area;
+use ulib::{Errno, ExitStatus, Signal, process, system_call};
 
 use crate::check::{
-    AREA_START, KERNEL_TEXT, LAST_PAGE, LONELY_PAGE_END, NOT_CANONICAL, join, lonely_page, ok,
-    start,
+    AREA_START, KERNEL_TEXT, LAST_PAGE, NOT_CANONICAL, area, join, lonely_page, ok, start,
+    status_of,
 };
 use crate::runner::tests;
 
 tests![
     fresh_pages_are_zero_although_others_have_written_there,
     page_alloc_refuses_bad_addresses,
-    page_alloc_refuses_what_is_mapped,
+    page_alloc_replaces_its_own_pages_and_nothing_else,
     a_range_is_mapped_whole_or_not_at_all,
     more_memory_than_there_is_is_an_error,
     allocated_pages_are_separate_after_fork,
@@ -28,10 +28,20 @@ tests![
     memory_at_both_ends_of_user_space_works,
 ];
 
+fn page_alloc(address: usize) -> Result<usize, Errno> {
+    // SAFETY: the tests only name addresses at which they have nothing, or nothing that they still need.
+    decode(unsafe { system_call::page_alloc(address) })
+}
+
+fn page_alloc_range(address: usize, len_pages: usize) -> Result<usize, Errno> {
+    // SAFETY: as for `page_alloc`.
+    decode(unsafe { system_call::page_alloc_range(address, len_pages) })
+}
+
 fn fresh_pages_are_zero_although_others_have_written_there() {
     for _ in 0..3 {
         join(start(|| {
-            let mut area = Area::new(AREA_START);
+            let mut area = area();
             ok(area.grow(64));
             assert!(
                 area.words().iter().all(|&word| word == 0),
@@ -54,13 +64,9 @@ fn page_alloc_refuses_bad_addresses() {
         LAST_PAGE,
     ];
     for address in addresses {
+        assert_eq!(page_alloc(address), Err(Errno::EINVAL), "{address:#x}");
         assert_eq!(
-            memory::page_alloc(address),
-            Err(Errno::EINVAL),
-            "{address:#x}"
-        );
-        assert_eq!(
-            memory::page_alloc_range(address, 2),
+            page_alloc_range(address, 2),
             Err(Errno::EINVAL),
             "{address:#x}"
         );
@@ -73,64 +79,53 @@ fn page_alloc_refuses_bad_addresses() {
         (LAST_PAGE - PAGE_SIZE, 2),
     ] {
         assert_eq!(
-            memory::page_alloc_range(address, len_pages),
+            page_alloc_range(address, len_pages),
             Err(Errno::EINVAL),
             "{address:#x}, {len_pages} pages"
         );
     }
 }
 
-fn page_alloc_refuses_what_is_mapped() {
-    let mut area = lonely_page();
-    area.words()[0] = 7;
-    for address in [AREA_START, PROGRAM_BASE, STACK_TOP - PAGE_SIZE] {
-        assert_eq!(
-            memory::page_alloc(address),
-            Err(Errno::EEXIST),
-            "{address:#x}"
-        );
+fn page_alloc_replaces_its_own_pages_and_nothing_else() {
+    let mut area = area();
+    ok(area.grow(3));
+    area.words().fill(7);
+    assert_eq!(page_alloc(AREA_START + PAGE_SIZE), Ok(0));
+    let pages = [0, 1, 2].map(|index| area.page(index)[100]);
+    assert_eq!(pages, [7, 0, 7]);
+    for address in [PROGRAM_BASE, STACK_TOP - PAGE_SIZE, STACK_BOTTOM] {
+        assert_eq!(page_alloc(address), Err(Errno::EEXIST), "{address:#x}");
     }
-    assert_eq!(area.words()[0], 7);
 }
 
 fn a_range_is_mapped_whole_or_not_at_all() {
-    let _in_the_way = lonely_page();
+    let below_the_stack = STACK_BOTTOM - 3 * PAGE_SIZE;
+    assert_eq!(page_alloc_range(below_the_stack, 5), Err(Errno::EEXIST));
+    let status = status_of(|| {
+        // SAFETY: there should be nothing, and the end of this process.
+        unsafe { (below_the_stack as *const u8).read_volatile() };
+        0
+    });
     assert_eq!(
-        memory::page_alloc_range(AREA_START - 2 * PAGE_SIZE, 5),
-        Err(Errno::EEXIST)
+        status,
+        ExitStatus::killed(Signal::SIGSEGV),
+        "a part is left mapped"
     );
-    for address in [
-        AREA_START - 2 * PAGE_SIZE,
-        AREA_START - PAGE_SIZE,
-        LONELY_PAGE_END,
-    ] {
-        assert_eq!(
-            memory::page_alloc(address),
-            Ok(()),
-            "{address:#x} is left mapped"
-        );
-    }
 }
 
 fn more_memory_than_there_is_is_an_error() {
     let total = process::sysinfo().total_frames as usize;
+    assert_eq!(page_alloc_range(AREA_START, total + 1), Err(Errno::ENOMEM));
+    assert_eq!(page_alloc_range(AREA_START, 1 << 32), Err(Errno::ENOMEM));
     assert_eq!(
-        memory::page_alloc_range(AREA_START, total + 1),
-        Err(Errno::ENOMEM)
-    );
-    assert_eq!(
-        memory::page_alloc_range(AREA_START, 1 << 32),
-        Err(Errno::ENOMEM)
-    );
-    assert_eq!(
-        memory::page_alloc_range(AREA_START, 1),
-        Ok(()),
+        page_alloc_range(AREA_START, 1),
+        Ok(0),
         "all of it is free again"
     );
 }
 
 fn allocated_pages_are_separate_after_fork() {
-    let mut area = Area::new(AREA_START);
+    let mut area = area();
     ok(area.grow(8));
     area.words().fill(1);
     join(start(|| {
@@ -237,7 +232,8 @@ fn the_whole_stack_can_be_used() {
 
 fn memory_at_both_ends_of_user_space_works() {
     for address in [abi::layout::USER_START, LAST_PAGE - PAGE_SIZE] {
-        let mut area = Area::new(address);
+        // SAFETY: nothing else is near the ends of user space.
+        let mut area = unsafe { Area::at(address) };
         ok(area.grow(1));
         area.words().fill(3);
         let (reader, writer) = ok(file::pipe());

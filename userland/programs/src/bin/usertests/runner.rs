@@ -146,4 +146,6 @@ fn warm_up() {
         });
         let _ = child.and_then(process::wait);
     }
+    // A program's pages come in when it first runs, and stay with its file.
+    let _ = process::spawn("nop").and_then(process::wait);
 }
