@@ -14,6 +14,9 @@ use core::mem::offset_of;
 use proc::registers::{SYSTEM_CALL_VECTOR, USER_CODE_SELECTOR, USER_DATA_SELECTOR, UserRegisters};
 use smp::percpu::offset;
 
+/// Vector of the debug exception.
+const DEBUG: u64 = 1;
+
 /// What the stubs push on an exception or interrupt in the kernel.
 #[repr(C)]
 #[derive(Debug)]
@@ -194,6 +197,9 @@ unsafe extern "C" fn trap_entry() {
 
 /// Where the vectors with stacks of their own arrive. GS may be the user's or the kernel's: it is set from the word above
 /// the stack, and put back.
+///
+/// A debug exception of a user program is an exception like any other: its registers are moved to the thread's struct, and
+/// [`enter_user`] returns.
 #[unsafe(naked)]
 unsafe extern "C" fn own_stack_entry() {
     naked_asm!(
@@ -201,7 +207,21 @@ unsafe extern "C" fn own_stack_entry() {
         "cld",
         "clac",
         "mov rbx, rsp",
-        "mov ecx, 0xc0000101",
+        "test byte ptr [rsp + {cs}], 3",
+        "jz 2f",
+        "cmp qword ptr [rsp + {vector}], {debug}",
+        "jne 2f",
+        "swapgs",
+        "mov rdi, gs:[{stack_slot}]",
+        "mov rdi, [rdi]",
+        "sub rdi, {frame_size}",
+        "mov rsi, rsp",
+        "mov ecx, {frame_size} / 8",
+        "rep movsq",
+        "mov rsp, gs:[{kernel_rsp}]",
+        "pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx",
+        "ret",
+        "2: mov ecx, 0xc0000101",
         "rdmsr",
         "mov r12d, eax",
         "mov r13d, edx",
@@ -218,6 +238,11 @@ unsafe extern "C" fn own_stack_entry() {
         "mov rsp, rbx",
         pop_registers!(),
         "iretq",
+        cs = const offset_of!(KernelFrame, cs),
+        vector = const offset_of!(KernelFrame, vector),
+        debug = const DEBUG,
+        stack_slot = const offset::TSS_RSP0,
+        kernel_rsp = const offset::KERNEL_RSP,
         frame_size = const size_of::<KernelFrame>(),
         kernel_trap = sym super::kernel_trap,
     )

@@ -19,15 +19,18 @@ pub(super) fn steal(thief: CpuId) -> Option<Arc<Thread>> {
     })
 }
 
-/// Takes a thread for the busy CPU `cpu`, whose own queue is `own_len` long, from the longest queue of the others.
-pub(super) fn pull(cpu: CpuId, own_len: usize) -> Option<Arc<Thread>> {
-    let victim = others(cpu).max_by_key(|&other| CPUS.of(other).queue.len_racy())?;
-    let queue = &CPUS.of(victim).queue;
-    (queue.len_racy() >= own_len.max(1)).then(|| queue.steal_for(cpu)).flatten()
+/// Takes a thread for the busy CPU `cpu`, whose own queue is `own_len` long, from one whose queue is at least as long. With
+/// `turn`, which should be another one each time, the victims change.
+pub(super) fn pull(cpu: CpuId, own_len: usize, turn: u64) -> Option<Arc<Thread>> {
+    let enough = own_len.max(1);
+    let count = smp::cpu::count();
+    let mut victims = others(cpu).cycle().skip(turn as usize % count).take(count - 1);
+    let victim = victims.find(|&other| CPUS.of(other).queue.len_racy() >= enough)?;
+    CPUS.of(victim).queue.steal_for(cpu)
 }
 
 /// All CPUs but `cpu`, beginning with the next one, so that thieves spread over their victims.
-fn others(cpu: CpuId) -> impl Iterator<Item = CpuId> {
+fn others(cpu: CpuId) -> impl Iterator<Item = CpuId> + Clone {
     let count = smp::cpu::count();
     (1..count).map(move |distance| CpuId::new((cpu.index() + distance) % count))
 }

@@ -13,8 +13,9 @@ use super::{CPUS, RUNNING, balance, place};
 use crate::sleep;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
-/// A CPU pulls from longer queues every so many ticks.
-const TICKS_PER_BALANCE: u64 = 8;
+/// A CPU pulls from longer queues every so many ticks. Not a multiple of two: where two threads take turns at each tick, it
+/// would always be the same one that waits.
+const TICKS_PER_BALANCE: u64 = 5;
 const NEVER: u64 = u64::MAX;
 const DEFAULT_PERIOD_NS: u64 = 10_000_000;
 
@@ -97,7 +98,7 @@ fn serve_tick(pin: &Pinned, in_user_mode: bool, ticks: u64) -> bool {
     RUNNING.with_current(|thread| thread.charge(in_user_mode, PERIOD_NS.load(Ordering::Relaxed)));
     let queue = &CPUS.get(pin).queue;
     if ticks.is_multiple_of(TICKS_PER_BALANCE)
-        && let Some(thread) = balance::pull(pin.cpu(), queue.len_racy())
+        && let Some(thread) = balance::pull(pin.cpu(), queue.len_racy(), ticks / TICKS_PER_BALANCE)
     {
         queue.push(thread);
     }
