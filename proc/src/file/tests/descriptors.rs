@@ -11,9 +11,11 @@ fn tree() -> FileTree {
 
 fn pipe(descriptors: &Descriptors) -> [usize; 2] {
     let mut numbers = [0; 2];
-    descriptors
-        .pipe(|made| Ok(numbers = made.map(|number| number as usize)))
-        .unwrap();
+    let store = |made: [i32; 2]| {
+        numbers = made.map(|number| number as usize);
+        Ok(())
+    };
+    descriptors.pipe(store).unwrap();
     numbers
 }
 
