@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::ApicMode;
 use super::command::{self, Delivery};
 use super::registers::{self, Register};
-use crate::irq;
+use crate::irq::{self, IrqOff};
 use crate::time::Scale;
 
 /// In xAPIC mode: the last command has not left yet.
@@ -65,9 +65,10 @@ pub(crate) unsafe fn send_fixed(apic_id: u32, vector: u8) {
 pub(crate) unsafe fn send_fixed_to_all(apic_ids: impl Iterator<Item = u32>, vector: u8) {
     let delivery = Delivery::Fixed(vector);
     if registers::memory_base().is_some() {
+        let off = irq::disable();
         for apic_id in apic_ids {
             // SAFETY: the caller's condition.
-            unsafe { send(delivery, apic_id) };
+            unsafe { send_in_memory(delivery, apic_id, &off) };
         }
     } else {
         command::multicast(delivery, apic_ids, |command| {
@@ -113,19 +114,17 @@ unsafe fn send(delivery: Delivery, apic_id: u32) {
         unsafe { registers::write_command(command::to_one(delivery, apic_id)) };
     } else {
         // SAFETY: as above.
-        unsafe { send_in_memory(delivery, apic_id) };
+        unsafe { send_in_memory(delivery, apic_id, &irq::disable()) };
     }
 }
 
-/// Sends in xAPIC mode, where a command is two writes and must wait for the one before it. The registers are uncached
-/// memory, so the writes stay behind all stores before them.
+/// Sends in xAPIC mode, where a command is two writes, between which no interrupt handler may send, and must wait for the
+/// one before it. The registers are uncached memory, so the writes stay behind all stores before them.
 ///
 /// # Safety
 /// 1. xAPIC mode.
 /// 2. As for [`send`].
-unsafe fn send_in_memory(delivery: Delivery, apic_id: u32) {
-    // An interrupt handler that sends, too, must not come between the two writes.
-    let _off = irq::disable();
+unsafe fn send_in_memory(delivery: Delivery, apic_id: u32, _off: &IrqOff) {
     while registers::read(Register::InterruptCommand) & DELIVERY_PENDING != 0 {
         spin_loop();
     }
