@@ -1,8 +1,9 @@
 //! Checks what the system calls promise, one function for each behaviour.
 //!
-//! `usertests [NAME...] [--list]`: runs all tests, or those whose names are given or begin with `NAME*`. Each test runs
-//! in a process of its own with a time limit. It has passed if that process ends as it should: by itself, or by the one
-//! signal that the test's fault must raise; and if the kernel's accounts are then where they were.
+//! `usertests [NAME...] [-NAME...] [--list]`: runs all tests, or those with the given names, but none that is given with a
+//! `-` before it; `NAME*` stands for every name that begins so. Each test runs in a process of its own with a time limit.
+//! It has passed if that process ends as it should: by itself, or by the one signal that the test's fault must raise; and
+//! if the kernel's accounts are then where they were.
 #![no_std]
 #![no_main]
 
@@ -57,16 +58,22 @@ fn main(arguments: Arguments) -> i32 {
         tests().for_each(|test| println!("{}", test.name));
         return 0;
     }
-    if let Some(unknown) = patterns
-        .iter()
-        .find(|pattern| !tests().any(|test| matches(pattern, test.name)))
-    {
+    let named =
+        |pattern: &&&str| tests().any(|test| matches(pattern.trim_start_matches('-'), test.name));
+    if let Some(unknown) = patterns.iter().find(|pattern| !named(pattern)) {
         ulib::eprintln!("usertests: no test is called {unknown}");
         return 2;
     }
-    let is_wanted =
-        |name| patterns.is_empty() || patterns.iter().any(|pattern| matches(pattern, name));
-    runner::run(tests().filter(|test| is_wanted(test.name)))
+    runner::run(tests().filter(|test| is_wanted(&patterns, test.name)))
+}
+
+/// With names given only those, but none of those given with a `-`.
+fn is_wanted(patterns: &[&str], name: &str) -> bool {
+    let (unwanted, wanted): (Vec<&str>, Vec<&str>) = patterns
+        .iter()
+        .partition(|pattern| pattern.starts_with('-'));
+    let is_unwanted = unwanted.iter().any(|pattern| matches(&pattern[1..], name));
+    !is_unwanted && (wanted.is_empty() || wanted.iter().any(|pattern| matches(pattern, name)))
 }
 
 fn matches(pattern: &str, name: &str) -> bool {

@@ -19,8 +19,9 @@ tests![
     a_woken_sleeper_runs_among_spinners,
 ];
 
-/// How long a crowd runs for each of its CPUs, at least a second in all.
-const RUN_PER_CPU_MS: u64 = 125;
+/// How long a crowd runs for each of its CPUs, at least a second in all: with four virtual CPUs on two real ones each
+/// then gets half a second.
+const RUN_PER_CPU_MS: u64 = 250;
 
 /// How much work one process of a crowd did on which CPU.
 struct Work {
@@ -101,7 +102,7 @@ fn an_unpinned_spinner_in_a_crowd_sees_another_cpu() {
     if process::cpu_count() == 1 {
         return;
     }
-    let crowd = run_crowd(2 * process::cpu_count(), &CpuMask::ALL, 1000);
+    let crowd = run_crowd(2 * process::cpu_count(), &CpuMask::ALL, crowd_duration_ms());
     let cpus_seen = |work: &Work| {
         work.units_per_cpu
             .iter()
