@@ -1,10 +1,10 @@
 //! The local APIC: one for each CPU, by which it gets its interrupts, sends some to others, and has a timer.
 //!
 //! There are two ways to speak to it. In *x2APIC* mode the registers are MSRs, ids have 32 bits and one command reaches
-//! up to 16 CPUs; in *xAPIC* mode they are memory and ids have 8 bits. The boot CPU chooses ([`init_boot_cpu`]), and all
+//! up to 16 CPUs; in *xAPIC* mode they are memory and ids have 8 bits. The boot CPU chooses (`init_boot_cpu`), and all
 //! CPUs use the same.
 //!
-//! The `x2apic` crate switches x2APIC mode on ([`set_up`]). What the running kernel does often (end of interrupt,
+//! The `x2apic` crate switches x2APIC mode on (module `set_up`). What the running kernel does often (end of interrupt,
 //! commands, the timer) is written here directly: a handful of instructions, where the crate goes through an object of
 //! forty register descriptions, and its command register is right in x2APIC mode only.
 

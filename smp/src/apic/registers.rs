@@ -119,7 +119,7 @@ pub(super) mod msr {
     /// MFENCE orders the stores, and LFENCE holds back the WRMSR, which MFENCE alone does not.
     ///
     /// # Safety
-    /// As for [`write`].
+    /// As for [`write`](fn@write).
     #[inline(always)]
     pub(in crate::apic) unsafe fn write_fenced(number: u32, value: u64) {
         // SAFETY: the caller's condition. No `nomem`: the stores before must really come before.

@@ -1,7 +1,7 @@
 //! Which CPUs the machine has, from the firmware's ACPI tables.
 //!
 //! The `acpi` crate (5.2.0) finds and reads the tables. It believes the lengths in them: a wrong one makes it read beyond
-//! the table, and an entry of length zero keeps it going for ever. So [`lengths`] looks at all of them first. A machine
+//! the table, and an entry of length zero keeps it going for ever. So the module `lengths` looks at all of them first. A machine
 //! whose tables are broken is an error here, and has one CPU for its kernel.
 
 mod lengths;
