@@ -90,7 +90,6 @@ pub fn read_archive(archive: &'static [u8]) -> Result<FileTree, ArchiveError> {
                 let contents =
                     contents_of(archive, block, header).ok_or(ArchiveError::BadSize { block })?;
                 let file = RegularFile::new(contents);
-                // Now, so that the accounts of frames do not depend on which programs have run.
                 file.fill()?;
                 Path::parse(path).and_then(|path| tree.insert(path, file))
             }

@@ -3,8 +3,8 @@
 //! The guarantee: a page that anybody maps is the page that `write` changes, as long as the file is not cut; a program's
 //! text is one set of frames however many processes run it; and what `write` returns is what has changed, no byte more.
 //!
-//! A file of the initrd keeps the archive's bytes for the pages that nobody has mapped or written yet. Such a page gets
-//! its frame, once and for all, when somebody does. Reading does not need one.
+//! A file that begins as given bytes (the initrd's) keeps them for the pages that have no frame yet. Such a page gets its
+//! frame, once and for all, when somebody maps or writes it, or all do by [`RegularFile::fill`]. Reading does not need one.
 //!
 //! - **FILE-1** `writing` is held while bytes or the length change, so a write and a cut do not mix. `contents` is
 //!   locked for moments only, never during a copy: it says which frame a page has, and the frame is kept by its count.
@@ -204,7 +204,7 @@ impl RegularFile {
         Ok(())
     }
 
-    /// Makes and fills the frames of all pages, so that nobody has to wait for them later.
+    /// Makes and fills the frames of all pages, so that the accounts of frames do not depend on who uses the file later.
     ///
     /// # Errors
     /// There is no memory for them.

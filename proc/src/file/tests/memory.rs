@@ -1,11 +1,11 @@
 //! When there is no memory left.
 
 use abi::{Errno, OpenFlags};
-use mm::frame::{self, Frame, FrameKind};
+use mm::frame::{self, Frame, FrameKind, accounts};
 use mm::hw::host::machine;
 use mm::space::{PageSource, PageSourceError};
 
-use super::super::{Descriptors, FileTree, Node, Path, read_archive};
+use super::super::{ArchiveError, Descriptors, FileTree, RegularFile, read_archive};
 use super::{pattern, read, tar, write};
 
 /// All frames but `free`.
@@ -42,16 +42,31 @@ fn a_write_that_runs_out_of_memory_has_written_what_it_says() {
 #[test]
 fn a_page_that_cannot_be_made_is_an_error_and_reading_needs_none() {
     let _machine = machine();
-    let contents = pattern(5000, 0);
-    let tree = read_archive(tar(&[("f", b'0', &contents)])).unwrap();
-    let Ok(Node::File(file)) = tree.lookup(Path::parse(b"f").unwrap()) else {
-        panic!("no file")
-    };
+    let original: &[u8] = pattern(5000, 0).leak();
+    let file = RegularFile::new(original);
     let taken = take_frames_but(0);
-    assert_eq!(file.page(1).map(|_| ()), Err(PageSourceError::NoMemory));
-    assert_eq!(super::contents(&tree, "f").unwrap(), contents);
+    let refused = file.page(1).map(|_| ());
+    let mut bytes = [0; 5000];
+    let len_read = file.read_at(0, &mut bytes);
     drop(taken);
+    assert_eq!(refused, Err(PageSourceError::NoMemory));
+    assert_eq!((len_read, &bytes[..]), (5000, original));
     assert!(file.page(1).is_ok());
+}
+
+#[test]
+fn an_archive_that_does_not_fit_into_memory_is_an_error_and_leaves_nothing() {
+    let _machine = machine();
+    let archive = tar(&[
+        ("a", b'0', &pattern(5000, 0)),
+        ("b", b'0', &pattern(5000, 1)),
+    ]);
+    let before = accounts().in_use(FrameKind::File);
+    let taken = take_frames_but(3);
+    let refused = read_archive(archive).map(|_| ());
+    drop(taken);
+    assert_eq!(refused, Err(ArchiveError::NoMemory));
+    assert_eq!(accounts().in_use(FrameKind::File), before);
 }
 
 #[test]
