@@ -19,14 +19,16 @@ pub(super) fn steal(thief: CpuId) -> Option<Arc<Thread>> {
     })
 }
 
-/// Takes a thread for the busy CPU `cpu`, whose own queue is `own_len` long, from one whose queue is at least as long. With
-/// `turn`, which should be another one each time, the victims change.
+/// Takes a thread for the busy CPU `cpu`, whose own queue is `own_len` long, from one whose queue is at least as long and has
+/// a thread that may come. With `turn`, which should be another one each time, the first victim changes.
 pub(super) fn pull(cpu: CpuId, own_len: usize, turn: u64) -> Option<Arc<Thread>> {
     let enough = own_len.max(1);
     let count = smp::cpu::count();
     let mut victims = others(cpu).cycle().skip(turn as usize % count).take(count - 1);
-    let victim = victims.find(|&other| CPUS.of(other).queue.len_racy() >= enough)?;
-    CPUS.of(victim).queue.steal_for(cpu)
+    victims.find_map(|victim| {
+        let queue = &CPUS.of(victim).queue;
+        (queue.len_racy() >= enough).then(|| queue.steal_for(cpu)).flatten()
+    })
 }
 
 /// All CPUs but `cpu`, beginning with the next one, so that thieves spread over their victims.

@@ -15,7 +15,7 @@ use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// A CPU pulls from longer queues every so many ticks. Not a multiple of two: where two threads take turns at each tick, it
 /// would always be the same one that waits.
-const TICKS_PER_BALANCE: u64 = 5;
+const TICKS_PER_BALANCE: u64 = 3;
 const NEVER: u64 = u64::MAX;
 const DEFAULT_PERIOD_NS: u64 = 10_000_000;
 
