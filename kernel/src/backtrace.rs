@@ -22,8 +22,12 @@ unsafe extern "C" {
 
 /// Finds the file with the kernel's symbols in the archive of the initial file tree. Without it backtraces have no names.
 pub(crate) fn find_symbols(archive: &'static [u8]) {
-    let Ok(archive) = TarArchiveRef::new(archive) else { return };
-    let file = archive.entries().find(|entry| entry.filename().as_str() == Ok("kernel.symbols"));
+    let Ok(archive) = TarArchiveRef::new(archive) else {
+        return;
+    };
+    let file = archive
+        .entries()
+        .find(|entry| entry.filename().as_str() == Ok("kernel.symbols"));
     if let Some(text) = file.and_then(|file| core::str::from_utf8(file.data()).ok()) {
         SYMBOLS.call_once(|| text);
     }
@@ -41,8 +45,13 @@ impl Backtrace {
     pub(crate) fn here() -> Backtrace {
         let frame_pointer: usize;
         // SAFETY: reads a register.
-        unsafe { asm!("mov {}, rbp", out(reg) frame_pointer, options(nomem, nostack, preserves_flags)) };
-        Backtrace { rip: 0, frame_pointer }
+        unsafe {
+            asm!("mov {}, rbp", out(reg) frame_pointer, options(nomem, nostack, preserves_flags))
+        };
+        Backtrace {
+            rip: 0,
+            frame_pointer,
+        }
     }
 
     /// Of code that was interrupted at `rip` with this frame pointer.
@@ -63,7 +72,8 @@ impl fmt::Display for Backtrace {
             }
             // SAFETY: both words are in memory that the kernel has mapped, as was just checked; whatever stands there is
             // only printed or checked again.
-            let (next, return_address) = unsafe { (*(frame as *const usize), *((frame + 8) as *const usize)) };
+            let (next, return_address) =
+                unsafe { (*(frame as *const usize), *((frame + 8) as *const usize)) };
             if !is_text(return_address) {
                 return Ok(());
             }
@@ -88,7 +98,11 @@ fn is_text(address: usize) -> bool {
 
 fn write_place(formatter: &mut fmt::Formatter<'_>, address: usize) -> fmt::Result {
     match find_symbol(address) {
-        Some((name, offset)) => writeln!(formatter, "    {address:#x} {:#}+{offset:#x}", demangle(name)),
+        Some((name, offset)) => writeln!(
+            formatter,
+            "    {address:#x} {:#}+{offset:#x}",
+            demangle(name)
+        ),
         None => writeln!(formatter, "    {address:#x}"),
     }
 }

@@ -42,7 +42,10 @@ pub(crate) fn pull_all(command_line: &CommandLine) {
         match SWITCHES.iter().find(|switch| switch.name == name) {
             Some(switch) => {
                 smp::log!("BREAK SWITCH {name}: {}", switch.effect);
-                crate::device::console::message(format_args!("*** break={name}: {} ***\n", switch.effect));
+                crate::device::console::message(format_args!(
+                    "*** break={name}: {} ***\n",
+                    switch.effect
+                ));
                 (switch.pull)();
             }
             None => panic!("boot line: no break switch is called {name}"),

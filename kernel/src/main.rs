@@ -31,7 +31,8 @@ extern "C" fn main(start_info: usize) -> ! {
     // SAFETY: the entry code passes what the loader left in EBX, and nothing has been written but the kernel's own data.
     let info = unsafe { BootInfo::read(start_info) };
     let command_line = CommandLine::new(info.command_line);
-    info.initrd.inspect(|archive| backtrace::find_symbols(archive)); // so that a panic can name functions
+    info.initrd
+        .inspect(|archive| backtrace::find_symbols(archive)); // so that a panic can name functions
     features::require(); // refuses processors that lack what the kernel is built on
     breaks::pull_all(&command_line);
     memory::init(&info); // frames and heap

@@ -22,10 +22,17 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     }
     stop::stop_other_cpus();
     let this_cpu = smp::cpu::id_racy();
-    report(format_args!("kernel panic on CPU {}: {info}", this_cpu.index()));
+    report(format_args!(
+        "kernel panic on CPU {}: {info}",
+        this_cpu.index()
+    ));
     report(format_args!("{}", Backtrace::here()));
     for (cpu, place) in stop::stopped_cpus() {
-        report(format_args!("CPU {} was at\n{}", cpu.index(), Backtrace::at(place.rip, place.rbp)));
+        report(format_args!(
+            "CPU {} was at\n{}",
+            cpu.index(),
+            Backtrace::at(place.rip, place.rbp)
+        ));
     }
     for cpu in &stop::unreachable_cpus() {
         report(format_args!("CPU {} did not stop", cpu.index()));

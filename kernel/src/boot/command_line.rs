@@ -11,7 +11,10 @@ impl CommandLine {
     /// Splits the options from the program's arguments.
     pub(crate) fn new(text: &'static str) -> CommandLine {
         let (options, arguments) = text.split_once(" -- ").unwrap_or((text, ""));
-        CommandLine { options, arguments: arguments.trim() }
+        CommandLine {
+            options,
+            arguments: arguments.trim(),
+        }
     }
 
     /// The value of the last `name=value`.
@@ -22,7 +25,9 @@ impl CommandLine {
     /// The values of all `name=value`, each split at commas.
     pub(crate) fn values<'a>(&self, name: &'a str) -> impl Iterator<Item = &'static str> + use<'a> {
         let words = self.options.split_ascii_whitespace();
-        words.filter_map(move |word| word.split_once('=').filter(|(key, _)| *key == name)).flat_map(|(_, v)| v.split(','))
+        words
+            .filter_map(move |word| word.split_once('=').filter(|(key, _)| *key == name))
+            .flat_map(|(_, v)| v.split(','))
     }
 
     /// The value of the last `name=number`, if it is one.

@@ -24,13 +24,22 @@ pub(crate) fn find(info: &BootInfo) -> Topology {
     BOOT_BLOCK.set_apic_id(boot_apic_id);
     let reach = |address: usize, len: usize| {
         let end = (address as u64).saturating_add(len as u64);
-        if end <= entry::mapped_bytes() { address as *const u8 } else { core::ptr::null() }
+        if end <= entry::mapped_bytes() {
+            address as *const u8
+        } else {
+            core::ptr::null()
+        }
     };
     // SAFETY: the boot tables map what `reach` allows, and nobody changes the firmware's tables.
     let found = unsafe { topology::discover(info.rsdp as usize, boot_apic_id, reach) };
     let topology = found.unwrap_or_else(|error| {
         smp::log!("only the boot CPU is used: {error}");
-        Topology { boot_apic_id, others: alloc::vec::Vec::new(), disabled: 0, too_many: 0 }
+        Topology {
+            boot_apic_id,
+            others: alloc::vec::Vec::new(),
+            disabled: 0,
+            too_many: 0,
+        }
     });
     if topology.too_many != 0 {
         smp::log!("{} CPUs too many are left out", topology.too_many);
@@ -61,11 +70,21 @@ pub(crate) fn init_boot_cpu(command_line: &CommandLine) {
 /// Starts all other CPUs, and makes what each CPU has of its own. Afterwards all of them run their idle loops, but the boot
 /// CPU, which goes on here.
 pub(crate) fn start_others(topology: &Topology, command_line: &CommandLine) {
-    let Some(root) = mm::kernel_map::root_pa() else { panic!("CPUs are started before the kernel's map is built") };
+    let Some(root) = mm::kernel_map::root_pa() else {
+        panic!("CPUs are started before the kernel's map is built")
+    };
     // SAFETY: 1. the boot CPU, whose APIC and clock are set up. 2. the page is RAM below the first megabyte, which
     // `memory` has reserved. 3. the kernel's map is never freed, and is built below 4 GiB. 4. `topology` has no doubles.
-    let woken = unsafe { bring_up::wake(memory::TRAMPOLINE_PAGE, root.as_u64() as u32, &topology.others) };
-    let Ok(roster) = woken else { panic!("no memory for a list of CPUs") };
+    let woken = unsafe {
+        bring_up::wake(
+            memory::TRAMPOLINE_PAGE,
+            root.as_u64() as u32,
+            &topology.others,
+        )
+    };
+    let Ok(roster) = woken else {
+        panic!("no memory for a list of CPUs")
+    };
     for apic_id in roster.silent().chain(roster.unreachable().iter().copied()) {
         smp::log!("the CPU with APIC id {apic_id} does not answer and is left out");
     }
@@ -95,17 +114,23 @@ fn init_shared_parts(cpus: usize, command_line: &CommandLine) {
 
 /// A stack and a block for another CPU, which keeps them for ever.
 fn provide(cpu: CpuId, apic_id: u32) -> Result<CpuResources, OutOfMemory> {
-    let block = mm::heap::try_box(PerCpuBlock::new(cpu, apic_id)).map_err(|NoMemory| OutOfMemory)?;
+    let block =
+        mm::heap::try_box(PerCpuBlock::new(cpu, apic_id)).map_err(|NoMemory| OutOfMemory)?;
     let stack = KernelStack::new().map_err(|NoMemory| OutOfMemory)?;
     let stack_top = stack.top();
     core::mem::forget(stack);
-    Ok(CpuResources { stack_top, block: alloc::boxed::Box::leak(block) })
+    Ok(CpuResources {
+        stack_top,
+        block: alloc::boxed::Box::leak(block),
+    })
 }
 
 /// Where another CPU arrives in the kernel.
 extern "C" fn enter_other_cpu(index: usize) -> ! {
     let cpu = CpuId::new(index);
-    let Some(block) = percpu::block_of(cpu) else { panic!("CPU {index} has no block") };
+    let Some(block) = percpu::block_of(cpu) else {
+        panic!("CPU {index} has no block")
+    };
     init_own_parts(block);
     // SAFETY: 1. the boot CPU has chosen the mode. 2. interrupts are off since this CPU started, and the vectors are set.
     unsafe { apic::init_cpu() };

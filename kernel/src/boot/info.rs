@@ -84,11 +84,19 @@ impl BootInfo {
 
 fn read_ram(info: &StartInfo) -> ([Range; MAX_RANGES], usize) {
     // SAFETY: as for `BootInfo::read`: the loader points to that many entries below 4 GiB.
-    let entries =
-        unsafe { slice::from_raw_parts(info.memory_map as *const MemoryMapEntry, info.memory_map_entries as usize) };
+    let entries = unsafe {
+        slice::from_raw_parts(
+            info.memory_map as *const MemoryMapEntry,
+            info.memory_map_entries as usize,
+        )
+    };
     let mut ram = [const { 0..0 }; MAX_RANGES];
     let mut len = 0;
-    for entry in entries.iter().filter(|entry| entry.kind == MEMORY_TYPE_RAM && entry.size != 0).take(MAX_RANGES) {
+    for entry in entries
+        .iter()
+        .filter(|entry| entry.kind == MEMORY_TYPE_RAM && entry.size != 0)
+        .take(MAX_RANGES)
+    {
         ram[len] = entry.address..entry.address.saturating_add(entry.size);
         len += 1;
     }
@@ -111,6 +119,9 @@ fn read_initrd(info: &StartInfo) -> Option<&'static [u8]> {
     // SAFETY: as for `BootInfo::read`: there is at least one module, and its bytes stay: `main` reserves them.
     unsafe {
         let module = &*(info.module_list as *const Module);
-        Some(slice::from_raw_parts(module.address as *const u8, module.size as usize))
+        Some(slice::from_raw_parts(
+            module.address as *const u8,
+            module.size as usize,
+        ))
     }
 }

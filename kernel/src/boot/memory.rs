@@ -1,15 +1,15 @@
 //! Memory at boot: frames, then the heap, then the kernel's own map.
 
-use mm::frame::{self, MemoryRange};
 use mm::addr::PAGE_SIZE;
+use mm::frame::{self, MemoryRange};
 use mm::kernel_map::{self, KernelLayout, Section};
 
 use smp::{irq, trampoline};
 
 use super::command_line::CommandLine;
 use super::entry;
-use super::info::BootInfo;
 use super::features;
+use super::info::BootInfo;
 use crate::device::{io_apic, power, screen};
 
 const MAX_RANGES: usize = 64;
@@ -43,7 +43,10 @@ struct Ram {
 
 impl Ram {
     fn new(info: &BootInfo) -> Ram {
-        let mut ram = Ram { ranges: [MemoryRange::new(0, 0); MAX_RANGES], len: 0 };
+        let mut ram = Ram {
+            ranges: [MemoryRange::new(0, 0); MAX_RANGES],
+            len: 0,
+        };
         for range in info.ram() {
             let end = range.end.min(entry::mapped_bytes());
             if range.start < end && ram.len < MAX_RANGES {
@@ -59,7 +62,10 @@ impl Ram {
     }
 
     fn bytes(&self) -> u64 {
-        self.ranges().iter().map(|range| range.end.as_u64() - range.start.as_u64()).sum()
+        self.ranges()
+            .iter()
+            .map(|range| range.end.as_u64() - range.start.as_u64())
+            .sum()
     }
 }
 
@@ -67,12 +73,18 @@ impl Ram {
 pub(crate) fn init(info: &BootInfo) {
     let ram = Ram::new(info);
     if ram.bytes() < MINIMUM_BYTES {
-        power::refuse(format_args!("{} MiB of memory; it takes at least 64", ram.bytes().div_ceil(1 << 20)));
+        power::refuse(format_args!(
+            "{} MiB of memory; it takes at least 64",
+            ram.bytes().div_ceil(1 << 20)
+        ));
     }
     let initrd = info.initrd.unwrap_or_default().as_ptr_range();
     let reserved = [
         MemoryRange::new(0, LOW_MEMORY_END),
-        MemoryRange::new(address(&raw const __kernel_start), address(&raw const __kernel_end)),
+        MemoryRange::new(
+            address(&raw const __kernel_start),
+            address(&raw const __kernel_end),
+        ),
         MemoryRange::new(address(initrd.start), address(initrd.end)),
     ];
     // SAFETY: 1. the boot tables map all of `ram`, which ends below their limit. 2. besides the kernel, its files and
@@ -96,13 +108,23 @@ pub(crate) fn build_map(info: &BootInfo, command_line: &CommandLine) {
     };
     let ram = Ram::new(info);
     let page = |start: usize| MemoryRange::new(start as u64, start as u64 + PAGE_SIZE as u64);
-    let text = MemoryRange::new(address(&raw const __text_start), address(&raw const __text_end));
-    let constants = MemoryRange::new(address(&raw const __rodata_start), address(&raw const __rodata_end));
+    let text = MemoryRange::new(
+        address(&raw const __text_start),
+        address(&raw const __text_end),
+    );
+    let constants = MemoryRange::new(
+        address(&raw const __rodata_start),
+        address(&raw const __rodata_end),
+    );
     let layout = KernelLayout {
         levels,
         has_gib_pages: features::has_gib_pages(),
         memory: ram.ranges(),
-        devices: &[page(LOCAL_APIC_ADDRESS), page(io_apic::ADDRESS), page(screen::ADDRESS)],
+        devices: &[
+            page(LOCAL_APIC_ADDRESS),
+            page(io_apic::ADDRESS),
+            page(screen::ADDRESS),
+        ],
         sections: &[Section::code(text), Section::constants(constants)],
     };
     if let Err(error) = kernel_map::build(&layout) {

@@ -1,10 +1,10 @@
 //! From the first instruction to `main`, and what the loader and the user ask for.
 
 pub(crate) mod command_line;
-pub(crate) mod entry;
-pub(crate) mod info;
 pub(crate) mod cpus;
+pub(crate) mod entry;
 pub(crate) mod features;
+pub(crate) mod info;
 pub(crate) mod memory;
 pub(crate) mod programs;
 

@@ -25,14 +25,21 @@ pub(crate) fn start(info: &BootInfo, command_line: &CommandLine) {
     });
     let program = command_line.value("run");
     let mut command = [0; COMMAND_MAX];
-    let len = write_command(&mut command, program.unwrap_or(""), command_line.arguments());
+    let len = write_command(
+        &mut command,
+        program.unwrap_or(""),
+        command_line.arguments(),
+    );
     // Process 1 first: its id is the first one.
     if let Err(error) = proc::spawn::spawn_init(b"init", &command[..len], power_off_as_init) {
         panic!("cannot start init: {error}");
     }
     start_kernel_process("screen", screen::keep_up_to_date);
     if program.is_none() {
-        console::message(format_args!("Argonaut on {} CPUs. `help` lists the commands.\n", smp::cpu::count()));
+        console::message(format_args!(
+            "Argonaut on {} CPUs. `help` lists the commands.\n",
+            smp::cpu::count()
+        ));
         start_kernel_process("shell", shell::run);
     }
 }
@@ -67,7 +74,11 @@ fn mount(initrd: Option<&'static [u8]>) {
 fn write_command(command: &mut [u8], name: &str, arguments: &str) -> usize {
     let blank = if arguments.is_empty() { "" } else { " " };
     let bytes = name.bytes().chain(blank.bytes()).chain(arguments.bytes());
-    command.iter_mut().zip(bytes).map(|(place, byte)| *place = byte).count()
+    command
+        .iter_mut()
+        .zip(bytes)
+        .map(|(place, byte)| *place = byte)
+        .count()
 }
 
 /// The machine ends with process 1.

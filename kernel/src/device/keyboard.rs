@@ -14,21 +14,34 @@ const OUTPUT_FULL: u8 = 1;
 const FROM_MOUSE: u8 = 1 << 5;
 
 static KEYBOARD: SpinLock<PS2Keyboard<Us104Key, ScancodeSet1>, rank::ConsoleInput> =
-    SpinLock::new(PS2Keyboard::new(ScancodeSet1::new(), Us104Key, HandleControl::MapLettersToUnicode));
+    SpinLock::new(PS2Keyboard::new(
+        ScancodeSet1::new(),
+        Us104Key,
+        HandleControl::MapLettersToUnicode,
+    ));
 
 /// Hands the bytes of all keys that have been pressed to `receive`.
 pub(crate) fn drain(mut receive: impl FnMut(u8)) {
     while let Some(scan_code) = read() {
         let mut keyboard = KEYBOARD.lock();
-        let key = keyboard.add_byte(scan_code).ok().flatten().and_then(|event| keyboard.process_keyevent(event));
+        let key = keyboard
+            .add_byte(scan_code)
+            .ok()
+            .flatten()
+            .and_then(|event| keyboard.process_keyevent(event));
         drop(keyboard);
         match key {
             Some(DecodedKey::Unicode('\n')) => receive(b'\r'),
             Some(DecodedKey::Unicode(character)) => {
                 let mut buffer = [0; 4];
-                character.encode_utf8(&mut buffer).bytes().for_each(&mut receive);
+                character
+                    .encode_utf8(&mut buffer)
+                    .bytes()
+                    .for_each(&mut receive);
             }
-            Some(DecodedKey::RawKey(code)) => escape_sequence(code).iter().copied().for_each(&mut receive),
+            Some(DecodedKey::RawKey(code)) => {
+                escape_sequence(code).iter().copied().for_each(&mut receive)
+            }
             None => {}
         }
     }

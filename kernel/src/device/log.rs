@@ -36,16 +36,27 @@ pub(crate) fn init() {
 }
 
 fn write_line(line: fmt::Arguments<'_>) {
-    let mut buffer = LineBuffer { bytes: [0; 240], len: 0 };
+    let mut buffer = LineBuffer {
+        bytes: [0; 240],
+        len: 0,
+    };
     let now_us = smp::time::now_ns() / 1000;
     // Writing to the buffer cannot fail.
-    let _ = writeln!(buffer, "[{:4}.{:06}] {line}", now_us / 1_000_000, now_us % 1_000_000);
+    let _ = writeln!(
+        buffer,
+        "[{:4}.{:06}] {line}",
+        now_us / 1_000_000,
+        now_us % 1_000_000
+    );
     buffer.flush();
 }
 
 /// Writes a protocol line, which has no time in front.
 pub(crate) fn write_protocol_line<M: fmt::Display>(line: &protocol::Line<M>) {
-    let mut buffer = LineBuffer { bytes: [0; 240], len: 0 };
+    let mut buffer = LineBuffer {
+        bytes: [0; 240],
+        len: 0,
+    };
     let _ = writeln!(buffer, "{line}");
     buffer.flush();
 }

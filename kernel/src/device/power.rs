@@ -23,6 +23,8 @@ pub(crate) fn off<M: Display>(outcome: &Line<M>) -> ! {
 
 /// Ends the run because the kernel cannot run on this machine.
 pub(crate) fn refuse(reason: core::fmt::Arguments<'_>) -> ! {
-    super::console::message(format_args!("Argonaut cannot run on this machine: {reason}\n"));
+    super::console::message(format_args!(
+        "Argonaut cannot run on this machine: {reason}\n"
+    ));
     off(&Line::Refused(reason))
 }

@@ -38,14 +38,25 @@ static STALE: WaitQueue = WaitQueue::new();
 
 /// Makes the screen show what is written from now on.
 pub(crate) fn init() {
-    let picture = Picture { cells: [[BLANK; COLUMNS]; ROWS], row: 0, column: 0, saved: (0, 0), is_stale: true };
-    *TERMINAL.lock() = Some(Terminal { parser: Parser::new(), picture });
+    let picture = Picture {
+        cells: [[BLANK; COLUMNS]; ROWS],
+        row: 0,
+        column: 0,
+        saved: (0, 0),
+        is_stale: true,
+    };
+    *TERMINAL.lock() = Some(Terminal {
+        parser: Parser::new(),
+        picture,
+    });
 }
 
 /// Writes bytes to the picture.
 pub(crate) fn write(bytes: &[u8]) {
     let mut terminal = TERMINAL.lock();
-    let Some(Terminal { parser, picture }) = terminal.as_mut() else { return };
+    let Some(Terminal { parser, picture }) = terminal.as_mut() else {
+        return;
+    };
     let was_stale = picture.is_stale;
     parser.advance(picture, bytes);
     picture.is_stale = true;
@@ -58,8 +69,16 @@ pub(crate) fn write(bytes: &[u8]) {
 /// The thread that keeps the screen up to date.
 pub(crate) fn keep_up_to_date() -> i32 {
     loop {
-        let is_stale = || TERMINAL.lock().as_ref().is_some_and(|terminal| terminal.picture.is_stale).then_some(());
-        if STALE.wait_until(is_stale).is_err() || proc::sleep::sleep_ns(REFRESH_DISTANCE_NS).is_err() {
+        let is_stale = || {
+            TERMINAL
+                .lock()
+                .as_ref()
+                .is_some_and(|terminal| terminal.picture.is_stale)
+                .then_some(())
+        };
+        if STALE.wait_until(is_stale).is_err()
+            || proc::sleep::sleep_ns(REFRESH_DISTANCE_NS).is_err()
+        {
             return 0;
         }
         refresh();
@@ -68,8 +87,12 @@ pub(crate) fn keep_up_to_date() -> i32 {
 
 /// Brings the screen up to date now. If somebody writes at the moment, it is left to them.
 pub(crate) fn refresh() {
-    let Some(mut terminal) = TERMINAL.try_lock() else { return };
-    let Some(Terminal { picture, .. }) = terminal.as_mut() else { return };
+    let Some(mut terminal) = TERMINAL.try_lock() else {
+        return;
+    };
+    let Some(Terminal { picture, .. }) = terminal.as_mut() else {
+        return;
+    };
     picture.is_stale = false;
     let memory = ADDRESS as *mut u16;
     for (index, cell) in picture.cells.as_flattened().iter().enumerate() {
@@ -100,7 +123,11 @@ impl Picture {
 
 impl Perform for Picture {
     fn print(&mut self, character: char) {
-        self.put(if character.is_ascii() { character as u8 } else { b'?' });
+        self.put(if character.is_ascii() {
+            character as u8
+        } else {
+            b'?'
+        });
     }
 
     fn execute(&mut self, control: u8) {
@@ -116,8 +143,16 @@ impl Perform for Picture {
         }
     }
 
-    fn csi_dispatch(&mut self, parameters: &Params, _intermediates: &[u8], _ignore: bool, action: char) {
-        let mut numbers = parameters.iter().map(|parameter| usize::from(parameter.first().copied().unwrap_or(0)));
+    fn csi_dispatch(
+        &mut self,
+        parameters: &Params,
+        _intermediates: &[u8],
+        _ignore: bool,
+        action: char,
+    ) {
+        let mut numbers = parameters
+            .iter()
+            .map(|parameter| usize::from(parameter.first().copied().unwrap_or(0)));
         let first = numbers.next().unwrap_or(0);
         let second = numbers.next().unwrap_or(0);
         match action {
@@ -125,7 +160,9 @@ impl Perform for Picture {
             'B' => self.row = (self.row + first.max(1)).min(ROWS - 1),
             'C' => self.column = (self.column + first.max(1)).min(COLUMNS - 1),
             'D' => self.column = self.column.saturating_sub(first.max(1)),
-            'H' => (self.row, self.column) = (first.clamp(1, ROWS) - 1, second.clamp(1, COLUMNS) - 1),
+            'H' => {
+                (self.row, self.column) = (first.clamp(1, ROWS) - 1, second.clamp(1, COLUMNS) - 1)
+            }
             'J' => self.cells = [[BLANK; COLUMNS]; ROWS],
             'K' => self.cells[self.row][self.column.min(COLUMNS - 1)..].fill(BLANK),
             's' => self.saved = (self.row, self.column),

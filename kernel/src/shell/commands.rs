@@ -21,16 +21,66 @@ pub(super) struct Command {
 }
 
 pub(super) const COMMANDS: [Command; 10] = [
-    Command { name: "help", arguments: "", help: "this list", run: help },
-    Command { name: "ls", arguments: "[PATH]", help: "files in a directory", run: ls },
-    Command { name: "cat", arguments: "FILE", help: "contents of a file", run: cat },
-    Command { name: "run", arguments: "PROGRAM [ARG...]", help: "runs a program and waits for it", run },
-    Command { name: "ps", arguments: "", help: "processes", run: ps },
-    Command { name: "cpus", arguments: "", help: "CPUs and what they run", run: cpus },
-    Command { name: "mem", arguments: "", help: "what memory is used for", run: mem },
-    Command { name: "shell", arguments: "", help: "another kernel shell", run: shell },
-    Command { name: "exit", arguments: "", help: "leaves this shell, if it is not the first", run: exit },
-    Command { name: "poweroff", arguments: "", help: "ends the machine", run: poweroff },
+    Command {
+        name: "help",
+        arguments: "",
+        help: "this list",
+        run: help,
+    },
+    Command {
+        name: "ls",
+        arguments: "[PATH]",
+        help: "files in a directory",
+        run: ls,
+    },
+    Command {
+        name: "cat",
+        arguments: "FILE",
+        help: "contents of a file",
+        run: cat,
+    },
+    Command {
+        name: "run",
+        arguments: "PROGRAM [ARG...]",
+        help: "runs a program and waits for it",
+        run,
+    },
+    Command {
+        name: "ps",
+        arguments: "",
+        help: "processes",
+        run: ps,
+    },
+    Command {
+        name: "cpus",
+        arguments: "",
+        help: "CPUs and what they run",
+        run: cpus,
+    },
+    Command {
+        name: "mem",
+        arguments: "",
+        help: "what memory is used for",
+        run: mem,
+    },
+    Command {
+        name: "shell",
+        arguments: "",
+        help: "another kernel shell",
+        run: shell,
+    },
+    Command {
+        name: "exit",
+        arguments: "",
+        help: "leaves this shell, if it is not the first",
+        run: exit,
+    },
+    Command {
+        name: "poweroff",
+        arguments: "",
+        help: "ends the machine",
+        run: poweroff,
+    },
 ];
 
 /// The commands' names, for completion.
@@ -47,7 +97,12 @@ const GO_ON: ControlFlow<i32> = ControlFlow::Continue(());
 
 fn help(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
     for command in &COMMANDS {
-        say!("{:9} {:17} {}", command.name, command.arguments, command.help);
+        say!(
+            "{:9} {:17} {}",
+            command.name,
+            command.arguments,
+            command.help
+        );
     }
     GO_ON
 }
@@ -63,7 +118,10 @@ fn ls(_: &Arc<Process>, path: &str) -> ControlFlow<i32> {
 fn list(path: &str) -> Result<(), Errno> {
     proc::file::for_each_entry(path.as_bytes(), |name, is_directory, len_bytes| {
         let name = core::str::from_utf8(name).unwrap_or("?");
-        say!("{len_bytes:>10} {name}{}", if is_directory { "/" } else { "" });
+        say!(
+            "{len_bytes:>10} {name}{}",
+            if is_directory { "/" } else { "" }
+        );
     })
 }
 
@@ -133,11 +191,28 @@ fn poweroff(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
 }
 
 fn ps(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
-    say!("{:>6} {:>6} {:9} {:>3} {:>9} {:>9}  NAME", "PID", "PARENT", "STATE", "CPU", "USER ms", "KERNEL ms");
+    say!(
+        "{:>6} {:>6} {:9} {:>3} {:>9} {:>9}  NAME",
+        "PID",
+        "PARENT",
+        "STATE",
+        "CPU",
+        "USER ms",
+        "KERNEL ms"
+    );
     table::for_each(|_, entry| match entry {
         Entry::Thread(thread) => say_thread(&thread),
         Entry::Ended(process) => {
-            say!("{:>6} {:>6} {:9} {:>3} {:>9} {:>9}  {}", process.id(), process.parent_id(), "ended", "", "", "", process.name());
+            say!(
+                "{:>6} {:>6} {:9} {:>3} {:>9} {:>9}  {}",
+                process.id(),
+                process.parent_id(),
+                "ended",
+                "",
+                "",
+                "",
+                process.name()
+            );
         }
         Entry::Free | Entry::Reserved => {}
     });
@@ -145,16 +220,27 @@ fn ps(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
 }
 
 fn say_thread(thread: &Thread) {
-    let Some(process) = thread.process() else { return };
+    let Some(process) = thread.process() else {
+        return;
+    };
     let (user_ns, kernel_ns) = thread.times_ns();
     let (user_ms, kernel_ms) = (user_ns / 1_000_000, kernel_ns / 1_000_000);
     let (id, parent, cpu) = (thread.id(), process.parent_id(), thread.cpu_racy().index());
     let state = thread.state_racy();
-    say!("{id:>6} {parent:>6} {state:9} {cpu:>3} {user_ms:>9} {kernel_ms:>9}  {}", process.name());
+    say!(
+        "{id:>6} {parent:>6} {state:9} {cpu:>3} {user_ms:>9} {kernel_ms:>9}  {}",
+        process.name()
+    );
 }
 
 fn cpus(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
-    say!("{:>3} {:>7} {:6} {:>5}  RUNS", "CPU", "APIC ID", "MODE", "QUEUE");
+    say!(
+        "{:>3} {:>7} {:6} {:>5}  RUNS",
+        "CPU",
+        "APIC ID",
+        "MODE",
+        "QUEUE"
+    );
     let mode = match smp::apic::mode() {
         smp::apic::ApicMode::XApic => "xAPIC",
         smp::apic::ApicMode::X2Apic => "x2APIC",
@@ -165,7 +251,11 @@ fn cpus(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
         match table_thread_on(cpu) {
             Some(thread) => {
                 let name = thread.process().map(|process| *process.name());
-                say!("{index:>3} {apic_id:>7} {mode:6} {queue:>5}  {} {}", thread.id(), name.as_ref().map_or("", |name| name.as_str()));
+                say!(
+                    "{index:>3} {apic_id:>7} {mode:6} {queue:>5}  {} {}",
+                    thread.id(),
+                    name.as_ref().map_or("", |name| name.as_str())
+                );
             }
             None => say!("{index:>3} {apic_id:>7} {mode:6} {queue:>5}  idle"),
         }
@@ -204,6 +294,11 @@ fn mem(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
         say!("{name:14} {frames:>9} frames {:>9} KiB", frames * 4);
     }
     say!("{:14} {:>9} bytes", "heap", accounts.heap_bytes);
-    say!("{:14} {:>9} of {}", "table entries", accounts.table_entries, accounts.table_capacity);
+    say!(
+        "{:14} {:>9} of {}",
+        "table entries",
+        accounts.table_entries,
+        accounts.table_capacity
+    );
     GO_ON
 }

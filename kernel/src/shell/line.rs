@@ -60,7 +60,10 @@ impl LineEditor {
     pub(super) fn new() -> Result<LineEditor, NoMemory> {
         let completion = StaticAutocomplete(commands::names());
         let editor = mm::heap::try_box(UShell::new(Keys, completion, LRUHistory::default()))?;
-        Ok(LineEditor { editor, line: [0; LINE_MAX] })
+        Ok(LineEditor {
+            editor,
+            line: [0; LINE_MAX],
+        })
     }
 
     /// The next line that is typed, without its end.
@@ -79,7 +82,9 @@ impl LineEditor {
                     self.editor.reset();
                     break 0;
                 }
-                Err(ShellError::ReadError(Interrupted) | ShellError::WriteError(Interrupted)) => return Err(Interrupted),
+                Err(ShellError::ReadError(Interrupted) | ShellError::WriteError(Interrupted)) => {
+                    return Err(Interrupted);
+                }
                 // A line that is not UTF-8, or too long to be remembered.
                 Err(_) => {
                     self.editor.reset();
@@ -95,6 +100,12 @@ impl LineEditor {
 /// Puts a command and its arguments together again, which the editor has taken apart at the first blank.
 fn join(line: &mut [u8; LINE_MAX], name: &str, arguments: &str) -> usize {
     let blank: &[u8] = if arguments.is_empty() { b"" } else { b" " };
-    let bytes = name.bytes().chain(blank.iter().copied()).chain(arguments.bytes());
-    line.iter_mut().zip(bytes).map(|(place, byte)| *place = byte).count()
+    let bytes = name
+        .bytes()
+        .chain(blank.iter().copied())
+        .chain(arguments.bytes());
+    line.iter_mut()
+        .zip(bytes)
+        .map(|(place, byte)| *place = byte)
+        .count()
 }

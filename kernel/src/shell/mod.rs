@@ -14,13 +14,19 @@ use crate::device::{console, input};
 
 /// Runs a shell until `exit`, as a thread of the kernel. Its exit status is 0, or 1 if there was no memory for it.
 pub(crate) fn run() -> i32 {
-    let Ok(mut editor) = LineEditor::new() else { return 1 };
+    let Ok(mut editor) = LineEditor::new() else {
+        return 1;
+    };
     let current = proc::sched::current();
-    let Some(process) = current.process() else { return 1 };
+    let Some(process) = current.process() else {
+        return 1;
+    };
     input::set_foreground(None);
     loop {
         console::write(b"argonaut> ");
-        let Ok(line) = editor.read_line() else { return 0 };
+        let Ok(line) = editor.read_line() else {
+            return 0;
+        };
         if let ControlFlow::Break(status) = execute(process, line.trim()) {
             return status;
         }
@@ -33,7 +39,10 @@ fn execute(process: &alloc::sync::Arc<Process>, line: &str) -> ControlFlow<i32> 
     if name.is_empty() {
         return ControlFlow::Continue(());
     }
-    match commands::COMMANDS.iter().find(|command| command.name == name) {
+    match commands::COMMANDS
+        .iter()
+        .find(|command| command.name == name)
+    {
         Some(command) => (command.run)(process, arguments.trim_start()),
         None => {
             console::message(format_args!("{name}: no such command; `help` lists them\n"));

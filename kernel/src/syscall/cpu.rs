@@ -22,7 +22,11 @@ pub(super) fn set_affinity(call: &Call<'_>) -> Result<usize, Errno> {
     }
     let mut bytes = [0; MASK_LEN];
     UserSlice::new(mask, len.min(MASK_LEN))?.copy_in(&mut bytes)?;
-    let words = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+    let words = bytes
+        .as_chunks()
+        .0
+        .iter()
+        .map(|word| u64::from_le_bytes(*word));
     let set = CpuSet::from_words(words);
     proc::affinity::set_affinity(call.thread, tid as Pid, &set)?;
     Ok(0)

@@ -54,13 +54,15 @@ pub(super) fn spawn_with(call: &Call<'_>) -> Result<usize, Errno> {
 
 fn spawn_program(call: &Call<'_>, name: usize, argument: usize) -> Result<usize, Errno> {
     let mut name_buffer = [0; PATH_MAX + 1];
-    let name = UserString::new(name).copy_in(&mut name_buffer).map_err(|error| error.errno(Errno::ENAMETOOLONG))?;
+    let name = UserString::new(name)
+        .copy_in(&mut name_buffer)
+        .map_err(|error| error.errno(Errno::ENAMETOOLONG))?;
     let mut argument_buffer = [0; layout::ARGUMENT_MAX + 1];
     let argument = match argument {
         0 => &[],
-        address => {
-            UserString::new(address).copy_in(&mut argument_buffer).map_err(|error| error.errno(Errno::E2BIG))?
-        }
+        address => UserString::new(address)
+            .copy_in(&mut argument_buffer)
+            .map_err(|error| error.errno(Errno::E2BIG))?,
     };
     let child = proc::spawn::spawn(call.thread, name, argument)?;
     Ok(child as usize)

@@ -18,9 +18,17 @@ pub(super) fn sysinfo(call: &Call<'_>) -> Result<usize, Errno> {
 pub(super) fn panic(call: &Call<'_>) -> Result<usize, Errno> {
     let [message, ..] = call.arguments();
     let mut buffer = [0; MESSAGE_MAX];
-    let text = UserString::new(message).copy_in(&mut buffer).ok().and_then(|bytes| core::str::from_utf8(bytes).ok());
+    let text = UserString::new(message)
+        .copy_in(&mut buffer)
+        .ok()
+        .and_then(|bytes| core::str::from_utf8(bytes).ok());
     let process = call.process()?;
-    smp::log!("process {} ({}) gives up: {}", process.id(), process.name(), text.unwrap_or("(unreadable message)"));
+    smp::log!(
+        "process {} ({}) gives up: {}",
+        process.id(),
+        process.name(),
+        text.unwrap_or("(unreadable message)")
+    );
     proc::exit::decide(call.thread, ExitStatus::killed(Signal::SIGABRT));
     Ok(0)
 }

@@ -24,7 +24,10 @@ pub(crate) fn faulting_address() -> u64 {
 }
 
 fn access(error_code: u64) -> FaultAccess {
-    FaultAccess { write: error_code & WRITE != 0, execute: error_code & EXECUTE != 0 }
+    FaultAccess {
+        write: error_code & WRITE != 0,
+        execute: error_code & EXECUTE != 0,
+    }
 }
 
 /// Handles a page fault of the kernel itself, which is fine while it copies to or from user memory.
@@ -42,8 +45,8 @@ pub(super) fn repair_for_kernel(address: u64, error_code: u64) -> bool {
 pub(super) fn handle_page_fault(thread: &Thread, registers: &UserRegisters, address: u64) {
     let space = thread.process().and_then(|process| process.space());
     let fault = VirtAddr::new(address);
-    let repaired =
-        fault.is_user() && space.is_some_and(|space| space.fault(fault, access(registers.error_code)).is_ok());
+    let repaired = fault.is_user()
+        && space.is_some_and(|space| space.fault(fault, access(registers.error_code)).is_ok());
     if !repaired {
         let text = describe(address, registers.error_code, registers.rip);
         end(thread, Signal::SIGSEGV, format_args!("{text}"));
@@ -60,7 +63,11 @@ pub(super) fn handle_exception(thread: &Thread, registers: &UserRegisters) {
         _ => Signal::SIGSEGV,
     };
     let (name, rip) = (name(registers.vector), registers.rip);
-    end(thread, signal, format_args!("{name} at instruction {rip:#x}"));
+    end(
+        thread,
+        signal,
+        format_args!("{name} at instruction {rip:#x}"),
+    );
 }
 
 /// Says on console and log why the process ends, and ends it.
@@ -68,7 +75,10 @@ fn end(thread: &Thread, signal: Signal, why: fmt::Arguments<'_>) {
     if let Some(process) = thread.process() {
         let (id, name) = (process.id(), process.name());
         smp::log!("process {id} ({name}) killed by {}: {why}", signal.name());
-        crate::device::console::message(format_args!("process {id} ({name}) killed by {}: {why}\n", signal.name()));
+        crate::device::console::message(format_args!(
+            "process {id} ({name}) killed by {}: {why}\n",
+            signal.name()
+        ));
     }
     proc::exit::decide(thread, abi::ExitStatus::killed(signal));
 }
@@ -82,7 +92,11 @@ pub(crate) struct PageFault {
 
 /// Describes a page fault for people.
 pub(crate) fn describe(address: u64, error_code: u64, rip: u64) -> PageFault {
-    PageFault { address, error_code, rip }
+    PageFault {
+        address,
+        error_code,
+        rip,
+    }
 }
 
 impl fmt::Display for PageFault {
@@ -101,7 +115,10 @@ impl fmt::Display for PageFault {
             () => "read",
         };
         let (address, rip) = (self.address, self.rip);
-        write!(formatter, "page fault ({class}) on {access} of address {address:#x} at instruction {rip:#x}")
+        write!(
+            formatter,
+            "page fault ({class}) on {access} of address {address:#x} at instruction {rip:#x}"
+        )
     }
 }
 

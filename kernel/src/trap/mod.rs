@@ -43,15 +43,24 @@ extern "C" fn kernel_trap(frame: &mut KernelFrame) {
             let repaired = fault::repair_for_kernel(address, frame.error_code);
             x86_64::instructions::interrupts::disable();
             if !repaired && !recover(frame) {
-                panic!("page fault in the kernel: {}", fault::describe(address, frame.error_code, frame.rip));
+                panic!(
+                    "page fault in the kernel: {}",
+                    fault::describe(address, frame.error_code, frame.rip)
+                );
             }
         }
         DOUBLE_FAULT if mm::stack::is_guard_page(VirtAddr::new(fault::faulting_address())) => {
             panic!("kernel stack overflow at {:#x}", frame.rip)
         }
         vector => {
-            let from_user_copy = matches!(vector, GENERAL_PROTECTION | STACK_FAULT) && recover(frame);
-            assert!(from_user_copy, "{} in the kernel at {:#x}: {frame:x?}", fault::name(vector), frame.rip);
+            let from_user_copy =
+                matches!(vector, GENERAL_PROTECTION | STACK_FAULT) && recover(frame);
+            assert!(
+                from_user_copy,
+                "{} in the kernel at {:#x}: {frame:x?}",
+                fault::name(vector),
+                frame.rip
+            );
         }
     }
 }

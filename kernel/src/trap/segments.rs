@@ -63,7 +63,11 @@ pub(crate) fn init_cpu(block: &'static PerCpuBlock) -> Result<(), mm::NoMemory> 
         task: TaskStateSegment::new(),
         gdt: GlobalDescriptorTable::empty(),
         stacks: [const {
-            Stack { bytes: [0; OWN_STACK_SIZE], block: core::ptr::null(), padding: 0 }
+            Stack {
+                bytes: [0; OWN_STACK_SIZE],
+                block: core::ptr::null(),
+                padding: 0,
+            }
         }; OWN_STACKS],
     })?);
     let mut tops = [VirtAddr::zero(); 7];
@@ -73,7 +77,10 @@ pub(crate) fn init_cpu(block: &'static PerCpuBlock) -> Result<(), mm::NoMemory> 
     }
     tables.task.interrupt_stack_table = tops;
     // Relaxed: read by this CPU's entry stubs only.
-    block.tss_rsp0.store((&raw mut tables.task.privilege_stack_table[0]).cast(), Ordering::Relaxed);
+    block.tss_rsp0.store(
+        (&raw mut tables.task.privilege_stack_table[0]).cast(),
+        Ordering::Relaxed,
+    );
     // The order is that of the selectors above and of `proc::registers`.
     tables.gdt.append(Descriptor::kernel_code_segment());
     tables.gdt.append(Descriptor::kernel_data_segment());
@@ -83,8 +90,14 @@ pub(crate) fn init_cpu(block: &'static PerCpuBlock) -> Result<(), mm::NoMemory> 
     let task_selector = tables.gdt.append(Descriptor::tss_segment(task));
     let gdt: &'static GlobalDescriptorTable<8> = &tables.gdt;
     gdt.load();
-    let code = x86_64::structures::gdt::SegmentSelector::new(KERNEL_CODE_SELECTOR / 8, PrivilegeLevel::Ring0);
-    let data = x86_64::structures::gdt::SegmentSelector::new(KERNEL_DATA_SELECTOR / 8, PrivilegeLevel::Ring0);
+    let code = x86_64::structures::gdt::SegmentSelector::new(
+        KERNEL_CODE_SELECTOR / 8,
+        PrivilegeLevel::Ring0,
+    );
+    let data = x86_64::structures::gdt::SegmentSelector::new(
+        KERNEL_DATA_SELECTOR / 8,
+        PrivilegeLevel::Ring0,
+    );
     // SAFETY: the table just loaded has a 64-bit code segment, a data segment and a task state segment at these
     // selectors, and table, segment and stacks live for ever.
     unsafe {

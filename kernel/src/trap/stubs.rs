@@ -50,7 +50,8 @@ pub(crate) struct KernelFrame {
 const _: () = assert!(size_of::<KernelFrame>() == size_of::<UserRegisters>());
 const _: () = assert!(offset_of!(KernelFrame, vector) == offset_of!(UserRegisters, vector));
 const _: () = assert!(offset_of!(KernelFrame, rip) == offset_of!(UserRegisters, rip));
-const _: () = assert!(offset_of!(UserRegisters, rax) == 0 && offset_of!(UserRegisters, r15) == 14 * 8);
+const _: () =
+    assert!(offset_of!(UserRegisters, rax) == 0 && offset_of!(UserRegisters, r15) == 14 * 8);
 
 /// Pushes the general registers so that they lie as in [`UserRegisters`].
 macro_rules! push_registers {

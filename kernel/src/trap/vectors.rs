@@ -40,7 +40,9 @@ pub(crate) fn init_cpu() {
     // SAFETY: the kernel's map has no-execute entries, no user pages below the user half, and kernel code touches user
     // memory only between STAC and CLAC; `main` has checked that the CPU has these features.
     unsafe {
-        Efer::update(|flags| flags.insert(EferFlags::SYSTEM_CALL_EXTENSIONS | EferFlags::NO_EXECUTE_ENABLE));
+        Efer::update(|flags| {
+            flags.insert(EferFlags::SYSTEM_CALL_EXTENSIONS | EferFlags::NO_EXECUTE_ENABLE)
+        });
         Cr0::update(|flags| flags.insert(Cr0Flags::WRITE_PROTECT));
         Cr4::update(|flags| {
             flags.insert(
@@ -60,32 +62,65 @@ fn new_table() -> InterruptDescriptorTable {
     // those on stacks of their own use the stacks that `segments` provides.
     unsafe {
         use stubs::{exception as e, interrupt as i};
-        table.divide_error.set_handler_addr(address(e::divide_error));
-        table.debug.set_handler_addr(address(e::debug)).set_stack_index(OwnStack::Debug as u16);
-        table.non_maskable_interrupt.set_handler_addr(address(e::nmi)).set_stack_index(OwnStack::Nmi as u16);
-        table.breakpoint.set_handler_addr(address(e::breakpoint)).set_privilege_level(PrivilegeLevel::Ring3);
+        table
+            .divide_error
+            .set_handler_addr(address(e::divide_error));
+        table
+            .debug
+            .set_handler_addr(address(e::debug))
+            .set_stack_index(OwnStack::Debug as u16);
+        table
+            .non_maskable_interrupt
+            .set_handler_addr(address(e::nmi))
+            .set_stack_index(OwnStack::Nmi as u16);
+        table
+            .breakpoint
+            .set_handler_addr(address(e::breakpoint))
+            .set_privilege_level(PrivilegeLevel::Ring3);
         table.overflow.set_handler_addr(address(e::overflow));
-        table.bound_range_exceeded.set_handler_addr(address(e::bound_range));
-        table.invalid_opcode.set_handler_addr(address(e::invalid_opcode));
-        table.device_not_available.set_handler_addr(address(e::device_not_available));
+        table
+            .bound_range_exceeded
+            .set_handler_addr(address(e::bound_range));
+        table
+            .invalid_opcode
+            .set_handler_addr(address(e::invalid_opcode));
+        table
+            .device_not_available
+            .set_handler_addr(address(e::device_not_available));
         table
             .double_fault
             .set_handler_addr(address(e::double_fault))
             .set_stack_index(OwnStack::DoubleFault as u16);
         table.invalid_tss.set_handler_addr(address(e::invalid_tss));
-        table.segment_not_present.set_handler_addr(address(e::segment_not_present));
-        table.stack_segment_fault.set_handler_addr(address(e::stack_fault));
-        table.general_protection_fault.set_handler_addr(address(e::general_protection));
+        table
+            .segment_not_present
+            .set_handler_addr(address(e::segment_not_present));
+        table
+            .stack_segment_fault
+            .set_handler_addr(address(e::stack_fault));
+        table
+            .general_protection_fault
+            .set_handler_addr(address(e::general_protection));
         table.page_fault.set_handler_addr(address(e::page_fault));
-        table.x87_floating_point.set_handler_addr(address(e::x87_error));
-        table.alignment_check.set_handler_addr(address(e::alignment_check));
+        table
+            .x87_floating_point
+            .set_handler_addr(address(e::x87_error));
+        table
+            .alignment_check
+            .set_handler_addr(address(e::alignment_check));
         table
             .machine_check
             .set_handler_addr(address(e::machine_check))
             .set_stack_index(OwnStack::MachineCheck as u16);
-        table.simd_floating_point.set_handler_addr(address(e::simd_error));
-        table.virtualization.set_handler_addr(address(e::virtualization));
-        table.cp_protection_exception.set_handler_addr(address(e::control_protection));
+        table
+            .simd_floating_point
+            .set_handler_addr(address(e::simd_error));
+        table
+            .virtualization
+            .set_handler_addr(address(e::virtualization));
+        table
+            .cp_protection_exception
+            .set_handler_addr(address(e::control_protection));
         let interrupts: [(u8, unsafe extern "C" fn()); 6] = [
             (super::interrupt::SERIAL_VECTOR, i::serial),
             (super::interrupt::KEYBOARD_VECTOR, i::keyboard),
