@@ -124,6 +124,7 @@ impl VirtAddr {
 static CURRENT_USER_START: AtomicU64 = AtomicU64::new(USER_START.0);
 
 /// The first address of user space, which depends on the number of page-table levels.
+#[inline]
 pub fn user_start() -> VirtAddr {
     // Relaxed: written once at boot, before there is a second CPU or a user.
     VirtAddr(CURRENT_USER_START.load(Ordering::Relaxed))
@@ -141,6 +142,7 @@ pub fn set_user_start(levels: u32) {
 }
 
 /// Whether all `len` bytes from `addr` on lie in user space; `len` 0 needs `addr` in it or at its end.
+#[inline]
 pub fn is_user_bytes(addr: usize, len: usize) -> bool {
     let start = addr as u64;
     match start.checked_add(len as u64) {

@@ -13,6 +13,8 @@ pub mod exit;
 pub mod file;
 pub mod fork;
 pub mod kill;
+#[cfg(all(test, loom))]
+mod model_queue;
 pub mod name;
 pub mod parking;
 pub mod pipe;
@@ -25,6 +27,7 @@ pub mod spawn;
 mod sync;
 pub mod table;
 pub mod thread;
+mod turn;
 pub mod wait;
 pub mod wait_pid;
 

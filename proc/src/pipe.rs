@@ -7,10 +7,10 @@
 //! Bytes move straight between user memory and the pipe's frames, as many as fit at a time. A frame is allocated when the
 //! first byte goes into it, so a pipe for short messages costs a page.
 //!
-//! - **PIPE-1** who writes holds `writing`, who reads holds `reading`: one writer and one reader work at the same time,
+//! - **PIPE-1** who writes has the turn of `writing`, who reads that of `reading`: one writer and one reader work at the same time,
 //!   on different bytes ([`Positions`]). Neither holds a spin lock during a copy, which may fault and sleep.
 //! - **PIPE-2** a frame below `put` has been allocated; frames stay until the pipe goes.
-//! - **PIPE-3** each end is woken only if it has said that it waits ([`Positions`]); only the holder of its lock does.
+//! - **PIPE-3** each end is woken only if it has said that it waits ([`Positions`]); only who has its turn does.
 
 mod positions;
 #[cfg(all(test, not(loom)))]
@@ -27,20 +27,20 @@ use spin::Once;
 
 use self::positions::{CAPACITY_BYTES, Positions, Wake};
 use crate::file::buffer::{ReadBuffer, Source, WriteBuffer};
-use crate::sleep_lock::SleepLock;
-use crate::wait::WaitQueue;
+use crate::turn::Turn;
+use crate::wait::{Interrupted, WaitQueue};
 
 const FRAMES: usize = CAPACITY_BYTES / PAGE_SIZE;
 
 struct Pipe {
     positions: Positions,
-    reading: SleepLock<()>,
-    writing: SleepLock<()>,
-    /// Where the holder of `reading` waits for bytes.
+    reading: Turn,
+    writing: Turn,
+    /// Where who has the turn of `reading` waits for bytes.
     filled: WaitQueue,
-    /// Where the holder of `writing` waits for room.
+    /// Where who has the turn of `writing` waits for room.
     drained: WaitQueue,
-    /// Made by the holder of `writing`, so nobody ever waits for one that is being made.
+    /// Made by who has the turn of `writing`, so nobody ever waits for one that is being made.
     frames: [Once<Frame>; FRAMES],
 }
 
@@ -57,8 +57,8 @@ pub struct PipeWriter(Arc<Pipe>);
 pub fn new_pipe() -> Result<(PipeReader, PipeWriter), NoMemory> {
     let pipe = try_arc(Pipe {
         positions: Positions::new(),
-        reading: SleepLock::new(()),
-        writing: SleepLock::new(()),
+        reading: Turn::new(),
+        writing: Turn::new(),
         filled: WaitQueue::new(),
         drained: WaitQueue::new(),
         frames: [const { Once::new() }; FRAMES],
@@ -79,12 +79,10 @@ impl PipeReader {
             return Ok(0);
         }
         let pipe = &*self.0;
-        let _reading = pipe.reading.lock()?;
+        let _reading = pipe.reading.take()?;
         let mut available = pipe.positions.available();
         if available == 0 {
-            available = pipe
-                .filled
-                .wait_until(|| pipe.positions.available_or_wait())?;
+            available = pipe.wait_for_bytes()?;
         }
         let mut total = 0;
         while available > 0 && !buffer.is_empty() {
@@ -118,7 +116,7 @@ impl PipeWriter {
     /// not be read; `ENOMEM` if there is no memory for a frame.
     pub fn write(&self, buffer: &mut WriteBuffer<'_>) -> Result<usize, Errno> {
         let pipe = &*self.0;
-        let _writing = pipe.writing.lock()?;
+        let _writing = pipe.writing.take()?;
         let mut total = 0;
         while !buffer.is_empty() {
             match pipe.write_piece(buffer) {
@@ -132,14 +130,12 @@ impl PipeWriter {
 }
 
 impl Pipe {
-    /// Moves what fits into one frame, at least a byte, with `writing` held.
+    /// Moves what fits into one frame, at least a byte, with the turn of `writing`.
+    #[inline]
     fn write_piece(&self, buffer: &mut WriteBuffer<'_>) -> Result<usize, Errno> {
         let mut free = self.positions.free()?;
         if free == 0 {
-            let wanted = buffer.len();
-            free = self
-                .drained
-                .wait_until(|| self.positions.free_or_wait(wanted))??;
+            free = self.wait_for_room(buffer.len())?;
         }
         let (frame, offset, room) = self.place_to_fill(self.positions.put())?;
         let len = free.min(room).min(buffer.len());
@@ -154,7 +150,22 @@ impl Pipe {
         }
     }
 
+    /// Waits until there are bytes, or no writer; returns how many there are.
+    #[inline(never)]
+    fn wait_for_bytes(&self) -> Result<usize, Interrupted> {
+        self.filled
+            .wait_until(|| self.positions.available_or_wait())
+    }
+
+    /// Waits until there is enough room for `len` bytes, or half the pipe; returns how much there is.
+    #[inline(never)]
+    fn wait_for_room(&self, len: usize) -> Result<usize, Errno> {
+        self.drained
+            .wait_until(|| self.positions.free_or_wait(len))?
+    }
+
     /// Where the byte at `position` is: its frame, the offset in it, and the bytes from there to the frame's end.
+    #[inline]
     fn place(&self, position: usize) -> (Option<&Frame>, usize, usize) {
         let offset = position % PAGE_SIZE;
         (
@@ -164,10 +175,14 @@ impl Pipe {
         )
     }
 
+    #[inline]
     fn place_to_fill(&self, position: usize) -> Result<(&Frame, usize, usize), NoMemory> {
         let offset = position % PAGE_SIZE;
-        let frame = self.frames[position / PAGE_SIZE % FRAMES]
-            .try_call_once(|| frame::alloc(FrameKind::Pipe))?;
+        let place = &self.frames[position / PAGE_SIZE % FRAMES];
+        let frame = match place.get() {
+            Some(frame) => frame,
+            None => place.try_call_once(|| frame::alloc(FrameKind::Pipe))?,
+        };
         Ok((frame, offset, PAGE_SIZE - offset))
     }
 }

@@ -34,16 +34,20 @@ pub(super) fn copy_out(address: usize, from: &[u8]) -> Result<(), BadUserAddress
 /// Copies `len_bytes` bytes of user memory from `address` on to `offset` in `frame`, with others perhaps looking on.
 ///
 /// Panics if they do not fit.
-pub(super) fn copy_into_frame(
+///
+/// # Safety
+/// USER-1 holds for the bytes.
+#[inline]
+pub(super) unsafe fn copy_into_frame(
     frame: &Frame,
     offset: usize,
     address: usize,
     len_bytes: usize,
 ) -> Result<(), BadUserAddress> {
-    check(address, len_bytes)?;
+    assert_may_fault();
     let into = frame.bytes_at(offset, len_bytes);
-    // SAFETY: 1. the bytes lie in the frame (`bytes_at`), which is memory that `frame` keeps; whoever reads or writes it meanwhile does
-    // so by raw copies as well, since it is shared with users; 2. USER-1 has been checked.
+    // SAFETY: 1. the bytes lie in the frame (`bytes_at`), which is memory that `frame` keeps; whoever reads or writes it
+    // meanwhile does so by raw copies as well, since it is shared with users; 2. USER-1 is the caller's promise.
     let is_copied = unsafe { user_access::copy_in(into, address, len_bytes) };
     if is_copied {
         Ok(())
@@ -55,13 +59,17 @@ pub(super) fn copy_into_frame(
 /// Copies `len_bytes` bytes from `offset` in `frame` on to user memory from `address` on, with others perhaps writing them.
 ///
 /// Panics if the frame has not that many. After an error some of them may be there.
-pub(super) fn copy_from_frame(
+///
+/// # Safety
+/// USER-1 holds for the bytes.
+#[inline]
+pub(super) unsafe fn copy_from_frame(
     address: usize,
     frame: &Frame,
     offset: usize,
     len_bytes: usize,
 ) -> Result<(), BadUserAddress> {
-    check(address, len_bytes)?;
+    assert_may_fault();
     let from = frame.bytes_at(offset, len_bytes);
     // SAFETY: as in `copy_into_frame`.
     let is_copied = unsafe { user_access::copy_out(address, from, len_bytes) };

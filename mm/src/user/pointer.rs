@@ -68,6 +68,7 @@ impl UserSlice {
     /// The bytes `[address, address + len_bytes)`. An empty slice may have any address, since nobody looks there.
     ///
     /// Errors: the range wraps or is not wholly in user space.
+    #[inline]
     pub fn new(address: usize, len_bytes: usize) -> Result<UserSlice, BadUserAddress> {
         if len_bytes == 0 || is_user_bytes(address, len_bytes) {
             Ok(UserSlice { address, len_bytes })
@@ -87,6 +88,7 @@ impl UserSlice {
     }
 
     /// The first `len_bytes` bytes and the rest. If there are fewer, the first part is all there is.
+    #[inline]
     pub fn split_at(self, len_bytes: usize) -> (UserSlice, UserSlice) {
         let len_front = len_bytes.min(self.len_bytes);
         let front = UserSlice {
@@ -132,10 +134,10 @@ impl UserSlice {
     #[inline]
     pub fn copy_in_frame(self, frame: &Frame, offset: usize) -> Result<(), BadUserAddress> {
         if self.is_empty() {
-            Ok(())
-        } else {
-            copy_into_frame(frame, offset, self.address, self.len_bytes)
+            return Ok(());
         }
+        // SAFETY: USER-1 holds for every slice that is not empty, since `new`.
+        unsafe { copy_into_frame(frame, offset, self.address, self.len_bytes) }
     }
 
     /// Fills all of it with the bytes of `frame` from `offset` on. Panics unless there are as many.
@@ -144,10 +146,10 @@ impl UserSlice {
     #[inline]
     pub fn copy_out_frame(self, frame: &Frame, offset: usize) -> Result<(), BadUserAddress> {
         if self.is_empty() {
-            Ok(())
-        } else {
-            copy_from_frame(self.address, frame, offset, self.len_bytes)
+            return Ok(());
         }
+        // SAFETY: USER-1 holds for every slice that is not empty, since `new`.
+        unsafe { copy_from_frame(self.address, frame, offset, self.len_bytes) }
     }
 }
 

@@ -55,20 +55,18 @@ impl ReadBuffer<'_> {
 
     /// Puts `len` bytes of `source`, which has as many and at most a page, at the start of what is left, which takes as
     /// many. Returns how many were put.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(&mut self, source: Source<'_>, len: usize) -> usize {
         match self {
             ReadBuffer::User(slice) => {
                 let (front, rest) = slice.split_at(len);
-                match copy_out(front, source) {
-                    Ok(()) => {
-                        *slice = rest;
-                        len
-                    }
-                    Err(BadUserAddress) => {
-                        exact(slice, len, |byte, index| copy_out(byte, source.skip(index)))
-                    }
+                if copy_out(front, source).is_ok() {
+                    *slice = rest;
+                    return len;
                 }
+                let put = copy_exactly(front, |byte, index| copy_out(byte, source.skip(index)));
+                *slice = slice.split_at(put).1;
+                put
             }
             ReadBuffer::Kernel(bytes) => {
                 let Some((front, rest)) = core::mem::take(bytes).split_at_mut_checked(len) else {
@@ -108,20 +106,20 @@ impl WriteBuffer<'_> {
 
     /// Moves the next `len` bytes, of which it has as many, to `offset` in `frame`, where there is room for them.
     /// Returns how many were moved.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_into_frame(&mut self, frame: &Frame, offset: usize, len: usize) -> usize {
         match self {
             WriteBuffer::User(slice) => {
                 let (front, rest) = slice.split_at(len);
-                match front.copy_in_frame(frame, offset) {
-                    Ok(()) => {
-                        *slice = rest;
-                        len
-                    }
-                    Err(BadUserAddress) => exact(slice, len, |byte, index| {
-                        byte.copy_in_frame(frame, offset + index)
-                    }),
+                if front.copy_in_frame(frame, offset).is_ok() {
+                    *slice = rest;
+                    return len;
                 }
+                let taken = copy_exactly(front, |byte, index| {
+                    byte.copy_in_frame(frame, offset + index)
+                });
+                *slice = slice.split_at(taken).1;
+                taken
             }
             WriteBuffer::Kernel(bytes) => {
                 let Some((front, rest)) = bytes.split_at_checked(len) else {
@@ -141,16 +139,16 @@ impl WriteBuffer<'_> {
         match self {
             WriteBuffer::User(slice) => {
                 let (front, rest) = slice.split_at(len);
-                match front.copy_in(into) {
-                    Ok(_) => {
-                        *slice = rest;
-                        len
-                    }
-                    Err(BadUserAddress) => exact(slice, len, |byte, index| {
-                        byte.copy_in(into.get_mut(index..).unwrap_or_default())
-                            .map(|_| ())
-                    }),
+                if front.copy_in(into).is_ok() {
+                    *slice = rest;
+                    return len;
                 }
+                let taken = copy_exactly(front, |byte, index| {
+                    let place = into.get_mut(index..).unwrap_or_default();
+                    byte.copy_in(place).map(|_| ())
+                });
+                *slice = slice.split_at(taken).1;
+                taken
             }
             WriteBuffer::Kernel(bytes) => {
                 let Some((front, rest)) = bytes.split_at_checked(len) else {
@@ -174,6 +172,7 @@ impl<'a> Source<'a> {
     }
 }
 
+#[inline(always)]
 fn copy_out(slice: UserSlice, source: Source<'_>) -> Result<(), BadUserAddress> {
     match source {
         Source::Frame(frame, offset) => slice.copy_out_frame(frame, offset),
@@ -182,19 +181,22 @@ fn copy_out(slice: UserSlice, source: Source<'_>) -> Result<(), BadUserAddress> 
     }
 }
 
-/// After a copy of `len` bytes has failed somewhere: copies byte by byte, up to the bad one, so that the count is exact.
+/// After a copy of `slice` has failed somewhere: copies it byte by byte, up to the bad one, so that the count is exact.
+/// Returns that.
 #[cold]
-fn exact(
-    slice: &mut UserSlice,
-    len: usize,
+#[inline(never)]
+fn copy_exactly(
+    mut slice: UserSlice,
     mut copy: impl FnMut(UserSlice, usize) -> Result<(), BadUserAddress>,
 ) -> usize {
-    for index in 0..len {
+    let mut count = 0;
+    while !slice.is_empty() {
         let (byte, rest) = slice.split_at(1);
-        if copy(byte, index).is_err() {
-            return index;
+        if copy(byte, count).is_err() {
+            break;
         }
-        *slice = rest;
+        count += 1;
+        slice = rest;
     }
-    len
+    count
 }

@@ -1,7 +1,7 @@
 //! An open file: a way into a file, with rights and an offset that everybody who has it shares.
 //!
-//! The offset is behind a sleeping lock that is held for the whole of a read or write: two that use the same open file do
-//! not get the same bytes, nor leave a gap. The console and pipes have no offset, and no such lock.
+//! A thread has the offset to itself for the whole of a read or write: two that use the same open file do
+//! not get the same bytes, nor leave a gap. The console and pipes have no offset, and nobody waits for one there.
 
 use alloc::sync::Arc;
 
@@ -12,7 +12,9 @@ use super::console;
 use super::regular::{RegularFile, WriteFrom};
 use super::tree::{Created, Directory, FileTree, Node};
 use crate::pipe::{PipeReader, PipeWriter};
-use crate::sleep_lock::SleepLock;
+use crate::sync::{AtomicU64, Ordering};
+use crate::turn::{Turn, TurnGuard};
+use crate::wait::Interrupted;
 
 /// What can be open.
 pub(crate) enum Object {
@@ -28,7 +30,42 @@ pub struct OpenFile {
     object: Object,
     flags: OpenFlags,
     /// Bytes from the start of a file; entries from the start of a directory; always 0 for anything else.
-    offset: SleepLock<u64>,
+    offset: Offset,
+}
+
+/// A number for one thread at a time.
+struct Offset {
+    turn: Turn,
+    /// Read and written by who has the turn.
+    value: AtomicU64,
+}
+
+/// The right to an [`Offset`].
+struct OffsetGuard<'a> {
+    value: &'a AtomicU64,
+    _turn: TurnGuard<'a>,
+}
+
+impl Offset {
+    fn take(&self) -> Result<OffsetGuard<'_>, Interrupted> {
+        let turn = self.turn.take()?;
+        Ok(OffsetGuard {
+            value: &self.value,
+            _turn: turn,
+        })
+    }
+}
+
+impl OffsetGuard<'_> {
+    // Relaxed, both: the turn orders them.
+
+    fn get(&self) -> u64 {
+        self.value.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, offset: u64) {
+        self.value.store(offset, Ordering::Relaxed);
+    }
 }
 
 impl OpenFile {
@@ -36,7 +73,10 @@ impl OpenFile {
         OpenFile {
             object,
             flags,
-            offset: SleepLock::new(0),
+            offset: Offset {
+                turn: Turn::new(),
+                value: AtomicU64::new(0),
+            },
         }
     }
 
@@ -87,6 +127,7 @@ impl OpenFile {
     /// # Errors
     /// `EBADF` if it is not open for reading; `EISDIR`; `EFAULT` if not even the first byte could be stored; `EINTR` if the
     /// caller was killed while it waited; `ENODEV` if there is no console.
+    #[inline]
     pub fn read(&self, mut buffer: ReadBuffer<'_>) -> Result<usize, Errno> {
         if !self.flags.readable() {
             return Err(Errno::EBADF);
@@ -94,9 +135,9 @@ impl OpenFile {
         match &self.object {
             Object::PipeReader(pipe) => pipe.read(&mut buffer),
             Object::File(file) => {
-                let mut offset = self.offset.lock()?;
-                let len = file.read(*offset, &mut buffer)?;
-                *offset = offset.saturating_add(len as u64);
+                let offset = self.offset.take()?;
+                let len = file.read(offset.get(), &mut buffer)?;
+                offset.set(offset.get().saturating_add(len as u64));
                 Ok(len)
             }
             Object::Console => console::read(&mut buffer),
@@ -111,6 +152,7 @@ impl OpenFile {
     /// # Errors
     /// `EBADF` if it is not open for writing; `EFAULT` if the first byte cannot be read; `EPIPE`; `EFBIG`; `ENOSPC` or
     /// `ENOMEM`; `EINTR` if the caller was killed while it waited; `ENODEV` if there is no console.
+    #[inline]
     pub fn write(&self, mut buffer: WriteBuffer<'_>) -> Result<usize, Errno> {
         if !self.flags.writable() {
             return Err(Errno::EBADF);
@@ -118,16 +160,16 @@ impl OpenFile {
         match &self.object {
             Object::PipeWriter(pipe) => pipe.write(&mut buffer),
             Object::File(file) => {
-                let mut offset = self.offset.lock()?;
+                let offset = self.offset.take()?;
                 let at_end = self.flags.contains(OpenFlags::APPEND);
                 let from = if at_end {
                     WriteFrom::End
                 } else {
-                    WriteFrom::Offset(*offset)
+                    WriteFrom::Offset(offset.get())
                 };
                 let written = file.write(from, &mut buffer)?;
                 if written.len > 0 {
-                    *offset = written.end;
+                    offset.set(written.end);
                 }
                 Ok(written.len)
             }
@@ -142,7 +184,7 @@ impl OpenFile {
     /// `ESPIPE` if it has none; `EINVAL` if that is before the start; `EOVERFLOW` if it is too large; `EINTR` if the caller
     /// was killed while it waited for a reader or writer.
     pub fn seek(&self, distance: i64, whence: Whence) -> Result<u64, Errno> {
-        let mut offset = self.offset.lock()?;
+        let offset = self.offset.take()?;
         let len = match &self.object {
             Object::File(file) => file.len_bytes(),
             Object::Directory(directory) => directory.len() as u64,
@@ -152,7 +194,7 @@ impl OpenFile {
         };
         let base = match whence {
             Whence::Start => 0,
-            Whence::Current => *offset,
+            Whence::Current => offset.get(),
             Whence::End => len,
         };
         let target = i128::from(base) + i128::from(distance);
@@ -160,10 +202,9 @@ impl OpenFile {
             return Err(Errno::EINVAL);
         }
         // An offset is also a number of the signed type by which programs count.
-        *offset = i64::try_from(target)
-            .map_err(|_| Errno::EOVERFLOW)?
-            .unsigned_abs();
-        Ok(*offset)
+        let target = i64::try_from(target).map_err(|_| Errno::EOVERFLOW)?;
+        offset.set(target.unsigned_abs());
+        Ok(target.unsigned_abs())
     }
 
     /// Stores the next entries of a directory, as many as there are and as fit, and advances the offset behind them.
@@ -180,10 +221,10 @@ impl OpenFile {
         if buffer.len() < ENTRY_BYTES {
             return Err(Errno::EINVAL);
         }
-        let mut offset = self.offset.lock()?;
+        let offset = self.offset.take()?;
         let mut total = 0;
         while buffer.len() >= ENTRY_BYTES
-            && let Some(entry) = directory.entry(*offset as usize)
+            && let Some(entry) = directory.entry(offset.get() as usize)
         {
             if buffer.put(Source::Bytes(&entry.to_bytes()), ENTRY_BYTES) < ENTRY_BYTES {
                 return if total > 0 {
@@ -193,7 +234,7 @@ impl OpenFile {
                 };
             }
             total += ENTRY_BYTES;
-            *offset += 1;
+            offset.set(offset.get() + 1);
         }
         Ok(total)
     }

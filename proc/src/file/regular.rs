@@ -6,7 +6,7 @@
 //! A file that begins as given bytes (the initrd's) keeps them for the pages that have no frame yet. Such a page gets its
 //! frame, once and for all, when somebody maps or writes it, or all do by [`RegularFile::fill`]. Reading does not need one.
 //!
-//! - **FILE-1** `writing` is held while bytes or the length change, so a write and a cut do not mix. `contents` is
+//! - **FILE-1** who changes bytes or the length has the turn of `writing`, so a write and a cut do not mix. `contents` is
 //!   locked for moments only, never during a copy: it says which frame a page has, and the frame is kept by its count.
 //! - **FILE-2** a frame made for a page outside the lock goes in only if the file has not been cut since.
 //! - **FILE-3** a page's bytes behind the end of the file are zero.
@@ -22,7 +22,7 @@ use smp::rank;
 use super::buffer::{ReadBuffer, Source, WriteBuffer};
 use super::pages::Pages;
 use crate::elf_image::ProgramFile;
-use crate::sleep_lock::SleepLock;
+use crate::turn::Turn;
 
 /// The largest file.
 pub const MAX_FILE_BYTES: u64 = 1 << 32;
@@ -32,7 +32,7 @@ const PAGE_BYTES: u64 = PAGE_SIZE as u64;
 /// A file with contents.
 pub struct RegularFile {
     /// FILE-1.
-    writing: SleepLock<()>,
+    writing: Turn,
     contents: SpinLock<Contents, rank::File>,
 }
 
@@ -80,7 +80,7 @@ impl RegularFile {
             cuts: 0,
         };
         RegularFile {
-            writing: SleepLock::new(()),
+            writing: Turn::new(),
             contents: SpinLock::new(contents),
         }
     }
@@ -136,7 +136,7 @@ impl RegularFile {
     /// `EFBIG` if not even the first byte is below [`MAX_FILE_BYTES`], `ENOSPC` if there is no memory for it, `EFAULT` if
     /// it cannot be read, `EINTR` if the caller was killed while it waited for another writer.
     pub fn write(&self, from: WriteFrom, buffer: &mut WriteBuffer<'_>) -> Result<Written, Errno> {
-        let _writing = self.writing.lock()?;
+        let _writing = self.writing.take()?;
         let start = match from {
             WriteFrom::Offset(offset) => offset,
             WriteFrom::End => self.len_bytes(),
@@ -155,7 +155,7 @@ impl RegularFile {
         }
     }
 
-    /// Writes what goes into the page at `position`, with `writing` held; returns the position after it.
+    /// Writes what goes into the page at `position`, with the turn of `writing`; returns the position after it.
     fn write_in_page(
         &self,
         position: u64,
@@ -191,7 +191,7 @@ impl RegularFile {
     /// # Errors
     /// `EINTR` if the caller was killed while it waited for a writer.
     pub fn truncate(&self) -> Result<(), Errno> {
-        let _writing = self.writing.lock()?;
+        let _writing = self.writing.take()?;
         let old_pages = {
             let mut contents = self.contents.lock();
             contents.len_bytes = 0;

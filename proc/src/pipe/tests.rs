@@ -108,7 +108,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 proptest! {
     #[test]
-    fn a_pipe_is_a_queue_of_bytes(operations in vec(operation(), 1..200)) {
+    fn a_pipe_is_a_queue_of_bytes(operations in vec(operation(), 1..50)) {
         let _machine = machine();
         let (reader, writer) = new_pipe().unwrap();
         let (mut written, mut taken) = (0, 0);

@@ -1,43 +1,13 @@
 //! Loom models: `RUSTFLAGS="--cfg loom" cargo test -p proc --release pipe::positions`.
 //!
-//! Each side sleeps as in a [`crate::wait::WaitQueue`]: it looks, gets into the queue, looks once more, and sleeps until it has
-//! been taken out. Loom reports a deadlock if somebody sleeps for ever.
+//! Loom reports a deadlock if somebody sleeps for ever.
 
+use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
-use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use super::{CAPACITY_BYTES, Positions, Wake};
-
-#[derive(Default)]
-struct Queue {
-    is_queued: Mutex<bool>,
-    woken: Condvar,
-}
-
-impl Queue {
-    fn wait_until<T>(&self, mut condition: impl FnMut() -> Option<T>) -> T {
-        if let Some(value) = condition() {
-            return value;
-        }
-        loop {
-            *self.is_queued.lock().unwrap() = true;
-            if let Some(value) = condition() {
-                *self.is_queued.lock().unwrap() = false;
-                return value;
-            }
-            let mut is_queued = self.is_queued.lock().unwrap();
-            while *is_queued {
-                is_queued = self.woken.wait(is_queued).unwrap();
-            }
-        }
-    }
-
-    fn wake_one(&self) {
-        *self.is_queued.lock().unwrap() = false;
-        self.woken.notify_one();
-    }
-}
+use crate::model_queue::{Queue, bounded};
 
 struct Pipe {
     positions: Positions,
@@ -100,12 +70,6 @@ impl Pipe {
         }
         Some(value)
     }
-}
-
-fn bounded(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(model);
 }
 
 #[test]
