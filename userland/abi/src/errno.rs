@@ -8,7 +8,8 @@ use crate::result::MAX_ERRNO;
 ///
 /// `Debug` prints the name (`ENOENT`), `Display` a phrase for people ("no such file").
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash)]
-pub struct Errno(u16);
+// As wide as a result, so that a `Result<usize, Errno>` travels in two registers.
+pub struct Errno(usize);
 
 macro_rules! errnos {
     ($($name:ident = $number:literal, $phrase:literal;)+) => {
@@ -82,7 +83,7 @@ impl Errno {
     pub const fn from_number(number: usize) -> Option<Errno> {
         if 1 <= number && number <= MAX_ERRNO {
             // The bound above fits 16 bits.
-            Some(Errno(number as u16))
+            Some(Errno(number))
         } else {
             None
         }
@@ -90,7 +91,7 @@ impl Errno {
 
     /// The error's number, 1 to [`MAX_ERRNO`].
     pub const fn number(self) -> usize {
-        self.0 as usize
+        self.0
     }
 }
 

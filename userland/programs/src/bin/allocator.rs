@@ -2,53 +2,65 @@
 //!
 //! `allocator [PROCESSES] [LIMIT]` (4 processes, no limit of pages). A page must be zero when it arrives and keep what
 //! its owner has written, whatever the others do; the end of memory is `ENOMEM`, and nobody's death.
+//!
+//! Where there is no memory left nobody can write into a pipe. So each process has a sentinel, a sleeping process that it
+//! kills once it has all that it can get.
 #![no_std]
 #![no_main]
 
 use abi::layout::PAGE_SIZE;
 use ulib::file::{self, File};
 use ulib::memory::Area;
-use ulib::{Arguments, Errno, ExitStatus, Pid, accounts, println, process};
+use ulib::{Arguments, Errno, ExitStatus, Pid, Signal, accounts, println, process};
 
 ulib::program!(main);
 
 const PATIENCE_MS: u64 = 1000;
+const SENTINEL_SLEEP_MS: u64 = 1_000_000_000;
 const MAX_PROCESSES: usize = 64;
-const REPORT_LEN: usize = size_of::<usize>();
 
 fn main(arguments: Arguments) -> Result<(), Errno> {
     let processes = arguments.number(1, 4).clamp(1, MAX_PROCESSES);
     let limit = arguments.number(2, usize::MAX);
-    let before = accounts::now();
+    let before = accounts_with_room_for_pipes()?;
     println!(
         "{processes} processes; {} of {} frames are free",
         before.free_frames, before.total_frames
     );
 
-    let (reports, report) = file::pipe()?;
-    let (gate, keep_shut) = file::pipe()?;
-    let mut keep_shut = Some(keep_shut);
-    let mut children = [0; MAX_PROCESSES];
-    for child in children.iter_mut().take(processes) {
-        *child = process::start(|| {
-            // Only the parent keeps the gate shut.
+    let (start_gate, keep_start_shut) = file::pipe()?;
+    let (end_gate, keep_end_shut) = file::pipe()?;
+    let mut keep_shut = Some((keep_start_shut, keep_end_shut));
+    let (mut workers, mut sentinels) = ([0; MAX_PROCESSES], [0; MAX_PROCESSES]);
+    for (worker, sentinel) in workers.iter_mut().zip(&mut sentinels).take(processes) {
+        *sentinel = process::start(|| {
+            process::sleep_ms(SENTINEL_SLEEP_MS);
+            1
+        })?;
+        *worker = process::start(|| {
+            // Only the parent keeps the gates shut.
             drop(keep_shut.take());
-            run_child(limit, &report, &gate)
+            run_worker(limit, *sentinel, &start_gate, &end_gate)
         })?;
     }
-    let total_pages = read_reports(&reports, processes)?;
-    println!(
-        "All together: {total_pages} pages; {} frames are free",
-        process::sysinfo().free_frames
-    );
+    // What the forks have made shared must be this process's own again before memory is short.
+    accounts::now();
+    let keep_end_shut = keep_shut
+        .take()
+        .map(|(_opens_now, keep_end_shut)| keep_end_shut);
+    wait_for_all(&sentinels, processes)?;
+    println!("{} frames are free now", process::sysinfo().free_frames);
 
-    // Now the gate opens: the children look at all they have once more, and end.
-    drop(keep_shut);
-    for &child in children.iter().take(processes) {
-        let status = process::wait(child)?;
-        assert!(status == ExitStatus::exited(0), "process {child}: {status}");
+    // The workers look at all they have once more, and end.
+    drop(keep_end_shut);
+    for &worker in workers.iter().take(processes) {
+        let status = process::wait(worker)?;
+        assert!(
+            status == ExitStatus::exited(0),
+            "process {worker}: {status}"
+        );
     }
-    drop((reports, report, gate));
+    drop((start_gate, end_gate));
     if let Err(difference) = accounts::check_settled(&before, PATIENCE_MS) {
         panic!("the memory has not come back: {difference}");
     }
@@ -56,10 +68,33 @@ fn main(arguments: Arguments) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Takes and marks pages; reports how many; waits at the gate; looks at the marks.
-fn run_child(limit: usize, report: &File, gate: &File) -> i32 {
+/// The accounts once the table of descriptors is as long as it will be.
+fn accounts_with_room_for_pipes() -> Result<ulib::SysInfo, Errno> {
+    drop((file::pipe()?, file::pipe()?));
+    Ok(accounts::now())
+}
+
+/// Waits until every sentinel has been killed. A worker that ends before that has failed.
+fn wait_for_all(sentinels: &[Pid], processes: usize) -> Result<(), Errno> {
+    for _ in 0..processes {
+        let (ended, status) = process::wait_any()?;
+        let is_sentinel =
+            sentinels.contains(&ended) && status == ExitStatus::killed(Signal::SIGKILL);
+        assert!(is_sentinel, "process {ended} has ended too early: {status}");
+    }
+    Ok(())
+}
+
+/// Takes and marks pages; kills its sentinel; waits at the gate; looks at the marks.
+fn run_worker(limit: usize, sentinel: Pid, start_gate: &File, end_gate: &File) -> i32 {
     let process = process::getpid();
     let mut area = Area::new();
+    accounts::now();
+    assert_eq!(
+        start_gate.read(&mut [0]),
+        Ok(0),
+        "the gate should open by closing"
+    );
     let end = loop {
         if area.len_pages() == limit {
             break "its limit";
@@ -75,11 +110,9 @@ fn run_child(limit: usize, report: &File, gate: &File) -> i32 {
         process::getcpu(),
         area.len_pages()
     );
-    report
-        .write_all(&area.len_pages().to_ne_bytes())
-        .expect("cannot report");
+    process::kill(sentinel, Signal::SIGKILL).expect("cannot kill the sentinel");
     assert_eq!(
-        gate.read(&mut [0]),
+        end_gate.read(&mut [0]),
         Ok(0),
         "the gate should open by closing"
     );
@@ -93,17 +126,6 @@ fn run_child(limit: usize, report: &File, gate: &File) -> i32 {
         );
     }
     0
-}
-
-fn read_reports(reports: &File, processes: usize) -> Result<usize, Errno> {
-    let mut total_pages = 0;
-    for _ in 0..processes {
-        let mut pages = [0; REPORT_LEN];
-        let len = reports.read_full(&mut pages)?;
-        assert_eq!(len, REPORT_LEN, "the children have ended early");
-        total_pages += usize::from_ne_bytes(pages);
-    }
-    Ok(total_pages)
 }
 
 /// Which words of a page are marked: the first, the last and one in between.

@@ -5,17 +5,21 @@
 #![no_std]
 #![no_main]
 
-use ulib::{Arguments, Errno, ExitStatus, accounts, println, process};
+use ulib::{Arguments, CpuMask, Errno, ExitStatus, accounts, println, process};
 
 ulib::program!(main);
 
-/// Rounds before the first look at the accounts, so that pools are filled.
-const WARM_UP_ROUNDS: usize = 64;
+/// Rounds on each CPU before the first look at the accounts, so that pools are filled.
+const WARM_UP_ROUNDS: usize = 32;
 const PATIENCE_MS: u64 = 1000;
 
 fn main(arguments: Arguments) -> Result<(), Errno> {
     let rounds = arguments.option("--rounds", 1000);
-    run(WARM_UP_ROUNDS)?;
+    for cpu in 0..process::cpu_count() {
+        process::pin(cpu);
+        run(WARM_UP_ROUNDS)?;
+    }
+    process::set_affinity(0, &CpuMask::ALL)?;
     let before = accounts::now();
     run(rounds)?;
     let after = process::sysinfo();

@@ -36,6 +36,7 @@ fn main(arguments: Arguments) -> Result<(), Errno> {
     let mut forks_per_cpu = vec![0_u64; cpus];
     let mut workers: Vec<Pid> = Vec::with_capacity(processes);
 
+    drop(file::pipe()?); // makes the table of descriptors as long as it will be
     let before = accounts::now();
     let (reports, report) = file::pipe()?;
     for worker in 0..processes {
