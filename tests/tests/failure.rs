@@ -16,7 +16,10 @@ fn assert_backtraces(run: &Run, cpus: usize) {
 #[test]
 fn a_kernel_panic_shows_where_each_cpu_was() {
     // CPU 1 panics while the others run `eve`, who would do so for ever.
-    let run = Boot::program(&["eve"]).append("test=panic").run();
+    let run = Boot::program(&["eve"])
+        .append("test=panic")
+        .deadline(Duration::from_secs(30))
+        .run();
     run.assert_status(70)
         .assert_log_has(&["kernel panic on CPU 1"])
         .assert_console_has("kernel panic");

@@ -82,21 +82,18 @@ fn with_icount_every_run_is_the_same() {
 }
 
 #[test]
-fn an_added_program_runs_under_its_own_name() {
-    // The image's own copy of `nop` under another name is a program that the tree does not know.
-    let file = std::env::temp_dir().join(format!("argonaut-added-{}", std::process::id()));
-    let built = tests::root().join("target/argonaut/userland/release/nop");
-    Boot::program(&["nop"]).cpus(1).run().assert_status(0);
-    std::fs::copy(built, &file).expect("a copy of nop");
-    let name = file
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let run = Boot::program(&[name])
-        .cpus(1)
-        .option("--add")
-        .option(&file.display().to_string())
-        .run();
-    let _ = std::fs::remove_file(&file);
-    run.assert_status(0);
+fn an_added_file_is_in_the_image_in_the_place_of_one_of_the_same_name() {
+    let directory = std::env::temp_dir().join(format!("argonaut-added-{}", std::process::id()));
+    std::fs::create_dir(&directory).expect("a directory for the file");
+    let file = directory.join("hello");
+    std::fs::write(&file, "no program").expect("the file");
+    let add = |boot: Boot| {
+        boot.cpus(1)
+            .option("--add")
+            .option(&file.display().to_string())
+    };
+    let run = add(Boot::program(&["hello"])).run();
+    let _ = std::fs::remove_dir_all(&directory);
+    run.assert_program_failed().assert_console_has("hello");
+    assert!(!run.console().contains("Hello from process"), "{run}");
 }

@@ -97,7 +97,7 @@ fn the_accounts_and_the_processes_are_shown() {
 fn a_line_can_be_edited_and_called_back() {
     let mut terminal = start(1);
     // Backspace takes back a character; left and right move.
-    terminal.type_keys("run helxx\x7f\x7flo 1\x1b[D\x1b[D\x1b[C 2\r");
+    terminal.type_keys("run helxx\x7f\x7flo 1\x1b[D\x1b[D\x1b[C2 \r");
     terminal.expect("I was given: 2");
     terminal.expect("I was given: 1");
     terminal.expect(PROMPT);
