@@ -28,6 +28,17 @@ pub fn disable() -> IrqOff {
     }
 }
 
+/// Turns interrupts off until the guard is dropped, for code that knows that they are on: cheaper than [`disable`].
+#[inline(always)]
+pub fn disable_from_enabled() -> IrqOff {
+    debug_assert!(hw::interrupts_enabled(), "interrupts are off already");
+    hw::disable_interrupts();
+    IrqOff {
+        were_enabled: true,
+        pinned: ManuallyDrop::new(Pinned::uncounted()),
+    }
+}
+
 /// Whether this CPU takes interrupts now.
 #[inline(always)]
 pub fn are_enabled() -> bool {

@@ -44,6 +44,7 @@ mod handlers {
 }
 
 /// Does what the caller's registers ask for and stores the result in them.
+#[inline]
 pub(crate) fn dispatch(thread: &Thread, registers: &mut UserRegisters) {
     let result = match HANDLERS.get(registers.rax as usize) {
         Some(handler) => handler(&Call { thread, registers }),

@@ -11,7 +11,8 @@
 use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
 
-use proc::registers::{SYSTEM_CALL_VECTOR, USER_CODE_SELECTOR, USER_DATA_SELECTOR, UserRegisters};
+use proc::registers::{SYSTEM_CALL_VECTOR, UserRegisters};
+use proc::thread::Thread;
 use smp::percpu::offset;
 
 /// Vector of the debug exception.
@@ -70,9 +71,11 @@ macro_rules! pop_registers {
     };
 }
 
-/// Runs the current thread in user mode with `registers`, until it comes back into the kernel.
+/// Runs `thread`, the current one, in user mode with `registers`, until it comes back into the kernel for something other
+/// than a system call, or after a system call has something to do before it goes on.
 ///
-/// Interrupts are off when it returns; `registers.vector` says why the thread came back.
+/// Interrupts are off when it returns; `registers.vector` says why the thread came back. System calls are handled on the
+/// way ([`super::user_loop::system_call`]): most go straight back to user mode.
 ///
 /// # Safety
 /// 1. Interrupts are off.
@@ -80,36 +83,24 @@ macro_rules! pop_registers {
 ///    user's and its flags give no privilege.
 /// 3. This CPU's segments are set up, and the thread's address space is loaded.
 #[unsafe(naked)]
-pub(crate) unsafe extern "sysv64" fn enter_user(registers: *mut UserRegisters) {
+pub(crate) unsafe extern "sysv64" fn enter_user(registers: *mut UserRegisters, thread: &Thread) {
     naked_asm!(
         "push rbx; push rbp; push r12; push r13; push r14; push r15",
+        // For `system_call_entry`, whose call they also align the stack for: thread, registers.
+        "push rax; push rdi; push rsi",
         "mov gs:[{kernel_rsp}], rsp",
         "lea rax, [rdi + {size}]",
         "mov rcx, gs:[{stack_slot}]",
         "mov [rcx], rax",
         "cmp qword ptr [rdi + {vector}], {system_call}",
         "jne 2f",
-        // Back from a system call: `sysret` takes rip from rcx and the flags from r11. A rip that is not canonical would
-        // fault in the kernel; it cannot be here: it is the address after a `syscall` instruction, which user memory
-        // ends too early to make non-canonical.
-        "mov rax, [rdi]",
-        "mov rbx, [rdi + 8]",
-        "mov rdx, [rdi + 24]",
-        "mov rsi, [rdi + 32]",
-        "mov rbp, [rdi + 48]",
-        "mov r8, [rdi + 56]",
-        "mov r9, [rdi + 64]",
-        "mov r10, [rdi + 72]",
-        "mov r12, [rdi + 88]",
-        "mov r13, [rdi + 96]",
-        "mov r14, [rdi + 104]",
-        "mov r15, [rdi + 112]",
-        "mov rcx, [rdi + {rip}]",
-        "mov r11, [rdi + {rflags}]",
-        "mov rsp, [rdi + {rsp}]",
-        "mov rdi, [rdi + 40]",
-        "swapgs",
-        "sysretq",
+        "mov rbx, [rdi + {rbx}]",
+        "mov rbp, [rdi + {rbp}]",
+        "mov r12, [rdi + {r12}]",
+        "mov r13, [rdi + {r13}]",
+        "mov r14, [rdi + {r14}]",
+        "mov r15, [rdi + {r15}]",
+        "jmp {load_and_return}",
         "2: mov rsp, rdi",
         pop_registers!(),
         "swapgs",
@@ -118,14 +109,22 @@ pub(crate) unsafe extern "sysv64" fn enter_user(registers: *mut UserRegisters) {
         stack_slot = const offset::TSS_RSP0,
         size = const size_of::<UserRegisters>(),
         vector = const offset_of!(UserRegisters, vector),
+        rbx = const offset_of!(UserRegisters, rbx),
+        rbp = const offset_of!(UserRegisters, rbp),
+        r12 = const offset_of!(UserRegisters, r12),
+        r13 = const offset_of!(UserRegisters, r13),
+        r14 = const offset_of!(UserRegisters, r14),
+        r15 = const offset_of!(UserRegisters, r15),
         system_call = const SYSTEM_CALL_VECTOR,
-        rip = const offset_of!(UserRegisters, rip),
-        rflags = const offset_of!(UserRegisters, rflags),
-        rsp = const offset_of!(UserRegisters, rsp),
+        load_and_return = sym return_from_system_call,
     )
 }
 
-/// Where `syscall` enters the kernel: fills the thread's [`UserRegisters`] and returns from [`enter_user`].
+/// Where `syscall` enters the kernel: fills the thread's [`UserRegisters`], handles the call, and goes back to user mode or
+/// returns from [`enter_user`].
+///
+/// RCX and R11, which the instruction has overwritten, keep their old values in the struct. The registers that a Rust
+/// function preserves are saved, because `fork` copies them, but on the way straight back they need not be loaded.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn system_call_entry() {
     naked_asm!(
@@ -133,23 +132,98 @@ pub(crate) unsafe extern "C" fn system_call_entry() {
         "mov gs:[{user_rsp}], rsp",
         "mov rsp, gs:[{stack_slot}]",
         "mov rsp, [rsp]",
-        "push {user_data}",
-        "push qword ptr gs:[{user_rsp}]",
-        "push r11",
-        "push {user_code}",
-        "push rcx",
-        "push 0",
-        "push {system_call}",
-        push_registers!(),
+        // RSP is now the end of the struct; nothing is pushed.
+        "mov [rsp - {size} + {rax}], rax",
+        "mov [rsp - {size} + {rbx}], rbx",
+        "mov [rsp - {size} + {rdx}], rdx",
+        "mov [rsp - {size} + {rsi}], rsi",
+        "mov [rsp - {size} + {rdi}], rdi",
+        "mov [rsp - {size} + {rbp}], rbp",
+        "mov [rsp - {size} + {r8}], r8",
+        "mov [rsp - {size} + {r9}], r9",
+        "mov [rsp - {size} + {r10}], r10",
+        "mov [rsp - {size} + {r12}], r12",
+        "mov [rsp - {size} + {r13}], r13",
+        "mov [rsp - {size} + {r14}], r14",
+        "mov [rsp - {size} + {r15}], r15",
+        "mov [rsp - {size} + {rip}], rcx",
+        "mov [rsp - {size} + {rflags}], r11",
+        "mov rdi, gs:[{user_rsp}]",
+        "mov [rsp - {size} + {user_stack}], rdi",
+        "lea rdi, [rsp - {size}]",
         "mov rsp, gs:[{kernel_rsp}]",
+        "mov rsi, [rsp]",
+        "call {handle}",
+        "mov rdi, [rsp + 8]",
+        "test al, al",
+        "jz 2f",
+        // This can be another CPU than before: the words by which the kernel is entered again are set anew.
+        "mov gs:[{kernel_rsp}], rsp",
+        "lea rax, [rdi + {size}]",
+        "mov rcx, gs:[{stack_slot}]",
+        "mov [rcx], rax",
+        "jmp {load_and_return}",
+        "2: mov qword ptr [rdi + {vector}], {system_call}",
+        "add rsp, 24",
         "pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx",
         "ret",
         user_rsp = const offset::USER_RSP,
         stack_slot = const offset::TSS_RSP0,
         kernel_rsp = const offset::KERNEL_RSP,
-        user_data = const USER_DATA_SELECTOR,
-        user_code = const USER_CODE_SELECTOR,
+        size = const size_of::<UserRegisters>(),
+        rax = const offset_of!(UserRegisters, rax),
+        rbx = const offset_of!(UserRegisters, rbx),
+        rdx = const offset_of!(UserRegisters, rdx),
+        rsi = const offset_of!(UserRegisters, rsi),
+        rdi = const offset_of!(UserRegisters, rdi),
+        rbp = const offset_of!(UserRegisters, rbp),
+        r8 = const offset_of!(UserRegisters, r8),
+        r9 = const offset_of!(UserRegisters, r9),
+        r10 = const offset_of!(UserRegisters, r10),
+        r12 = const offset_of!(UserRegisters, r12),
+        r13 = const offset_of!(UserRegisters, r13),
+        r14 = const offset_of!(UserRegisters, r14),
+        r15 = const offset_of!(UserRegisters, r15),
+        rip = const offset_of!(UserRegisters, rip),
+        rflags = const offset_of!(UserRegisters, rflags),
+        user_stack = const offset_of!(UserRegisters, rsp),
+        vector = const offset_of!(UserRegisters, vector),
         system_call = const SYSTEM_CALL_VECTOR,
+        handle = sym super::user_loop::system_call,
+        load_and_return = sym return_from_system_call,
+    )
+}
+
+/// Back to user mode after a system call, with the address of the registers in RDI and those loaded that a function
+/// preserves.
+///
+/// `sysret` takes RIP from RCX and the flags from R11. A RIP that is not canonical would fault in the kernel; it cannot be
+/// here: it is the address behind a `syscall` instruction, and user memory ends a page before addresses do.
+#[unsafe(naked)]
+unsafe extern "C" fn return_from_system_call() {
+    naked_asm!(
+        "mov rax, [rdi + {rax}]",
+        "mov rdx, [rdi + {rdx}]",
+        "mov rsi, [rdi + {rsi}]",
+        "mov r8, [rdi + {r8}]",
+        "mov r9, [rdi + {r9}]",
+        "mov r10, [rdi + {r10}]",
+        "mov rcx, [rdi + {rip}]",
+        "mov r11, [rdi + {rflags}]",
+        "mov rsp, [rdi + {user_stack}]",
+        "mov rdi, [rdi + {rdi}]",
+        "swapgs",
+        "sysretq",
+        rax = const offset_of!(UserRegisters, rax),
+        rdx = const offset_of!(UserRegisters, rdx),
+        rsi = const offset_of!(UserRegisters, rsi),
+        rdi = const offset_of!(UserRegisters, rdi),
+        r8 = const offset_of!(UserRegisters, r8),
+        r9 = const offset_of!(UserRegisters, r9),
+        r10 = const offset_of!(UserRegisters, r10),
+        rip = const offset_of!(UserRegisters, rip),
+        rflags = const offset_of!(UserRegisters, rflags),
+        user_stack = const offset_of!(UserRegisters, rsp),
     )
 }
 
@@ -167,6 +241,7 @@ unsafe extern "C" fn trap_entry() {
         "cmp qword ptr [rsp + {vector}], {mailbox}",
         "je 3f",
         "mov rsp, gs:[{kernel_rsp}]",
+        "add rsp, 24",
         "pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx",
         "ret",
         // A request from another CPU is no reason to leave user mode: it is served on the thread's kernel stack, which
@@ -220,6 +295,7 @@ unsafe extern "C" fn own_stack_entry() {
         "mov ecx, {frame_size} / 8",
         "rep movsq",
         "mov rsp, gs:[{kernel_rsp}]",
+        "add rsp, 24",
         "pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx",
         "ret",
         "2: mov ecx, 0xc0000101",

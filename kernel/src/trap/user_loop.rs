@@ -3,7 +3,7 @@
 use proc::registers::{SYSTEM_CALL_VECTOR, UserRegisters};
 use proc::sched::{self, pending};
 use proc::thread::Thread;
-use smp::irq;
+use smp::irq::{self, IrqOff};
 
 use super::{FIRST_INTERRUPT, PAGE_FAULT, fault, interrupt, stubs};
 use crate::syscall;
@@ -11,9 +11,8 @@ use crate::syscall;
 /// Runs `thread`, the current one, from `registers` on until it is to end.
 pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
     loop {
-        let off = irq::disable();
-        // What comes after this look comes with an interrupt, which ends user mode at once.
-        if pending::any(&off) || thread.needs_attention() {
+        let off = irq::disable_from_enabled();
+        if has_something_to_do(thread, &off) {
             drop(off);
             if thread.is_dying() {
                 return;
@@ -25,12 +24,10 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
         // SAFETY: 1. `off`. 2. they come from `UserRegisters::start` or the last round, with at most the result of a
         // system call changed. 3. this CPU runs threads, so it is set up, and the scheduler has loaded the space of the
         // thread that it runs.
-        unsafe { stubs::enter_user(&raw mut registers) };
+        unsafe { stubs::enter_user(&raw mut registers, thread) };
         match registers.vector {
-            SYSTEM_CALL_VECTOR => {
-                drop(off);
-                syscall::dispatch(thread, &mut registers);
-            }
+            // Handled already; there is something to do before the thread goes on.
+            SYSTEM_CALL_VECTOR => {}
             PAGE_FAULT => {
                 let address = fault::faulting_address();
                 drop(off);
@@ -43,4 +40,25 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
             }
         }
     }
+}
+
+/// Whether the thread must not go to user mode yet. What comes after this look comes with an interrupt, which ends user
+/// mode at once.
+#[inline(always)]
+fn has_something_to_do(thread: &Thread, off: &IrqOff) -> bool {
+    pending::any(off) || thread.needs_attention()
+}
+
+/// Handles a system call, for the entry stub, which calls this with interrupts off and gets them back off. True if the thread
+/// can go straight back to user mode.
+pub(super) extern "sysv64" fn system_call(registers: &mut UserRegisters, thread: &Thread) -> bool {
+    // SAFETY: 1. `syscall` has turned them off. 2. the guard that `run` holds on this stack is there for exactly this: it
+    // stands for the time in which user mode runs or a stub does.
+    drop(unsafe { IrqOff::adopt() });
+    syscall::dispatch(thread, registers);
+    let off = irq::disable_from_enabled();
+    let goes_back = !has_something_to_do(thread, &off);
+    // Interrupts stay off, on the way to user mode or back to `run`.
+    core::mem::forget(off);
+    goes_back
 }

@@ -3,14 +3,13 @@
 //! The way to user mode looks for notes with interrupts off, and so does the idle loop before it halts: a note left
 //! after that look comes with an interrupt that ends user mode or the halt.
 
-use smp::irq;
+use core::sync::atomic::Ordering;
+
+use smp::pin::Pinned;
+use smp::{irq, percpu};
 use spin::Once;
 
-use super::{CPUS, tick, yield_now};
-use crate::sync::{AtomicU8, Ordering};
-
-/// The notes of one CPU.
-pub(super) struct Pending(AtomicU8);
+use super::{tick, yield_now};
 
 /// The timer fired while a user program ran.
 const TIMER_IN_USER_MODE: u8 = 1;
@@ -21,12 +20,6 @@ const DEVICE: u8 = 4;
 
 static DEVICE_WORK: Once<fn()> = Once::new();
 
-impl Pending {
-    pub(super) fn new() -> Pending {
-        Pending(AtomicU8::new(0))
-    }
-}
-
 /// Names the function that handles what device interrupts announce. It runs on a thread or in the idle loop.
 pub fn set_device_work(work: fn()) {
     DEVICE_WORK.call_once(|| work);
@@ -35,7 +28,7 @@ pub fn set_device_work(work: fn()) {
 fn leave(note: u8) {
     let off = irq::disable();
     // Relaxed: written and read on one CPU.
-    CPUS.get(&off).pending.0.fetch_or(note, Ordering::Relaxed);
+    percpu::own_block(&off).notes.fetch_or(note, Ordering::Relaxed);
 }
 
 /// For the timer's interrupt handler.
@@ -49,15 +42,16 @@ pub fn leave_device_note() {
 }
 
 /// Whether there are notes on this CPU. Ask with interrupts off, or the answer is stale.
-pub fn any(off: &smp::pin::Pinned) -> bool {
+#[inline]
+pub fn any(pin: &Pinned) -> bool {
     // Relaxed: written and read on one CPU.
-    CPUS.get(off).pending.0.load(Ordering::Relaxed) != 0
+    percpu::own_block(pin).notes.load(Ordering::Relaxed) != 0
 }
 
 /// Acts on all notes of this CPU. May give the CPU to another thread.
 pub fn serve() {
     let off = irq::disable();
-    let notes = CPUS.get(&off).pending.0.swap(0, Ordering::Relaxed);
+    let notes = percpu::own_block(&off).notes.swap(0, Ordering::Relaxed);
     drop(off);
     if notes & DEVICE != 0
         && let Some(work) = DEVICE_WORK.get()

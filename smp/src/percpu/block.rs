@@ -3,7 +3,7 @@
 use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 
 use crate::cpu::{self, CpuId, MAX_CPUS};
@@ -16,7 +16,7 @@ const HELD_RANKS_MAX: usize = 16;
 
 /// The words of one CPU that GS reaches. Its address never changes.
 ///
-/// Fields are atomic because assembly, interrupt handlers and (for `need_reschedule`) other CPUs change them; where only
+/// Fields are atomic because assembly and interrupt handlers change them; where only
 /// the own CPU writes, Relaxed loads and stores are enough, and cost what plain ones do.
 #[repr(C, align(128))]
 #[derive(Debug)]
@@ -35,9 +35,8 @@ pub struct PerCpuBlock {
     pin_depth: AtomicU32,
     /// How many interrupt handlers nest on kernel code now.
     kernel_irq_depth: AtomicU32,
-    /// The running thread is asked to go through the scheduler before it returns to user mode or halts. Set by this CPU's
-    /// handlers and by other CPUs, cleared by this CPU's scheduler.
-    pub need_reschedule: AtomicBool,
+    /// What interrupt handlers of this CPU have left for a thread to do; not 0 if there is something.
+    pub notes: AtomicU8,
     /// The running fiber: `fiber` says what the word means.
     pub current_fiber: AtomicUsize,
     /// The fiber whose FPU state the registers hold: `fiber` says what the word means.
@@ -63,8 +62,8 @@ pub mod offset {
     pub const APIC_ID: usize = 36;
     /// How many handlers nest on kernel code (4 bytes).
     pub const KERNEL_IRQ_DEPTH: usize = 44;
-    /// Whether the running thread should go through the scheduler (1 byte).
-    pub const NEED_RESCHEDULE: usize = 48;
+    /// Notes of interrupt handlers (1 byte).
+    pub const NOTES: usize = 48;
     /// The running fiber (8 bytes).
     pub const CURRENT_FIBER: usize = 56;
     /// The owner of the FPU registers (8 bytes).
@@ -79,7 +78,7 @@ const _: () = {
     assert!(offset_of!(PerCpuBlock, cpu) == offset::CPU);
     assert!(offset_of!(PerCpuBlock, apic_id) == offset::APIC_ID);
     assert!(offset_of!(PerCpuBlock, kernel_irq_depth) == offset::KERNEL_IRQ_DEPTH);
-    assert!(offset_of!(PerCpuBlock, need_reschedule) == offset::NEED_RESCHEDULE);
+    assert!(offset_of!(PerCpuBlock, notes) == offset::NOTES);
     assert!(offset_of!(PerCpuBlock, current_fiber) == offset::CURRENT_FIBER);
     assert!(offset_of!(PerCpuBlock, fpu_owner) == offset::FPU_OWNER);
 };
@@ -96,7 +95,7 @@ impl PerCpuBlock {
             apic_id: AtomicU32::new(apic_id),
             pin_depth: AtomicU32::new(0),
             kernel_irq_depth: AtomicU32::new(0),
-            need_reschedule: AtomicBool::new(false),
+            notes: AtomicU8::new(0),
             current_fiber: AtomicUsize::new(0),
             fpu_owner: AtomicUsize::new(0),
             held_count: AtomicU32::new(0),
@@ -127,7 +126,7 @@ impl PerCpuBlock {
         self.cpu.store(cpu.index() as u32, Ordering::Relaxed);
         self.pin_depth.store(0, Ordering::Relaxed);
         self.kernel_irq_depth.store(0, Ordering::Relaxed);
-        self.need_reschedule.store(false, Ordering::Relaxed);
+        self.notes.store(0, Ordering::Relaxed);
         self.current_fiber.store(0, Ordering::Relaxed);
         self.fpu_owner.store(0, Ordering::Relaxed);
         self.held_count.store(0, Ordering::Relaxed);
