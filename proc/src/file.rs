@@ -23,6 +23,8 @@ use alloc::sync::Arc;
 
 use abi::{Errno, FileKind};
 
+use crate::sched::pending;
+
 pub use self::archive::{ArchiveError, read_archive};
 pub use self::buffer::{ReadBuffer, WriteBuffer};
 pub use self::console::{Console, LineQueue, QueueFull, install_console};
@@ -31,6 +33,15 @@ pub use self::open_file::OpenFile;
 pub use self::path::{Path, Step};
 pub use self::regular::{MAX_FILE_BYTES, RegularFile, WriteFrom, Written};
 pub use self::tree::{Created, Directory, FileTree, Node, install, installed};
+
+/// A named point of long transfers, between two pages: threads whose turn it is run here, and devices are served. No spin
+/// lock is held.
+#[inline]
+pub(crate) fn pause_point() {
+    if pending::any(&smp::pin::pin()) {
+        pending::serve();
+    }
+}
 
 /// What `path` names in the installed tree.
 ///

@@ -27,6 +27,7 @@ use spin::Once;
 
 use self::positions::{CAPACITY_BYTES, Positions, Wake};
 use crate::file::buffer::{ReadBuffer, Source, WriteBuffer};
+use crate::file::pause_point;
 use crate::turn::Turn;
 use crate::wait::{Interrupted, WaitQueue};
 
@@ -85,7 +86,7 @@ impl PipeReader {
             available = pipe.wait_for_bytes()?;
         }
         let mut total = 0;
-        while available > 0 && !buffer.is_empty() {
+        while available > 0 {
             let (frame, offset, room) = pipe.place(pipe.positions.taken());
             let len = available.min(room).min(buffer.len());
             let moved = frame.map_or(0, |frame| buffer.put(Source::Frame(frame, offset), len));
@@ -100,6 +101,10 @@ impl PipeReader {
                     Err(Errno::EFAULT)
                 };
             }
+            if buffer.is_empty() {
+                break;
+            }
+            pause_point();
             available = pipe.positions.available();
         }
         Ok(total)
@@ -123,6 +128,9 @@ impl PipeWriter {
                 Ok(moved) => total += moved,
                 Err(error) if total == 0 => return Err(error),
                 Err(_) => break,
+            }
+            if !buffer.is_empty() {
+                pause_point();
             }
         }
         Ok(total)

@@ -8,6 +8,7 @@ use abi::Errno;
 use spin::Once;
 
 use super::buffer::{ReadBuffer, WriteBuffer};
+use super::pause_point;
 
 /// What the kernel provides. Its line discipline puts finished lines into the queue.
 pub trait Console: Sync {
@@ -44,6 +45,7 @@ pub(super) fn write(buffer: &mut WriteBuffer<'_>) -> Result<usize, Errno> {
         if taken < PIECE_BYTES && !buffer.is_empty() {
             break;
         }
+        pause_point();
     }
     if total == 0 && !buffer.is_empty() {
         Err(Errno::EFAULT)

@@ -21,6 +21,7 @@ use smp::rank;
 
 use super::buffer::{ReadBuffer, Source, WriteBuffer};
 use super::pages::Pages;
+use super::pause_point;
 use crate::elf_image::ProgramFile;
 use crate::turn::Turn;
 
@@ -97,6 +98,9 @@ impl RegularFile {
     pub fn read(&self, offset: u64, buffer: &mut ReadBuffer<'_>) -> Result<usize, Errno> {
         let mut total = 0;
         while !buffer.is_empty() {
+            if total > 0 {
+                pause_point();
+            }
             let position = offset.saturating_add(total as u64);
             let Some((page, len_left)) = self.contents.lock().page_and_rest(position) else {
                 break;
@@ -144,6 +148,9 @@ impl RegularFile {
         let mut position = start;
         let mut outcome = Ok(());
         while !buffer.is_empty() && outcome.is_ok() {
+            if position > start {
+                pause_point();
+            }
             (position, outcome) = self.write_in_page(position, buffer);
         }
         match outcome {
