@@ -1,16 +1,15 @@
 //! [`FlushBatch`]: what a change of a page table has taken away, until no CPU can reach it any more.
 
-use core::{fmt, mem, ptr};
+use core::{fmt, ptr};
 
-use smp::mailbox::{self, Pending, Request, Ring};
-use smp::{Pinned, irq, pin};
+use smp::mailbox::{self, Pending, Request, Ring, Words};
+use smp::{CpuSet, Pinned, irq, pin};
 
 use crate::addr::VirtAddr;
-use crate::flush::active::{ActiveCpus, Published, Reach, SpaceId};
+use crate::flush::active::{ActiveCpus, Reach, SpaceId};
 use crate::flush::inline_list::InlineList;
 use crate::flush::{TLBS, ThisProcessor, flush_for_another, leave_for_another, leave_space};
 use crate::frame::{Frame, FrameChain};
-use crate::kernel_map;
 
 /// Up to so many pages are flushed one by one. Under QEMU a full flush costs as much as flushing nine pages, and then each page
 /// that is used again costs half of that: it wins above some 14 pages (design, section 9).
@@ -25,48 +24,21 @@ const MOST_LINKED_ELSEWHERE: usize = 16;
 #[must_use = "dropping a batch flushes at once"]
 pub struct FlushBatch<'a> {
     space: &'a ActiveCpus,
-    collected: Collected,
-}
-
-/// What a batch has collected.
-struct Collected {
     /// Whose translations have to go; `None` as long as none has.
     reach: Option<Reach>,
+    /// Whether there is anything at all: to flush or to give back.
+    is_empty: bool,
+    /// Whether no CPU can reach the space any more, so that everything is given back at once.
+    is_unreachable: bool,
     /// The pages whose translations have to go, if they are few.
     pages: InlineList<VirtAddr, MOST_PAGES>,
     are_pages_many: bool,
-    /// Whether there is anything at all: to flush or to give back.
-    is_empty: bool,
     /// Frames that were mapped.
     frames: FrameChain,
     /// Page-table pages. All their entries are empty.
     tables: FrameChain,
     /// Frames that are shared and whose link another batch uses.
     linked_elsewhere: InlineList<Frame, MOST_LINKED_ELSEWHERE>,
-    /// The root, if the whole table goes.
-    root: Option<Frame>,
-}
-
-impl Collected {
-    #[inline]
-    const fn nothing() -> Collected {
-        Collected {
-            reach: None,
-            pages: InlineList::new(),
-            are_pages_many: false,
-            is_empty: true,
-            frames: FrameChain::new(),
-            tables: FrameChain::new(),
-            linked_elsewhere: InlineList::new(),
-            root: None,
-        }
-    }
-
-    #[inline]
-    fn must_reach(&mut self, reach: Reach) {
-        self.reach = self.reach.max(Some(reach));
-        self.is_empty = false;
-    }
 }
 
 impl<'a> FlushBatch<'a> {
@@ -75,7 +47,14 @@ impl<'a> FlushBatch<'a> {
     pub fn new(space: &'a ActiveCpus) -> FlushBatch<'a> {
         FlushBatch {
             space,
-            collected: Collected::nothing(),
+            reach: None,
+            is_empty: true,
+            is_unreachable: false,
+            pages: InlineList::new(),
+            are_pages_many: false,
+            frames: FrameChain::new(),
+            tables: FrameChain::new(),
+            linked_elsewhere: InlineList::new(),
         }
     }
 
@@ -88,23 +67,27 @@ impl<'a> FlushBatch<'a> {
     /// Whether nothing has been collected.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.collected.is_empty
+        self.is_empty
     }
 
     /// Step 1: the translation of the page at `page`, or of the big page that contains it, has to go.
     #[inline]
     pub fn record(&mut self, page: VirtAddr) {
-        self.collected.must_reach(Reach::Active);
-        if self.collected.pages.push(page).is_err() {
-            self.collected.are_pages_many = true;
+        if !self.is_unreachable {
+            self.must_reach(Reach::Active);
+            self.are_pages_many |= self.pages.push(page).is_err();
         }
     }
 
     /// Step 1: `frame` was mapped. This reference is given back when no CPU can reach it any more.
     #[inline]
     pub fn release(&mut self, frame: Frame) {
-        self.collected.is_empty = false;
-        if let Err(frame) = self.collected.frames.push(frame) {
+        if self.is_unreachable {
+            drop(frame);
+            return;
+        }
+        self.is_empty = false;
+        if let Err(frame) = self.frames.push(frame) {
             self.release_linked_elsewhere(frame);
         }
     }
@@ -112,7 +95,7 @@ impl<'a> FlushBatch<'a> {
     /// Keeps a shared frame that another batch has linked. If there are too many of them, completes what there is so far.
     #[cold]
     fn release_linked_elsewhere(&mut self, frame: Frame) {
-        if let Err(frame) = self.collected.linked_elsewhere.push(frame) {
+        if let Err(frame) = self.linked_elsewhere.push(frame) {
             self.complete();
             self.release(frame);
         }
@@ -121,28 +104,39 @@ impl<'a> FlushBatch<'a> {
     /// Step 1: `table` was a page-table page, and all its entries are empty.
     #[inline]
     pub(crate) fn release_table(&mut self, table: Frame) {
-        self.collected.must_reach(Reach::Loaded);
-        if let Err(table) = self.collected.tables.push(table) {
+        if self.is_unreachable {
+            give_back_table(table);
+            return;
+        }
+        self.must_reach(Reach::Loaded);
+        if let Err(table) = self.tables.push(table) {
             self.release_linked_elsewhere(table);
         }
     }
 
-    /// Step 1: `root` was the root of the page table, which is empty. The CPUs that have it loaded leave the space.
-    pub(crate) fn release_root(&mut self, root: Frame) {
-        self.collected.must_reach(Reach::Loaded);
-        self.collected.root = Some(root);
+    #[inline]
+    fn must_reach(&mut self, reach: Reach) {
+        self.reach = self.reach.max(Some(reach));
+        self.is_empty = false;
+    }
+
+    /// Makes every CPU that has the space loaded leave it, and waits for that. From then on nothing needs to be flushed, and what
+    /// is released is given back at once (TLB-1). The caller has seen to it that no CPU enters the space any more.
+    pub(crate) fn make_unreachable(&mut self) {
+        self.complete();
+        let pin = pin::pin();
+        let published = self.space.publish(Reach::Loaded);
+        let request = self.ask_others(&pin, published.targets, leave_for_another);
+        leave_space(self.space, &irq::disable());
+        drop(request);
+        self.is_unreachable = true;
     }
 
     /// Step 2: this CPU forgets what was recorded, and the other CPUs that it concerns are asked to.
     pub fn dispatch<'p>(&'p mut self, pin: &'p Pinned) -> Dispatched<'p, 'a> {
-        let request = self
-            .collected
-            .reach
-            .and_then(|reach| self.flush(pin, reach));
-        Dispatched {
-            request,
-            batch: self,
-        }
+        let request = self.reach.and_then(|reach| self.flush(pin, reach));
+        let batch = self;
+        Dispatched { request, batch }
     }
 
     /// Steps 2 and 3. The batch is empty then, and can be used again.
@@ -160,64 +154,63 @@ impl<'a> FlushBatch<'a> {
     /// Flushes on this CPU, and asks the others that `reach` concerns; returns the request if there are any.
     fn flush<'p>(&self, pin: &'p Pinned, reach: Reach) -> Option<Pending<'p, Ring>> {
         let published = self.space.publish(reach);
-        let function = if self.collected.root.is_some() {
-            leave_for_another
-        } else {
-            flush_for_another
-        };
-        let is_for_others = published.targets.iter().any(|cpu| cpu != pin.cpu());
-        let request = is_for_others.then(|| {
-            let address = ptr::from_ref(self.space).expose_provenance();
-            mailbox::send_flush(
-                pin,
-                &published.targets,
-                Request {
-                    function,
-                    words: [address, 0, 0, 0],
-                },
-            )
-        });
-        // While the others are at it.
-        self.flush_own(pin, &published, reach);
+        let request = self.ask_others(pin, published.targets, flush_for_another);
+        // While the others are at it. At boot, before there is an address space, there is nothing to flush either.
+        if TLBS.is_ready() {
+            let tlb = TLBS.get(pin);
+            // Without a page, it is page-table pages that the page walker has to forget.
+            let are_few = !self.pages.is_empty() && !self.are_pages_many;
+            let pages = are_few.then_some(self.pages.as_slice());
+            tlb.flush_own(
+                self.space,
+                published.generation,
+                reach,
+                pages,
+                &ThisProcessor,
+            );
+        }
         request
     }
 
-    fn flush_own(&self, pin: &Pinned, published: &Published, reach: Reach) {
-        if !TLBS.is_ready() {
-            // At boot, before there is an address space.
-            return;
-        }
-        if self.collected.root.is_some() {
-            leave_space(self.space, &irq::disable());
-            return;
-        }
-        let pages = self.collected.pages.as_slice();
-        // Without a page, it is page-table pages that the page walker has to forget.
-        let are_few = !pages.is_empty() && !self.collected.are_pages_many;
-        let pages = are_few.then_some(pages);
-        TLBS.get(pin).flush_own(
-            self.space,
-            published.generation,
-            reach,
-            pages,
-            &ThisProcessor,
-        );
+    /// Asks those of `targets` that are other CPUs to run `function` for this space; `None` if there are none.
+    #[inline]
+    fn ask_others<'p>(
+        &self,
+        pin: &'p Pinned,
+        mut targets: CpuSet,
+        function: fn(&Words),
+    ) -> Option<Pending<'p, Ring>> {
+        targets.remove(pin.cpu());
+        (!targets.is_empty()).then(|| {
+            let address = ptr::from_ref(self.space).expose_provenance();
+            let words = [address, 0, 0, 0];
+            mailbox::send_flush(pin, &targets, Request { function, words })
+        })
     }
 
     /// Step 3, when all CPUs have answered: gives everything back (TLB-1).
     fn give_back(&mut self) {
-        let mut collected = mem::replace(&mut self.collected, Collected::nothing());
-        while let Some(table) = collected.tables.pop() {
-            // SAFETY: its entries were all empty when it was released, and since then only page walkers have looked at it.
-            unsafe { table.drop_zeroed() };
+        while let Some(table) = self.tables.pop() {
+            give_back_table(table);
         }
-        if let Some(root) = collected.root.take() {
-            kernel_map::entries().clear(&root);
-            // SAFETY: the user's entries were empty when it was released, and the kernel's are now.
-            unsafe { root.drop_zeroed() };
+        while let Some(frame) = self.frames.pop() {
+            drop(frame);
         }
-        // The frames are given back by being dropped.
+        while let Some(frame) = self.linked_elsewhere.pop() {
+            drop(frame);
+        }
+        self.pages.clear();
+        self.are_pages_many = false;
+        self.reach = None;
+        self.is_empty = true;
     }
+}
+
+/// Gives a page-table page back, after all CPUs that could look at it have answered.
+#[inline]
+fn give_back_table(table: Frame) {
+    // SAFETY: its entries were all empty when it was released, and since then only page walkers have looked at it.
+    unsafe { table.drop_zeroed() };
 }
 
 impl Drop for FlushBatch<'_> {
@@ -231,9 +224,9 @@ impl fmt::Debug for FlushBatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FlushBatch")
             .field("space", &self.space())
-            .field("reach", &self.collected.reach)
-            .field("frames", &self.collected.frames)
-            .field("tables", &self.collected.tables)
+            .field("reach", &self.reach)
+            .field("frames", &self.frames)
+            .field("tables", &self.tables)
             .finish_non_exhaustive()
     }
 }

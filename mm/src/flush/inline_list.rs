@@ -1,6 +1,6 @@
 //! A short list with its elements inside: making an empty one costs nothing, and adding needs no memory.
 
-use core::mem::MaybeUninit;
+use core::mem::{self, MaybeUninit};
 
 /// Up to `CAPACITY` elements.
 ///
@@ -32,11 +32,25 @@ impl<T, const CAPACITY: usize> InlineList<T, CAPACITY> {
         }
     }
 
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The elements.
     #[inline]
     pub(super) fn as_slice(&self) -> &[T] {
         // SAFETY: the first `len` elements are initialised.
         unsafe { core::slice::from_raw_parts(self.elements.as_ptr().cast(), self.len) }
+    }
+
+    /// Removes all elements, which need no dropping.
+    #[inline]
+    pub(super) fn clear(&mut self)
+    where
+        T: Copy,
+    {
+        self.len = 0;
     }
 
     /// Removes and returns the last element.
@@ -51,6 +65,9 @@ impl<T, const CAPACITY: usize> InlineList<T, CAPACITY> {
 impl<T, const CAPACITY: usize> Drop for InlineList<T, CAPACITY> {
     #[inline]
     fn drop(&mut self) {
+        if !mem::needs_drop::<T>() {
+            return;
+        }
         while let Some(element) = self.pop() {
             drop(element);
         }

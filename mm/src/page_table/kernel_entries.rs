@@ -2,11 +2,9 @@
 
 use crate::error::MapError;
 use crate::flush::SpaceId;
-use crate::frame::Frame;
 use crate::page_table::PageTable;
 use crate::page_table::geometry::{ENTRIES, X86};
 use crate::page_table::perm::Entry;
-use crate::page_table::table::Table;
 
 /// A machine needs one entry for each 512 GiB of memory, and one for the window of kernel stacks.
 const MOST_ENTRIES: usize = 16;
@@ -65,12 +63,11 @@ impl KernelEntries {
         }
     }
 
-    /// Takes the entries out of `root`, which was the root of a page table that no CPU can look at any more.
-    pub(crate) fn clear(&self, root: &Frame) {
-        // SAFETY: it was a page-table page, and its owner lends it.
-        let root = unsafe { Table::new(root.pa()) };
+    /// Takes the entries out of the root of `table`, which no CPU has loaded any more.
+    #[inline]
+    pub(super) fn clear_from(&self, table: &PageTable) {
         for (index, _) in &self.entries[..self.len] {
-            let _ = root.slot(*index).take();
+            let _ = table.root().slot(*index).take();
         }
     }
 }

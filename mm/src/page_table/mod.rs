@@ -133,14 +133,18 @@ impl PageTable {
         self.space
     }
 
-    /// Gives back the table with all that it maps. No CPU may switch to it any more; those that still have it loaded are
-    /// sent away from it before `batch` is complete.
+    /// Gives back the table with all that it maps: at once, since CPUs that still have it loaded are sent away from it first. No
+    /// CPU may switch to it any more.
     pub fn retire(mut self, batch: &mut FlushBatch<'_>) {
+        debug_assert!(batch.space() == self.space, "the batch is another space's");
+        batch.make_unreachable();
         free_everything(&mut self, batch);
+        kernel_map::entries().clear_from(&self);
         let mut table = ManuallyDrop::new(self);
         // SAFETY: `table` is neither used nor dropped any more, so that the root is taken out once.
         let root = unsafe { ManuallyDrop::take(&mut table.root) };
-        batch.release_root(root);
+        // SAFETY: the user's entries are empty now, and so are the kernel's.
+        unsafe { root.drop_zeroed() };
     }
 }
 

@@ -141,10 +141,10 @@ impl<'t, A> PtIter<'t, A> {
         while level > 1 {
             let container = self.table_of(level);
             let used = container.usage().range();
-            let candidates = first.max(*used.start())..=*used.end();
+            let mut candidates = first.max(used.start)..used.end;
             let child_at =
                 |index| Some((index, container.child(container.slot(index).load(), level)?));
-            let Some((index, child)) = { candidates }.find_map(child_at) else {
+            let Some((index, child)) = candidates.find_map(child_at) else {
                 break;
             };
             let inside_mask = geometry.span(level + 1) - 1;

@@ -101,6 +101,16 @@ impl<'t> Slot<'t> {
         (core::ptr::from_ref(self.0) as usize % PAGE_SIZE) / size_of::<AtomicU64>()
     }
 
+    /// The entry behind it in its table, if it is not the last.
+    #[inline]
+    pub(super) fn next(self) -> Option<Slot<'t>> {
+        let next = core::ptr::from_ref(self.0).wrapping_add(1);
+        // SAFETY: a table is one page, aligned to its size, so that an entry follows unless a page ends here; it is borrowed for
+        // as long as this one. (`NOWHERE` is in no table; nobody asks for what follows it.)
+        (next as usize % PAGE_SIZE != 0).then(|| Slot(unsafe { &*next }))
+    }
+
+    /// Its value now.
     #[inline]
     pub(super) fn load(self) -> Entry {
         // Acquire pairs with the Release in `fill` and `set`: who sees an entry sees what it names, above all a new table's

@@ -20,7 +20,7 @@
 
 use core::marker::PhantomData;
 
-use crate::addr::{PhysAddr, USER_END, VirtAddr};
+use crate::addr::{PAGE_SIZE, PhysAddr, USER_END, VirtAddr};
 use crate::error::MapError;
 use crate::frame::Frame;
 use crate::hw;
@@ -220,7 +220,15 @@ impl<'t, A: Access> VmIter<'t, A> {
         reason = "a position, not a sequence: the name is the courses'"
     )]
     pub fn next(&mut self) -> &mut Self {
-        self.find(self.after(self.last_va().as_u64()))
+        match self.slot.next() {
+            // Nearly always: the next page of the same table.
+            Some(slot) if self.level == 1 => {
+                self.va = (self.va | (PAGE_SIZE as u64 - 1)) + 1;
+                self.slot = slot;
+                self
+            }
+            _ => self.find(self.after(self.last_va().as_u64())),
+        }
     }
 
     /// Stays if something is mapped here; otherwise goes on to the next mapping. Returns false, and stands at `end` (or the
@@ -230,17 +238,19 @@ impl<'t, A: Access> VmIter<'t, A> {
     #[inline]
     pub fn find_mapping(&mut self, end: VirtAddr) -> bool {
         let end = end.min(USER_END);
-        loop {
-            if self.va >= end.as_u64() {
-                self.va = end.as_u64();
-                self.walk_to(self.va);
-                return false;
-            }
+        (self.va < end.as_u64() && self.present()) || self.search_mapping(end)
+    }
+
+    /// As [`VmIter::find_mapping`], from a hole or from `end`.
+    fn search_mapping(&mut self, end: VirtAddr) -> bool {
+        while self.va < end.as_u64() {
             if self.present() {
                 return true;
             }
             self.skip_hole();
         }
+        self.find(end);
+        false
     }
 
     /// Moves from a hole to the next entry of its table that is not empty, or else to the first address behind the table.
@@ -251,9 +261,9 @@ impl<'t, A: Access> VmIter<'t, A> {
             return;
         }
         let used = self.container.usage().range();
-        let first = (self.slot.index() + 1).max(*used.start());
+        let first = (self.slot.index() + 1).max(used.start);
         let found =
-            (first..=*used.end()).find(|&index| self.container.slot(index).load() != Entry::EMPTY);
+            (first..used.end).find(|&index| self.container.slot(index).load() != Entry::EMPTY);
         let table_mask = geometry.span(self.level + 1) - 1;
         let next = match found {
             Some(index) => {
@@ -290,26 +300,33 @@ impl<'t, A: Access> VmIter<'t, A> {
             self.level = geometry.levels() + 1;
             return;
         }
+        // With the number of levels known, the compiler makes straight code of the walk.
+        if geometry == X86::FOUR_LEVELS {
+            self.walk_down(X86::FOUR_LEVELS, address);
+        } else {
+            self.walk_down(X86::FIVE_LEVELS, address);
+        }
+    }
+
+    #[inline(always)]
+    fn walk_down(&mut self, geometry: X86, address: u64) {
         // Rights are taken away by the entries above the last one only.
-        let mut above = Entry::EMPTY.raw();
+        let mut above = None;
         let mut denied = 0;
-        let mut last = None;
-        let stop = walk(geometry, self.table.root().pa().as_u64(), address, |at| {
+        let mut container = self.table.root();
+        let mut slot = Slot::nowhere();
+        let stop = walk(geometry, container.pa().as_u64(), address, |at| {
+            denied |= above.map_or(0, denied_by);
             // SAFETY: the root's page, or one that an entry which the walk has just read names; PT-1 and PT-3 keep it.
-            let container: Table<'t> = unsafe { Table::new(PhysAddr::new(at.table)) };
-            let slot = container.slot(at.index);
-            if last.is_some() {
-                denied |= denied_by(above);
-            }
-            above = slot.load().raw();
-            last = Some((container, slot));
-            above
+            container = unsafe { Table::new(PhysAddr::new(at.table)) };
+            slot = container.slot(at.index);
+            let entry = slot.load().raw();
+            above = Some(entry);
+            entry
         });
         self.denied = denied;
         self.level = stop.at.level;
-        if let Some((container, slot)) = last {
-            (self.container, self.slot) = (container, slot);
-        }
+        (self.container, self.slot) = (container, slot);
     }
 
     /// Goes down to the entry of `level` for this address, adding the tables that are missing.
@@ -357,6 +374,7 @@ impl<'t, A: Access> VmIter<'t, A> {
     ///
     /// Any number of CPUs may fill holes of one table. Errors: `AlreadyMapped` if something is mapped here (another CPU was
     /// faster, say); then nothing has changed and this reference of the frame is given back.
+    #[inline]
     pub fn try_fill(&mut self, frame: Frame, perm: Perm) -> Result<(), MapError> {
         if !self.table.may_map(self.va) {
             return Err(MapError::OutOfRange);
