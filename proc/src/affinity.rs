@@ -22,27 +22,32 @@ fn named(caller: &Thread, id: Id) -> Result<alloc::sync::Arc<Thread>, Errno> {
 /// is not the caller's child.
 pub fn set_affinity(caller: &Thread, id: Id, wanted: &CpuSet) -> Result<(), Errno> {
     let thread = named(caller, id)?;
-    if !may_steer(caller, &thread) {
-        return Err(Errno::EPERM);
-    }
-    let set = wanted.intersection(&CpuSet::all());
-    if set.is_empty() {
-        return Err(Errno::EINVAL);
-    }
-    thread.set_affinity(&set);
+    steer(caller, &thread, &wanted.intersection(&CpuSet::all()))?;
     if thread.id() == caller.id() {
         drop(thread);
         sched::leave_forbidden_cpu(caller);
     } else {
-        thread.ask_to_move();
+        thread.attention.ask_to_move();
+        // WANT-2, as for a kill.
         ipi::send(Ipi::Reschedule, thread.cpu_racy());
     }
     Ok(())
 }
 
-fn may_steer(caller: &Thread, thread: &Thread) -> bool {
-    let (Some(own), Some(other)) = (caller.process(), thread.process()) else { return false };
-    own.id() == other.id() || other.parent_id() == own.id()
+fn steer(caller: &Thread, thread: &Thread, set: &CpuSet) -> Result<(), Errno> {
+    let (Some(own), Some(other)) = (caller.process(), thread.process()) else {
+        return Err(Errno::EPERM);
+    };
+    // Held to the end: the set is stored word by word, and must not mix with that of another caller.
+    let parent = other.parent.lock();
+    if own.id() != other.id() && parent.as_ref().is_none_or(|parent| parent.id() != own.id()) {
+        return Err(Errno::EPERM);
+    }
+    if set.is_empty() {
+        return Err(Errno::EINVAL);
+    }
+    thread.set_affinity(set);
+    Ok(())
 }
 
 /// The CPUs that the thread `id` (0: the caller) may run on.

@@ -9,7 +9,10 @@
 //! thread on that CPU *buries* it, because only then is its stack free: it gives back the stack and publishes the zombie
 //! to the parent.
 //!
-//! - **EXIT-1** the zombie is published after everything else has been given back.
+//! - **EXIT-1** the zombie is published after everything else has been given back. Other CPUs may still have a reference
+//!   to the thread, or later to the process: they have just switched away from it, try to wake it, or list it. They let go
+//!   of it soon, since nobody sleeps while he has a reference to somebody else's thread or process. Who buries the one and
+//!   who reaps the other waits for that ([`wait_for_references`]).
 //! - **EXIT-2** a process leaves its place in the family tree with its `parent` lock held, so it meets either its
 //!   parent or, if that ends at the same time, `init`.
 
@@ -18,11 +21,13 @@ use alloc::sync::Arc;
 use abi::ExitStatus;
 use smp::ipi::{self, Ipi};
 use smp::pin;
+use smp::wait::SpinWait;
 use spin::Once;
 
 use crate::process::Process;
+use crate::table;
 use crate::thread::Thread;
-use crate::{sched, table};
+use crate::wait::Waiter;
 
 static INIT: Once<Arc<Process>> = Once::new();
 static ON_INIT_EXIT: Once<fn(ExitStatus) -> !> = Once::new();
@@ -44,7 +49,7 @@ pub fn decide(thread: &Thread, status: ExitStatus) {
     if let Some(process) = thread.process() {
         process.decide_status(status);
     }
-    thread.set_dying();
+    thread.attention.set_dying();
 }
 
 /// Ends another thread, wherever it is: in user mode, in a queue or asleep.
@@ -52,17 +57,19 @@ pub(crate) fn kill_thread(thread: Arc<Thread>, status: ExitStatus) {
     decide(&thread, status);
     let pin = pin::pin();
     let cpu = thread.cpu_racy();
-    // If it runs there, the interrupt brings it back into the kernel, where it finds the decision. If it has moved, it
-    // has been in the kernel, and finds it on its way out.
+    // WANT-2: if it runs there, the interrupt brings it back into the kernel, where it finds the decision. If it has moved,
+    // it has been in the kernel, and finds it on its way out.
     if cpu != pin.cpu() {
         ipi::send(Ipi::Reschedule, cpu);
     }
-    sched::unpark(thread);
+    Thread::unpark(thread);
 }
 
 /// The thread's part in the end of its process, in its own context.
 pub(crate) fn leave_process(thread: &Thread) {
-    let Some(process) = thread.process() else { return };
+    let Some(process) = thread.process() else {
+        return;
+    };
     if !process.thread_ended() {
         return;
     }
@@ -72,15 +79,16 @@ pub(crate) fn leave_process(thread: &Thread) {
         on_exit(process.status().unwrap_or(ExitStatus::exited(0)));
     }
     process.descriptors.close_all();
-    give_children_to_init(process);
+    if let Some(init) = INIT.get() {
+        give_children(process, init);
+    }
     if let Some(space) = process.space() {
         space.destroy();
     }
 }
 
 /// Gives every child, running or ended, to `init`.
-fn give_children_to_init(process: &Arc<Process>) {
-    let Some(init) = INIT.get() else { return };
+fn give_children(process: &Process, init: &Arc<Process>) {
     while let Some(child) = first_child(process) {
         let mut parent = child.parent.lock();
         // EXIT-2: while its `parent` is locked, the child is not published as a zombie.
@@ -95,7 +103,11 @@ fn give_children_to_init(process: &Arc<Process>) {
             }
         };
         let mut family = init.family.lock();
-        if ended { family.zombies.push_back(child) } else { family.alive.push_back(child) }
+        if ended {
+            family.zombies.push_back(child)
+        } else {
+            family.alive.push_back(child)
+        }
         drop(family);
         *parent = Some(init.clone());
         drop(parent);
@@ -107,21 +119,30 @@ fn give_children_to_init(process: &Arc<Process>) {
 
 fn first_child(process: &Process) -> Option<Arc<Process>> {
     let family = process.family.lock();
-    family.alive.front_arc().or_else(|| family.zombies.front_arc())
+    family
+        .alive
+        .front_arc()
+        .or_else(|| family.zombies.front_arc())
 }
 
 /// Gives back what is left of a thread that has ended and whose stack nobody uses any more. Runs on the next thread.
 pub(crate) fn bury(thread: Arc<Thread>) {
-    let Some(process) = thread.process().cloned() else { return };
+    let Some(process) = thread.process().cloned() else {
+        return;
+    };
     table::replace_thread_by_process(&process);
+    wait_for_references(&thread, 1);
     drop(thread);
     publish(process);
 }
 
-/// Tells the parent of an ended process.
+/// Tells the parent of an ended process. If there is none, nobody asks for the status.
 fn publish(process: Arc<Process>) {
     let parent_lock = process.parent.lock();
-    let Some(parent) = parent_lock.clone() else { return };
+    let Some(parent) = parent_lock.clone() else {
+        drop(parent_lock);
+        return table::free(process.id());
+    };
     let mut family = parent.family.lock();
     // EXIT-2: from here on the parent's `family` lock keeps the process in its place.
     drop(parent_lock);
@@ -133,4 +154,24 @@ fn publish(process: Arc<Process>) {
     }
     drop(family);
     parent.child_ended.wake_all();
+}
+
+/// Waits until there are no more than `known` references to `ended`, which nobody can find any more (EXIT-1).
+#[inline]
+pub(crate) fn wait_for_references<T>(ended: &Arc<T>, known: usize) {
+    if Arc::strong_count(ended) > known {
+        wait_for_others(ended, known);
+    }
+}
+
+#[cold]
+fn wait_for_others<T>(ended: &Arc<T>, known: usize) {
+    let mut wait = SpinWait::new();
+    while Arc::strong_count(ended) > known {
+        if !wait.turn() {
+            // Somebody sleeps with a reference. Then its memory comes back later than it should.
+            debug_assert!(false, "EXIT-1: a reference to what has ended is kept");
+            return;
+        }
+    }
 }

@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod affinity;
+pub mod attention;
 mod birth;
 pub mod elf_image;
 pub mod exit;

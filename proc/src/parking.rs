@@ -17,11 +17,13 @@
 //! | UNPARKED | the thread (`cancel`), the next thread (`finish`) | RUNNING |
 //! | PARKED   | a waker (`unpark`), who must enqueue it   | RUNNING |
 //!
-//! - **PARK-1** only the waker that moves PARKED to RUNNING enqueues the thread.
+//! - **PARK-1** only the waker that moves PARKED to RUNNING enqueues the thread, or, if the wake-up came before, the next
+//!   thread on the CPU.
 //! - **PARK-2** `begin` and what a waker sets before `unpark` are ordered: either the waker finds PARKING, or the
-//!   sleeper's second look finds what the waker set.
+//!   sleeper's second look finds what the waker set. For what waits in a queue, the queue's lock orders the two. A kill
+//!   finds its thread without any lock: for its sake both sides have a SeqCst fence.
 
-use crate::sync::{AtomicU8, Ordering};
+use crate::sync::{AtomicU8, Ordering, fence};
 
 const RUNNING: u8 = 0;
 const PARKING: u8 = 1;
@@ -65,9 +67,10 @@ impl Parking {
 
     /// The thread announces that it is about to sleep.
     pub fn begin(&self) {
-        // SeqCst, as a read-modify-write: PARK-2. Pairs with the swap and compare-exchange of a waker (`unpark` after
-        // it set a kill flag): one of the two sees the other.
-        self.0.swap(PARKING, Ordering::SeqCst);
+        // Relaxed: nobody else changes RUNNING, and wakers find the thread by way of a lock, or of the fence.
+        self.0.store(PARKING, Ordering::Relaxed);
+        // PARK-2: pairs with the fence in `Attention::set_dying`.
+        fence(Ordering::SeqCst);
     }
 
     /// The thread found that it need not sleep after all.
@@ -80,9 +83,14 @@ impl Parking {
     /// The next thread on the CPU completes the sleep of its predecessor, whose stack is now free.
     pub fn finish(&self) -> Finish {
         // Release on success pairs with the Acquire in `unpark`: whoever enqueues the thread sees its saved registers.
-        match self.0.compare_exchange(PARKING, PARKED, Ordering::Release, Ordering::Relaxed) {
+        // Acquire on failure pairs with the Release there: the thread, when it runs, sees what it was woken for.
+        match self
+            .0
+            .compare_exchange(PARKING, PARKED, Ordering::Release, Ordering::Acquire)
+        {
             Ok(_) => Finish::Parked,
             Err(_) => {
+                // Relaxed: wakers leave UNPARKED alone.
                 self.0.store(RUNNING, Ordering::Relaxed);
                 Finish::AlreadyWoken
             }
@@ -91,15 +99,19 @@ impl Parking {
 
     /// Wakes the thread, whatever it does.
     pub fn unpark(&self) -> Unpark {
-        let mut state = self.0.load(Ordering::SeqCst);
+        // Relaxed: PARK-2 says what orders this after `begin`.
+        let mut state = self.0.load(Ordering::Relaxed);
         loop {
             let (next, effect) = match state {
                 PARKING => (UNPARKED, Unpark::Nothing),
                 PARKED => (RUNNING, Unpark::Enqueue),
                 _ => return Unpark::Nothing,
             };
-            // SeqCst: PARK-2, pairs with `begin`; as an acquire it pairs with `finish`.
-            match self.0.compare_exchange(state, next, Ordering::SeqCst, Ordering::SeqCst) {
+            // AcqRel: both pair with `finish`.
+            match self
+                .0
+                .compare_exchange(state, next, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) => return effect,
                 Err(seen) => state = seen,
             }
@@ -109,5 +121,48 @@ impl Parking {
     /// Whether the thread sleeps or is about to. Stale at once; for display only.
     pub fn is_parked_racy(&self) -> bool {
         matches!(self.0.load(Ordering::Relaxed), PARKING | PARKED)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{Finish, Parking, Unpark};
+
+    #[test]
+    fn one_of_several_wake_ups_enqueues_a_parked_thread() {
+        let parking = Parking::new();
+        parking.begin();
+        assert_eq!(parking.finish(), Finish::Parked);
+        assert_eq!(
+            [(); 3].map(|()| parking.unpark()),
+            [Unpark::Enqueue, Unpark::Nothing, Unpark::Nothing]
+        );
+    }
+
+    #[test]
+    fn a_wake_up_before_the_sleep_is_complete_is_found_by_whoever_completes_it() {
+        let parking = Parking::new();
+        parking.begin();
+        assert_eq!(
+            [(); 2].map(|()| parking.unpark()),
+            [Unpark::Nothing, Unpark::Nothing]
+        );
+        assert_eq!(parking.finish(), Finish::AlreadyWoken);
+        assert_eq!(parking.unpark(), Unpark::Nothing);
+    }
+
+    #[test]
+    fn a_wake_up_of_a_sleep_that_was_cancelled_does_not_end_the_next_one() {
+        let parking = Parking::new();
+        parking.begin();
+        assert_eq!(parking.unpark(), Unpark::Nothing);
+        parking.cancel();
+        parking.begin();
+        assert_eq!(parking.finish(), Finish::Parked);
+    }
+
+    #[test]
+    fn a_thread_that_does_not_sleep_is_not_enqueued() {
+        assert_eq!(Parking::new().unpark(), Unpark::Nothing);
     }
 }

@@ -15,7 +15,7 @@ use smp::{rank, time};
 
 use crate::sched::{self, tick};
 use crate::thread::{SLEEP_LINK, Thread};
-use crate::wait::Interrupted;
+use crate::wait::{Interrupted, Waiter};
 
 /// Sorted by [`Thread::wake_at_ns`].
 type Sleepers = SpinLock<ArcList<Thread, SLEEP_LINK>, rank::Timers>;
@@ -23,7 +23,9 @@ type Sleepers = SpinLock<ArcList<Thread, SLEEP_LINK>, rank::Timers>;
 static SLEEPERS: PerCpu<Sleepers> = PerCpu::new();
 
 pub(crate) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
-    SLEEPERS.init(possible_cpus, |_| SpinLock::new(ArcList::new())).map_err(|_| NoMemory)
+    SLEEPERS
+        .init(possible_cpus, |_| SpinLock::new(ArcList::new()))
+        .map_err(|_| NoMemory)
 }
 
 /// Sleeps for at least `duration_ns`.
@@ -56,7 +58,10 @@ fn add(deadline_ns: u64, thread: &Arc<Thread>) -> CpuId {
     let pin = pin::pin();
     thread.set_wake_at_ns(deadline_ns);
     let is_later = |other: &Thread| other.wake_at_ns() > deadline_ns;
-    SLEEPERS.get(&pin).lock().insert_sorted(thread.clone(), is_later);
+    SLEEPERS
+        .get(&pin)
+        .lock()
+        .insert_sorted(thread.clone(), is_later);
     tick::arm_for_sleeper(&pin, deadline_ns);
     pin.cpu()
 }
@@ -72,7 +77,7 @@ pub(crate) fn wake_expired(pin: &Pinned, now_ns: u64) -> Option<u64> {
         let expired = sleepers.pop_front();
         drop(sleepers);
         if let Some(thread) = expired {
-            sched::unpark(thread);
+            Thread::unpark(thread);
         }
     }
 }

@@ -10,19 +10,15 @@ use smp::list::{Link, Linked};
 use smp::lock::SpinLock;
 use smp::rank;
 
+use crate::attention::Attention;
 use crate::parking::Parking;
 use crate::process::Process;
 use crate::registers::UserRegisters;
 use crate::sched;
-use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// The id of an entry of the process table. A process has the id of its first thread.
 pub type Id = abi::Pid;
-
-/// In `attention`: the thread is to end at its next return to user mode or interruptible wait. Never taken back.
-const DYING: u8 = 1;
-/// In `attention`: the thread's affinity has changed.
-const MOVE: u8 = 2;
 
 /// What a thread does when it first runs.
 pub enum Start {
@@ -40,8 +36,8 @@ pub struct Thread {
     /// Taken by the thread itself when it first runs.
     start: SpinLock<Option<Start>, rank::ThreadStart>,
     pub(crate) parking: Parking,
-    /// What others want of the thread: [`DYING`], [`MOVE`]. It looks before each return to user mode.
-    attention: AtomicU8,
+    /// What others want of the thread. It looks before each return to user mode.
+    pub(crate) attention: Attention,
     /// The CPU that runs the thread or ran it last. Written by that CPU.
     cpu: AtomicU32,
     affinity: AtomicCpuSet,
@@ -55,10 +51,9 @@ pub struct Thread {
 }
 
 /// Number of [`Thread`]'s link for run queues.
-pub(crate) const RUN_LINK: usize = 0;
+pub const RUN_LINK: usize = 0;
 /// Number of [`Thread`]'s link for wait queues.
-pub(crate) const WAIT_LINK: usize = 1;
-
+pub const WAIT_LINK: usize = 1;
 /// Number of [`Thread`]'s link for lists of sleepers.
 pub(crate) const SLEEP_LINK: usize = 2;
 
@@ -100,12 +95,24 @@ impl Thread {
     ) -> Result<Arc<Thread>, NoMemory> {
         let stack = mm::stack::KernelStack::new()?;
         let fiber = Fiber::new(stack, sched::thread_main, 0, fpu);
-        mm::heap::try_arc(Thread::with_fiber(id, Some(process), fiber, Some(start), affinity))
+        mm::heap::try_arc(Thread::with_fiber(
+            id,
+            Some(process),
+            fiber,
+            Some(start),
+            affinity,
+        ))
     }
 
     /// The idle loop of `cpu`, whose fiber is the stack on which that CPU was started.
     pub(crate) fn idle(cpu: CpuId) -> Result<Arc<Thread>, NoMemory> {
-        let idle = mm::heap::try_arc(Thread::with_fiber(0, None, Fiber::idle(), None, &CpuSet::single(cpu)))?;
+        let idle = mm::heap::try_arc(Thread::with_fiber(
+            0,
+            None,
+            Fiber::idle(),
+            None,
+            &CpuSet::single(cpu),
+        ))?;
         idle.set_cpu(cpu);
         Ok(idle)
     }
@@ -123,7 +130,7 @@ impl Thread {
             fiber,
             start: SpinLock::new(start),
             parking: Parking::new(),
-            attention: AtomicU8::new(0),
+            attention: Attention::new(),
             cpu: AtomicU32::new(smp::cpu::id_racy().index() as u32),
             affinity: AtomicCpuSet::new(),
             user_ns: AtomicU64::new(0),
@@ -158,30 +165,12 @@ impl Thread {
 
     /// Whether somebody wants something of the thread before it goes back to user mode.
     pub fn needs_attention(&self) -> bool {
-        // Relaxed: whoever sets a bit then interrupts the CPU that runs the thread, so it will look again.
-        self.attention.load(Ordering::Relaxed) != 0
+        self.attention.is_wanted()
     }
 
     /// Whether the thread is to end instead of going back to user mode.
     pub fn is_dying(&self) -> bool {
-        // SeqCst pairs with `set_dying` (PARK-2): a sleeper that announced itself looks here afterwards.
-        self.attention.load(Ordering::SeqCst) & DYING != 0
-    }
-
-    pub(crate) fn set_dying(&self) {
-        // SeqCst: see `is_dying`.
-        self.attention.fetch_or(DYING, Ordering::SeqCst);
-    }
-
-    /// Asks the thread to look whether it is on a CPU that it may run on.
-    pub(crate) fn ask_to_move(&self) {
-        // SeqCst: the new affinity is visible to whoever sees the bit.
-        self.attention.fetch_or(MOVE, Ordering::SeqCst);
-    }
-
-    pub(crate) fn clear_ask_to_move(&self) {
-        // SeqCst: see `ask_to_move`.
-        self.attention.fetch_and(!MOVE, Ordering::SeqCst);
+        self.attention.is_dying()
     }
 
     /// Until when the thread sleeps, for the order of sleepers.
@@ -221,11 +210,18 @@ impl Thread {
     /// Processor time in user mode and in the kernel, in nanoseconds, sampled at timer ticks.
     pub fn times_ns(&self) -> (u64, u64) {
         // Relaxed: statistics.
-        (self.user_ns.load(Ordering::Relaxed), self.kernel_ns.load(Ordering::Relaxed))
+        (
+            self.user_ns.load(Ordering::Relaxed),
+            self.kernel_ns.load(Ordering::Relaxed),
+        )
     }
 
     pub(crate) fn charge(&self, in_user_mode: bool, time_ns: u64) {
-        let counter = if in_user_mode { &self.user_ns } else { &self.kernel_ns };
+        let counter = if in_user_mode {
+            &self.user_ns
+        } else {
+            &self.kernel_ns
+        };
         // Relaxed: statistics, written by the CPU that runs the thread only.
         counter.fetch_add(time_ns, Ordering::Relaxed);
     }

@@ -6,15 +6,17 @@
 //!
 //! - **WAIT-1** a waiter is in the queue before it looks at its condition for the last time; a waker changes the state
 //!   first and looks into the queue afterwards. The queue's lock orders the two.
-//! - **WAIT-2** a waiter that leaves without its condition passes on a wake-up that it was given.
+//! - **WAIT-2** a waiter that a waker takes out of the queue looks at its condition after that, or passes the wake-up on:
+//!   it may have found what it wanted just before, and the wake-up was for something else.
 
 use alloc::sync::Arc;
 
 use abi::Errno;
-use smp::list::ArcList;
+use smp::list::{ArcList, Linked};
 use smp::lock::SpinLock;
 use smp::rank;
 
+use crate::parking::{Parking, Unpark};
 use crate::sched;
 use crate::thread::{Thread, WAIT_LINK};
 
@@ -28,21 +30,73 @@ impl From<Interrupted> for Errno {
     }
 }
 
-/// Threads that wait for something, first come first served.
-pub struct WaitQueue {
-    waiters: SpinLock<ArcList<Thread, WAIT_LINK>, rank::WaitQueue>,
+/// Who can wait: a thread, or what stands for one in a model.
+pub trait Waiter: Linked<WAIT_LINK> + Send + Sync + 'static {
+    /// Who calls this.
+    fn current() -> Arc<Self>;
+    /// Its state of sleep.
+    fn parking(&self) -> &Parking;
+    /// Whether it is to end, so that its waits are over.
+    fn is_dying(&self) -> bool;
+    /// Gives the CPU of the caller, who has announced that to its `parking`, to somebody else until the caller is enqueued.
+    fn block();
+    /// Lets one run that slept.
+    fn enqueue(waiter: Arc<Self>);
+
+    /// Wakes one if it sleeps. One that is about to sleep will not.
+    #[inline]
+    fn unpark(waiter: Arc<Self>) {
+        match waiter.parking().unpark() {
+            Unpark::Nothing => drop(waiter),
+            Unpark::Enqueue => Self::enqueue(waiter),
+        }
+    }
 }
 
-impl Default for WaitQueue {
-    fn default() -> WaitQueue {
+impl Waiter for Thread {
+    #[inline]
+    fn current() -> Arc<Thread> {
+        sched::current()
+    }
+
+    #[inline]
+    fn parking(&self) -> &Parking {
+        &self.parking
+    }
+
+    #[inline]
+    fn is_dying(&self) -> bool {
+        self.attention.is_dying()
+    }
+
+    #[inline]
+    fn block() {
+        sched::block();
+    }
+
+    #[inline]
+    fn enqueue(thread: Arc<Thread>) {
+        sched::enqueue(thread);
+    }
+}
+
+/// Threads that wait for something, first come first served.
+pub struct WaitQueue<W: Waiter = Thread> {
+    waiters: SpinLock<ArcList<W, WAIT_LINK>, rank::WaitQueue>,
+}
+
+impl<W: Waiter> Default for WaitQueue<W> {
+    fn default() -> WaitQueue<W> {
         WaitQueue::new()
     }
 }
 
-impl WaitQueue {
+impl<W: Waiter> WaitQueue<W> {
     /// A queue in which nobody waits.
-    pub const fn new() -> WaitQueue {
-        WaitQueue { waiters: SpinLock::new(ArcList::new()) }
+    pub const fn new() -> WaitQueue<W> {
+        WaitQueue {
+            waiters: SpinLock::new(ArcList::new()),
+        }
     }
 
     /// Sleeps until `condition` gives a value.
@@ -51,11 +105,14 @@ impl WaitQueue {
     ///
     /// # Errors
     /// [`Interrupted`] if the thread is being killed and the condition does not hold.
-    pub fn wait_until<T>(&self, mut condition: impl FnMut() -> Option<T>) -> Result<T, Interrupted> {
+    pub fn wait_until<T>(
+        &self,
+        mut condition: impl FnMut() -> Option<T>,
+    ) -> Result<T, Interrupted> {
         if let Some(value) = condition() {
             return Ok(value);
         }
-        let current = sched::current();
+        let current = W::current();
         loop {
             let outcome = self.wait_once(&current, &mut condition);
             if let Some(outcome) = outcome {
@@ -64,65 +121,52 @@ impl WaitQueue {
         }
     }
 
-    /// Sleeps until `condition` gives a value, whatever happens to the thread meanwhile: for short waits on something
-    /// that another thread inside the kernel is about to do.
-    pub fn wait_until_uninterruptible<T>(&self, mut condition: impl FnMut() -> Option<T>) -> T {
-        loop {
-            // A thread that is being killed does not park; it gives way and looks again.
-            match self.wait_until(&mut condition) {
-                Ok(value) => return value,
-                Err(Interrupted) => sched::yield_now(),
-            }
-        }
-    }
-
     /// One sleep: none if nothing is decided yet.
     fn wait_once<T>(
         &self,
-        current: &Arc<Thread>,
+        current: &Arc<W>,
         condition: &mut impl FnMut() -> Option<T>,
     ) -> Option<Result<T, Interrupted>> {
-        current.parking.begin();
+        current.parking().begin();
         self.waiters.lock().push_back(current.clone());
         // WAIT-1: the last look, from inside the queue.
         let found = condition();
         if found.is_some() || current.is_dying() {
-            current.parking.cancel();
-            self.leave(current, found.is_some());
+            current.parking().cancel();
+            if !self.leave(current) {
+                // WAIT-2: nobody knows which came first, the look or the wake-up.
+                self.wake_one();
+            }
             return Some(found.ok_or(Interrupted));
         }
-        sched::block();
-        let found = condition();
-        let decided = found.is_some() || current.is_dying();
-        self.leave(current, found.is_some() || !decided);
-        decided.then(|| found.ok_or(Interrupted))
+        W::block();
+        // WAIT-2: out of the queue first, then the look. Who is outside has nothing to pass on.
+        self.leave(current);
+        match condition() {
+            Some(value) => Some(Ok(value)),
+            None => current.is_dying().then_some(Err(Interrupted)),
+        }
     }
 
-    /// Takes `current` out of the queue. If a waker has done that already and the wake-up was `used` for nothing, the
-    /// next waiter gets it (WAIT-2).
-    fn leave(&self, current: &Thread, used: bool) {
-        let still_queued = self.waiters.lock().remove(current).is_some();
-        if !still_queued && !used {
-            self.wake_one();
-        }
+    /// Takes `current` out of the queue. False if a waker has done that already.
+    fn leave(&self, current: &W) -> bool {
+        self.waiters.lock().remove(current).is_some()
     }
 
     /// Wakes the thread that has waited longest. Change what it waits for first.
     pub fn wake_one(&self) {
         let woken = self.waiters.lock().pop_front();
-        if let Some(thread) = woken {
-            sched::unpark(thread);
+        if let Some(waiter) = woken {
+            W::unpark(waiter);
         }
     }
 
     /// Wakes all waiting threads. Change what they wait for first.
     pub fn wake_all(&self) {
-        loop {
-            let woken = self.waiters.lock().pop_front();
-            match woken {
-                Some(thread) => sched::unpark(thread),
-                None => return,
-            }
+        // With the lock, so that nobody who comes back is woken again.
+        let mut waiters = self.waiters.lock();
+        while let Some(waiter) = waiters.pop_front() {
+            W::unpark(waiter);
         }
     }
 }

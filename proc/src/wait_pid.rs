@@ -5,8 +5,8 @@ use alloc::sync::Arc;
 use abi::{Errno, ExitStatus};
 
 use crate::process::Process;
-use crate::table;
 use crate::thread::Id;
+use crate::{exit, table};
 
 /// Which child to wait for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,7 +31,9 @@ pub struct Reaped {
 /// # Errors
 /// `ECHILD` if there is no such child; `EINTR` if the caller is being killed.
 pub fn wait_for_child(parent: &Process, which: Which) -> Result<Reaped, Errno> {
-    parent.child_ended.wait_until(|| poll_child(parent, which).transpose())?
+    parent
+        .child_ended
+        .wait_until(|| poll_child(parent, which).transpose())?
 }
 
 /// Reaps a child of `parent` if one has ended.
@@ -61,9 +63,14 @@ pub fn poll_child(parent: &Process, which: Which) -> Result<Option<Reaped>, Errn
 }
 
 fn reap(child: Arc<Process>) -> Reaped {
-    let reaped = Reaped { id: child.id(), status: child.status().unwrap_or(ExitStatus::exited(0)) };
+    let reaped = Reaped {
+        id: child.id(),
+        status: child.status().unwrap_or(ExitStatus::exited(0)),
+    };
     // The dead do not keep their parent.
     let parent = child.parent.lock().take();
+    // EXIT-1: this one and the table's.
+    exit::wait_for_references(&child, 2);
     drop(child);
     table::free(reaped.id);
     drop(parent);

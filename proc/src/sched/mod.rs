@@ -33,10 +33,9 @@ use smp::irq::{self, IrqOff};
 use smp::percpu::PerCpu;
 use spin::Once;
 
-use self::pending::Pending;
 use self::run_queue::RunQueue;
 use crate::exit;
-use crate::parking::{Finish, Unpark};
+use crate::parking::Finish;
 use crate::registers::UserRegisters;
 use crate::sync::{AtomicU8, Ordering};
 use crate::thread::{Start, Thread};
@@ -46,7 +45,6 @@ pub use self::idle::run_idle_loop;
 /// What the scheduler keeps of one CPU.
 struct Cpu {
     queue: RunQueue,
-    pending: Pending,
     /// What is to become of the thread that is being switched away from: a [`Leave`]. Own CPU only, between the halves
     /// of one switch.
     leave: AtomicU8,
@@ -86,7 +84,6 @@ pub(crate) fn init(possible_cpus: usize, run_user: fn(&Thread, UserRegisters)) -
     RUN_USER.call_once(|| run_user);
     let new_cpu = |_| Cpu {
         queue: RunQueue::new(),
-        pending: Pending::new(),
         leave: AtomicU8::new(Leave::Yield as u8),
     };
     tick::init(possible_cpus)?;
@@ -109,14 +106,14 @@ pub fn yield_now() {
     }
 }
 
-/// Sleeps until somebody calls [`unpark`]. The thread has announced it to its `parking`.
+/// Sleeps until somebody wakes the thread, which has announced it to its `parking`.
 pub(crate) fn block() {
     switch_away(Leave::Block);
 }
 
 /// Moves the thread that calls this, `current`, to a CPU that its affinity allows, if it is not on one.
 pub fn leave_forbidden_cpu(current: &Thread) {
-    current.clear_ask_to_move();
+    current.attention.clear_ask_to_move();
     if !current.may_run_on(smp::cpu::id_racy()) {
         switch_away(Leave::Yield);
     }
@@ -189,12 +186,9 @@ pub(crate) fn start(thread: Arc<Thread>) {
     place::requeue(thread);
 }
 
-/// Wakes `thread` if it sleeps. A thread that is about to sleep will not.
-pub(crate) fn unpark(thread: Arc<Thread>) {
-    match thread.parking.unpark() {
-        Unpark::Nothing => drop(thread),
-        Unpark::Enqueue => place::enqueue(thread),
-    }
+/// Lets a thread run that slept.
+pub(crate) fn enqueue(thread: Arc<Thread>) {
+    place::enqueue(thread);
 }
 
 /// How many threads wait for `cpu`, for display; stale at once.
