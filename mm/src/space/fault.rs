@@ -15,7 +15,7 @@ use core::fmt;
 
 use crate::addr::{PAGE_SIZE, VirtAddr};
 use crate::error::{MapError, NoMemory, SpaceError};
-use crate::flush::FlushBatch;
+use crate::flush::{ActiveCpus, FlushBatch};
 use crate::frame::{self, Frame, FrameKind};
 use crate::page_table::{Perm, VmIterMut};
 use crate::space::Memory;
@@ -159,13 +159,13 @@ pub(super) enum Progress {
 
 impl Memory {
     /// Repairs a fault on `page`, the start of one. `fetched` is what an earlier try needed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fault(
         &mut self,
         page: VirtAddr,
         access: FaultAccess,
-        fetched: Option<FetchedPage>,
-        batch: &mut FlushBatch<'_>,
+        fetched: Option<&FetchedPage>,
+        cpus: &ActiveCpus,
     ) -> Result<Progress, FaultError> {
         let (Some(region), Some(table)) = (self.regions.find(page), &mut self.table) else {
             return Err(FaultError::MissingPage);
@@ -175,23 +175,22 @@ impl Memory {
         }
         let mut iter = VmIterMut::new_mut(table, page);
         if !iter.present() {
-            fill(&mut iter, region, access, fetched, batch)
+            fill(&mut iter, region, access, fetched)
         } else if access.is_possible_with(iter.perm()) {
             Ok(Progress::Done)
         } else {
-            break_sharing(&mut iter, region, batch)
+            break_sharing(&mut iter, region, cpus)
         }
     }
 }
 
 /// Maps what the page at `iter` holds before anybody has written it.
-#[inline]
+#[inline(always)]
 fn fill(
     iter: &mut VmIterMut<'_>,
     region: &Region,
     access: FaultAccess,
-    fetched: Option<FetchedPage>,
-    batch: &mut FlushBatch<'_>,
+    fetched: Option<&FetchedPage>,
 ) -> Result<Progress, FaultError> {
     let (frame, perm) = match region.content_at(iter.va()) {
         PageContent::Zero => (
@@ -203,9 +202,12 @@ fn fill(
             index,
             len_bytes,
         } => match fetched {
-            Some(fetched) if fetched.is(source, index) => {
-                file_page(fetched.frame, len_bytes, region.protection, access.write)?
-            }
+            Some(fetched) if fetched.is(source, index) => file_page(
+                fetched.frame.as_ref(),
+                len_bytes,
+                region.protection,
+                access.write,
+            )?,
             _ => {
                 return Ok(Progress::Needs(FilePage {
                     source: source.clone(),
@@ -214,14 +216,15 @@ fn fill(
             }
         },
     };
-    iter.try_map(frame, perm, batch)?;
+    iter.try_fill(frame, perm)?;
     Ok(Progress::Done)
 }
 
 /// What to map for a page of a file of which `len_bytes` bytes count: the file's own frame, for whoever only reads all of it,
 /// or else a copy of as much.
+#[inline(never)]
 fn file_page(
-    file: Option<Frame>,
+    file: Option<&Frame>,
     len_bytes: usize,
     protection: Protection,
     is_write: bool,
@@ -233,7 +236,7 @@ fn file_page(
         ));
     };
     if len_bytes == PAGE_SIZE && !is_write {
-        return Ok((file, protection.shared_perm()));
+        return Ok((file.share(), protection.shared_perm()));
     }
     let copy = file.copy(FrameKind::Anonymous)?;
     copy.write_bytes(len_bytes, ZEROS.get(len_bytes..).unwrap_or_default());
@@ -243,11 +246,13 @@ fn file_page(
 static ZEROS: [u8; PAGE_SIZE] = [0; PAGE_SIZE];
 
 /// Gives the page at `iter`, which the region allows to be written, to this space alone.
+#[inline(never)]
 fn break_sharing(
     iter: &mut VmIterMut<'_>,
     region: &Region,
-    batch: &mut FlushBatch<'_>,
+    cpus: &ActiveCpus,
 ) -> Result<Progress, FaultError> {
+    let batch = &mut FlushBatch::new(cpus);
     let perm = region.protection.perm();
     if iter.owns_frame_alone() {
         // An upgrade of rights sends nothing.

@@ -44,7 +44,7 @@ pub use fork::{ForkPolicy, break_copy_on_write};
 pub use region::{Protection, Region, RegionFlags};
 pub use switch::{activate, become_idle};
 
-use fault::Progress;
+use fault::{FilePage, Progress};
 use region_map::RegionMap;
 
 /// An address space. See the module's page.
@@ -127,17 +127,31 @@ impl Space {
             return Err(FaultError::Privilege);
         }
         let page = address.page_align_down();
-        let mut fetched = None;
+        let progress = self.memory.lock().fault(page, access, None, &self.cpus)?;
+        match progress {
+            Progress::Done => Ok(()),
+            Progress::Needs(file_page) => self.fault_on_file(page, access, file_page),
+        }
+    }
+
+    /// Goes on with a fault that needs a page of a file.
+    #[inline(never)]
+    fn fault_on_file(
+        &self,
+        page: VirtAddr,
+        access: FaultAccess,
+        mut file_page: FilePage,
+    ) -> Result<(), FaultError> {
         loop {
-            let mut batch = FlushBatch::new(&self.cpus);
+            // SPACE-4.
+            let fetched = file_page.fetch()?;
             let progress = self
                 .memory
                 .lock()
-                .fault(page, access, fetched.take(), &mut batch)?;
+                .fault(page, access, Some(&fetched), &self.cpus)?;
             match progress {
                 Progress::Done => return Ok(()),
-                // SPACE-4.
-                Progress::Needs(file_page) => fetched = Some(file_page.fetch()?),
+                Progress::Needs(other_page) => file_page = other_page,
             }
         }
     }

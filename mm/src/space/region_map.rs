@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::addr::{UserRange, VirtAddr};
 use crate::error::{NoMemory, SpaceError};
@@ -17,6 +18,8 @@ use crate::space::region::Region;
 #[derive(Default)]
 pub(super) struct RegionMap {
     regions: Vec<Region>,
+    /// The index of the region that was found last, or what was it before a change: faults come in bunches.
+    recent: AtomicUsize,
 }
 
 impl RegionMap {
@@ -24,15 +27,31 @@ impl RegionMap {
     pub(super) const fn new() -> RegionMap {
         RegionMap {
             regions: Vec::new(),
+            recent: AtomicUsize::new(0),
         }
     }
 
     /// The region that contains `address`.
     #[inline]
     pub(super) fn find(&self, address: VirtAddr) -> Option<&Region> {
-        self.regions
-            .get(self.first_ending_after(address))
-            .filter(|region| region.range.contains(address))
+        // Relaxed: a guess, which is checked.
+        let recent = self.regions.get(self.recent.load(Ordering::Relaxed));
+        match recent {
+            Some(region) if region.range.contains(address) => recent,
+            _ => self.search(address),
+        }
+    }
+
+    fn search(&self, address: VirtAddr) -> Option<&Region> {
+        let index = self.first_ending_after(address);
+        let found = self
+            .regions
+            .get(index)
+            .filter(|region| region.range.contains(address));
+        if found.is_some() {
+            self.recent.store(index, Ordering::Relaxed);
+        }
+        found
     }
 
     /// The regions that have an address in common with `range`, ascending.
@@ -103,7 +122,10 @@ impl RegionMap {
             .try_reserve_exact(self.regions.len())
             .map_err(|_| NoMemory)?;
         regions.extend_from_slice(&self.regions);
-        Ok(RegionMap { regions })
+        Ok(RegionMap {
+            regions,
+            recent: AtomicUsize::new(0),
+        })
     }
 
     /// The index of the first region that ends after `address`: the one with `address`, or else the next.
