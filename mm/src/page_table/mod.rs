@@ -20,8 +20,10 @@ mod perm;
 mod pt_iter;
 mod table;
 mod usage;
+mod vm_fill;
 mod vm_iter;
 mod vm_iter_mut;
+mod vm_search;
 mod walk;
 
 #[cfg(test)]
@@ -45,6 +47,9 @@ pub use perm::{Entry, Perm};
 pub use pt_iter::{PtIter, PtIterMut};
 pub use vm_iter::{Exclusive, Shared, VmIter, VmIterMut};
 pub use walk::{Lookup, Stop, virtual_to_physical, walk};
+
+/// The most levels that there can be.
+const MAX_LEVELS: usize = 5;
 
 /// The owner of a page table: of its root, and by that of everything that is mapped in its half of the address space.
 ///

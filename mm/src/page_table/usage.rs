@@ -43,18 +43,17 @@ impl Usage {
         self.lowest() as usize..self.highest() as usize + 1
     }
 
+    #[inline]
     fn lowest(self) -> u32 {
         LAST - ((self.0 >> BELOW_LAST_SHIFT) & INDEX_MASK)
     }
 
+    #[inline]
     fn highest(self) -> u32 {
         (self.0 >> HIGHEST_SHIFT) & INDEX_MASK
     }
 
-    fn contains(self, index: u32) -> bool {
-        self.lowest() <= index && index <= self.highest()
-    }
-
+    #[inline]
     fn extended_to(self, index: u32) -> Usage {
         let below_last = LAST - self.lowest().min(index);
         let highest = self.highest().max(index);
@@ -66,12 +65,14 @@ impl Usage {
     pub(super) fn add(word: &AtomicU32, index: usize) {
         let index = index as u32 & INDEX_MASK;
         // Relaxed: as in `of`.
-        let before = Usage(word.fetch_add(1, Ordering::Relaxed));
-        debug_assert!(before.count() < ENTRIES);
-        if !before.contains(index) {
-            // Never fails for good: the closure always has a new value to offer.
-            let extend = |now| Some(Usage(now).extended_to(index).0);
-            let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, extend);
+        let mut now = word.load(Ordering::Relaxed);
+        loop {
+            debug_assert!(Usage(now).count() < ENTRIES);
+            let new = Usage(now + 1).extended_to(index).0;
+            match word.compare_exchange_weak(now, new, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(changed) => now = changed,
+            }
         }
     }
 

@@ -21,15 +21,13 @@
 use core::marker::PhantomData;
 
 use crate::addr::{PAGE_SIZE, PhysAddr, USER_END, VirtAddr};
-use crate::error::MapError;
 use crate::frame::Frame;
 use crate::hw;
 use crate::page_table::geometry::{Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
-use crate::page_table::usage::Usage;
 use crate::page_table::walk::walk;
-use crate::page_table::{PageTable, new_table_page};
+use crate::page_table::{MAX_LEVELS, PageTable};
 
 /// The right of a [`VmIter`] to read a page table and to fill its holes, along with others.
 pub enum Shared {}
@@ -55,13 +53,22 @@ impl Access for Exclusive {
 pub struct VmIter<'t, A: Access = Shared> {
     pub(super) table: &'t PageTable,
     pub(super) va: u64,
-    /// The entry that covers `va`, the table that it is in, and that table's level.
+    /// The entry that covers `va`, and the level of the table that it is in; above the root's for a position that no entry
+    /// covers.
     pub(super) slot: Slot<'t>,
-    pub(super) container: Table<'t>,
     pub(super) level: u32,
-    /// What entries above this one take away: `WRITE` and `USER` if they lack it, `NO_EXECUTE` if they have it.
-    denied: u64,
+    /// The tables on the way to `slot`, by level less one; those below `level` mean nothing.
+    path: [Step<'t>; MAX_LEVELS],
     access: PhantomData<A>,
+}
+
+/// A table on the way to a position.
+#[derive(Copy, Clone)]
+struct Step<'t> {
+    table: Table<'t>,
+    /// What the entries above the table take away from all below: `WRITE` and `USER` if they lack it, `NO_EXECUTE` if they
+    /// have it.
+    denied: u64,
 }
 
 /// A [`VmIter`] that has the page table to itself and can change what is mapped.
@@ -85,14 +92,16 @@ impl<'t> VmIter<'t> {
 impl<'t, A: Access> VmIter<'t, A> {
     #[inline]
     pub(super) fn at(table: &'t PageTable, va: VirtAddr) -> Self {
-        let container = table.root();
+        let root = Step {
+            table: table.root(),
+            denied: 0,
+        };
         let mut iter = VmIter {
             table,
             va: 0,
             slot: Slot::nowhere(),
-            container,
             level: 0,
-            denied: 0,
+            path: [root; MAX_LEVELS],
             access: PhantomData,
         };
         iter.walk_to(va.as_u64());
@@ -163,8 +172,9 @@ impl<'t, A: Access> VmIter<'t, A> {
         if !entry.is_leaf(self.level) {
             return Perm::empty();
         }
+        let denied = self.path[self.level as usize - 1].denied;
         let no_execute = Perm::NO_EXECUTE.bits();
-        let bits = entry.perm().bits() & !(self.denied & !no_execute) | self.denied & no_execute;
+        let bits = entry.perm().bits() & !(denied & !no_execute) | denied & no_execute;
         Perm::from_bits_retain(bits)
     }
 
@@ -200,7 +210,9 @@ impl<'t, A: Access> VmIter<'t, A> {
         if self.level == 1 && (self.va ^ address) >> X86::FOUR_LEVELS.shift(2) == 0 {
             // Still in the same table of level 1.
             self.va = address;
-            self.slot = self.container.slot(self.table.geometry().index(address, 1));
+            self.slot = self.path[0]
+                .table
+                .slot(self.table.geometry().index(address, 1));
         } else {
             self.walk_to(address);
         }
@@ -231,53 +243,9 @@ impl<'t, A: Access> VmIter<'t, A> {
         }
     }
 
-    /// Stays if something is mapped here; otherwise goes on to the next mapping. Returns false, and stands at `end` (or the
-    /// end of user space, whichever is first), if there is none before `end`.
-    ///
-    /// Empty stretches cost little: the tables know which of their entries are in use.
-    #[inline]
-    pub fn find_mapping(&mut self, end: VirtAddr) -> bool {
-        let end = end.min(USER_END);
-        (self.va < end.as_u64() && self.present()) || self.search_mapping(end)
-    }
-
-    /// As [`VmIter::find_mapping`], from a hole or from `end`.
-    fn search_mapping(&mut self, end: VirtAddr) -> bool {
-        while self.va < end.as_u64() {
-            if self.present() {
-                return true;
-            }
-            self.skip_hole();
-        }
-        self.find(end);
-        false
-    }
-
-    /// Moves from a hole to the next entry of its table that is not empty, or else to the first address behind the table.
-    fn skip_hole(&mut self) {
-        let geometry = self.table.geometry();
-        if self.level > geometry.levels() {
-            self.next();
-            return;
-        }
-        let used = self.container.usage().range();
-        let first = (self.slot.index() + 1).max(used.start);
-        let found =
-            (first..used.end).find(|&index| self.container.slot(index).load() != Entry::EMPTY);
-        let table_mask = geometry.span(self.level + 1) - 1;
-        let next = match found {
-            Some(index) => {
-                let inside = (index as u64) << geometry.shift(self.level);
-                self.after((self.va & !table_mask | inside).wrapping_sub(1))
-            }
-            None => self.after(self.va | table_mask),
-        };
-        self.find(next);
-    }
-
     /// The first canonical address after `last`, or the end of user space.
     #[inline]
-    fn after(&self, last: u64) -> VirtAddr {
+    pub(super) fn after(&self, last: u64) -> VirtAddr {
         match last.wrapping_add(1) {
             0 => USER_END,
             next => VirtAddr::new(self.table.geometry().canonical(next)),
@@ -288,14 +256,12 @@ impl<'t, A: Access> VmIter<'t, A> {
     fn walk_to(&mut self, address: u64) {
         let geometry = self.table.geometry();
         self.va = address;
-        self.denied = 0;
         let is_seen = if A::SEES_OWN_HALF_ONLY {
             self.table.may_map(address)
         } else {
             geometry.is_canonical(address)
         };
         if !is_seen {
-            self.container = self.table.root();
             self.slot = Slot::nowhere();
             self.level = geometry.levels() + 1;
             return;
@@ -310,81 +276,43 @@ impl<'t, A: Access> VmIter<'t, A> {
 
     #[inline(always)]
     fn walk_down(&mut self, geometry: X86, address: u64) {
-        // Rights are taken away by the entries above the last one only.
-        let mut above = None;
         let mut denied = 0;
-        let mut container = self.table.root();
-        let mut slot = Slot::nowhere();
-        let stop = walk(geometry, container.pa().as_u64(), address, |at| {
-            denied |= above.map_or(0, denied_by);
+        let stop = walk(geometry, self.table.root_pa().as_u64(), address, |at| {
             // SAFETY: the root's page, or one that an entry which the walk has just read names; PT-1 and PT-3 keep it.
-            container = unsafe { Table::new(PhysAddr::new(at.table)) };
-            slot = container.slot(at.index);
-            let entry = slot.load().raw();
-            above = Some(entry);
+            let table = unsafe { Table::new(PhysAddr::new(at.table)) };
+            self.path[at.level as usize - 1] = Step { table, denied };
+            self.slot = table.slot(at.index);
+            let entry = self.slot.load().raw();
+            denied |= denied_by(entry);
             entry
         });
-        self.denied = denied;
         self.level = stop.at.level;
-        (self.container, self.slot) = (container, slot);
     }
 
-    /// Goes down to the entry of `level` for this address, adding the tables that are missing.
-    ///
-    /// Errors: `AlreadyMapped` if a larger leaf is in the way, `OutOfRange` if the table may not map this address.
+    /// The table that the entry at this position is in; the root if no entry covers the position.
     #[inline]
-    pub(crate) fn descend_to(&mut self, level: u32) -> Result<(), MapError> {
-        while self.level > level {
-            let entry = self.slot.load();
-            let child = match self.container.child(entry, self.level) {
-                Some(child) => child,
-                None if entry.is_present() => return Err(MapError::AlreadyMapped),
-                None => self.add_table()?,
-            };
-            self.denied |= denied_by(self.slot.load().raw());
-            self.container = child;
-            self.level -= 1;
-            self.slot = child.slot(self.table.geometry().index(self.va, self.level));
-        }
-        Ok(())
+    pub(super) fn container(&self) -> Table<'t> {
+        let level = self.level.min(self.table.geometry().levels());
+        self.path[level as usize - 1].table
     }
 
-    /// Puts a new table into the hole at this position, unless another CPU is faster; then its table is returned.
-    #[cold]
-    fn add_table(&mut self) -> Result<Table<'t>, MapError> {
-        let new = new_table_page()?;
-        let entry = Entry::new(new.pa(), Perm::TABLE);
-        match self.slot.fill(entry) {
-            Ok(()) => {
-                Usage::add(self.container.usage_word(), self.slot.index());
-                // The entry owns the table from now on (PT-1).
-                let _ = new.into_raw();
-                self.container
-                    .child(entry, self.level)
-                    .ok_or(MapError::AlreadyMapped)
-            }
-            Err(present) => self
-                .container
-                .child(present, self.level)
-                .ok_or(MapError::AlreadyMapped),
-        }
-    }
-
-    /// Maps `frame` into the hole at this position with `perm`; the mapping owns this reference of the frame.
-    ///
-    /// Any number of CPUs may fill holes of one table. Errors: `AlreadyMapped` if something is mapped here (another CPU was
-    /// faster, say); then nothing has changed and this reference of the frame is given back.
+    /// Goes to the entry `index` of the table one level below, which the entry at this position names.
     #[inline]
-    pub fn try_fill(&mut self, frame: Frame, perm: Perm) -> Result<(), MapError> {
-        if !self.table.may_map(self.va) {
-            return Err(MapError::OutOfRange);
-        }
-        self.descend_to(1)?;
-        let new = Entry::new(frame.pa(), perm.for_leaf());
-        self.slot.fill(new).map_err(|_| MapError::AlreadyMapped)?;
-        Usage::add(self.container.usage_word(), self.slot.index());
-        // The entry owns the reference from now on (PT-2).
-        let _ = frame.into_raw();
-        Ok(())
+    pub(super) fn enter_child(&mut self, child: Table<'t>, index: usize) {
+        let denied = self.path[self.level as usize - 1].denied | denied_by(self.slot.load().raw());
+        self.level -= 1;
+        self.path[self.level as usize - 1] = Step {
+            table: child,
+            denied,
+        };
+        self.slot = child.slot(index);
+    }
+
+    /// Goes to the entry of the table one level above that names the table at this position.
+    #[inline]
+    pub(super) fn enter_parent(&mut self) {
+        self.level += 1;
+        let index = self.table.geometry().index(self.va, self.level);
+        self.slot = self.container().slot(index);
     }
 }

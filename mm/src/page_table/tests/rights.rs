@@ -7,7 +7,7 @@ use crate::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
 use crate::error::MapError;
 use crate::flush;
 use crate::hw::host::{Flushes, Machine, flushes, machine};
-use crate::page_table::{Perm, VmIter, VmIterMut};
+use crate::page_table::{Entry, Perm, VmIter, VmIterMut};
 
 /// A space that this thread's CPU uses.
 struct LoadedSpace {
@@ -50,7 +50,7 @@ impl TestSpace {
     fn touch(&mut self, va: VirtAddr) {
         let iter = self.at(va);
         iter.slot
-            .update(|entry| super::super::Entry::new(entry.pa(), entry.perm() | Perm::ACCESSED));
+            .update(|entry| Entry::new(entry.pa(), entry.perm() | Perm::ACCESSED));
     }
 }
 
@@ -190,31 +190,27 @@ fn rights_that_an_upper_level_lacks_are_missing_below() {
     let _machine = machine();
     let mut space = TestSpace::new();
     space.map_new(page(0), Perm::USER_WRITE);
-    let level_2_of = |space: &TestSpace| {
-        let mut upper = space.at(page(0));
-        upper.container = space.table().root();
-        for _ in 0..2 {
-            let entry = upper
-                .container
-                .slot(if upper.container.pa() == space.table().root_pa() {
-                    256
-                } else {
-                    0
-                });
-            upper.container = upper.container.child(entry.load(), 4).expect("a table");
-        }
-        upper.container.slot(0).update(|entry| {
-            super::super::Entry::new(
-                entry.pa(),
-                entry.perm().difference(Perm::WRITE) | Perm::NO_EXECUTE,
-            )
-        });
-    };
-    level_2_of(&space);
+    space.map_new(page(1 << 18), Perm::USER_WRITE);
+    let mut table = space.table().root();
+    for (level, index) in [(4, 256), (3, 0)] {
+        table = table
+            .child(table.slot(index).load(), level)
+            .expect("a table");
+    }
+    table.slot(0).update(|entry| {
+        let perm = entry.perm().difference(Perm::WRITE) | Perm::NO_EXECUTE;
+        Entry::new(entry.pa(), perm)
+    });
     let iter = space.at(page(0));
     assert!(iter.present() && iter.user() && !iter.writable());
     assert_eq!(iter.perm(), Perm::USER_READ | Perm::NO_EXECUTE);
     assert_eq!(iter.entry().perm(), Perm::USER_WRITE);
+    // Nor does a search bring them back, or keep them away from where nothing forbids them.
+    let mut iter = space.at(VirtAddr::new(0));
+    assert!(iter.find_mapping(page(1)));
+    assert_eq!(iter.perm(), Perm::USER_READ | Perm::NO_EXECUTE);
+    assert!(iter.next().find_mapping(page(1 << 19)));
+    assert_eq!(iter.perm(), Perm::USER_WRITE);
 }
 
 #[test]
