@@ -1,6 +1,6 @@
 //! The hardware that `mm` touches: how physical memory is reached, CR3 and the TLB.
 //!
-//! On the host a stand-in takes its place ([`host`]): physical memory is an arena, and each thread has a CR3 of its own.
+//! On the host a stand-in takes its place (`host`): physical memory is an arena, and each thread has a CR3 of its own.
 
 #[cfg(not(target_os = "none"))]
 pub mod host;

@@ -2,7 +2,7 @@
 //!
 //! From the outside in: a process has [`Descriptors`], numbers for [`OpenFile`]s. An open file is a way into an object,
 //! with an offset and rights of its own, and may have several numbers in several processes. The object is a
-//! [`RegularFile`] or a [`Directory`] of the tree, the [`console`], or an end of a [pipe](crate::pipe). The
+//! [`RegularFile`] or a [`Directory`] of the tree, the console ([`Console`]), or an end of a [pipe](crate::pipe). The
 //! [tree](FileTree) begins as the contents of an [archive](read_archive) and takes what programs write.
 //!
 //! No copy to or from user memory happens under a spin lock: a copy may fault, and a fault may sleep.

@@ -8,9 +8,9 @@
 //! first byte goes into it, so a pipe for short messages costs a page.
 //!
 //! - **PIPE-1** who writes has the turn of `writing`, who reads that of `reading`: one writer and one reader work at the same time,
-//!   on different bytes ([`Positions`]). Neither holds a spin lock during a copy, which may fault and sleep.
+//!   on different bytes (`Positions`). Neither holds a spin lock during a copy, which may fault and sleep.
 //! - **PIPE-2** a frame below `put` has been allocated; frames stay until the pipe goes.
-//! - **PIPE-3** each end is woken only if it has said that it waits ([`Positions`]); only who has its turn does.
+//! - **PIPE-3** each end is woken only if it has said that it waits (`Positions`); only who has its turn does.
 
 mod positions;
 #[cfg(all(test, not(loom)))]

@@ -12,7 +12,7 @@ use crate::flush::{TLBS, ThisProcessor, flush_for_another, leave_for_another, le
 use crate::frame::{Frame, FrameChain};
 
 /// Up to so many pages are flushed one by one. Under QEMU a full flush costs as much as flushing nine pages, and then each page
-/// that is used again costs half of that: it wins above some 14 pages (design, section 9).
+/// that is used again costs half of that: it wins above some 14 pages (docs/design.md, "What QEMU makes cheap").
 const MOST_PAGES: usize = 14;
 
 /// How many shared frames a batch can hold that some other batch has linked.

@@ -1,8 +1,9 @@
 //! Zeroing and copying whole pages, by loops of 8-byte accesses.
 //!
-//! Under QEMU `rep stosb` takes 17 times as long and `rep stosq` twice (design, section 9). The accesses are volatile
-//! because the compiler would otherwise recognise the loop and call `memset`, which uses just these instructions; and
-//! because a page that is copied may be written by user code on another CPU meanwhile, which then copies some mixture.
+//! Under QEMU `rep stosb` takes 17 times as long and `rep stosq` twice (docs/design.md, "What QEMU makes cheap"). The
+//! accesses are volatile because the compiler would otherwise recognise the loop and call `memset`, which uses just these
+//! instructions; and because a page that is copied may be written by user code on another CPU meanwhile, which then
+//! copies some mixture.
 
 use crate::addr::PAGE_SIZE;
 

@@ -1,4 +1,4 @@
-//! The real machine. All physical memory is identity-mapped in the low half (design, section 4).
+//! The real machine. All physical memory is identity-mapped in the low half.
 
 use core::ptr;
 

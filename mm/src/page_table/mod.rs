@@ -9,7 +9,7 @@
 //! - [`copy_mappings`] and [`free_everything`] are written with them: the eager `fork`, and `exit`.
 //!
 //! Other CPUs use a table while it changes: the processor keeps translations, and no change to memory makes it forget them.
-//! So whatever takes something away from a table takes a [`FlushBatch`](crate::flush::FlushBatch), which sees to that, and
+//! So whatever takes something away from a table takes a [`FlushBatch`], which sees to that, and
 //! which owns what was taken away until then.
 
 mod copy;

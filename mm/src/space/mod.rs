@@ -6,7 +6,7 @@
 //!
 //! How: [`Space::add`] and [`Space::remove`] change the regions, [`Space::fault`] fills in pages and breaks sharing,
 //! [`Space::fork`] makes a second space that shares this one's frames. Whatever takes something away from the page table collects
-//! it in a [`FlushBatch`](crate::flush::FlushBatch).
+//! it in a [`FlushBatch`].
 //!
 //! - SPACE-1: what is mapped lies in a region, and has no more rights than it.
 //! - SPACE-2: in a region made by `page_alloc` every page is mapped.
