@@ -34,11 +34,11 @@ fn main(arguments: Arguments) -> Result<(), Errno> {
     let (mut workers, mut sentinels) = ([0; MAX_PROCESSES], [0; MAX_PROCESSES]);
     for (worker, sentinel) in workers.iter_mut().zip(&mut sentinels).take(processes) {
         *sentinel = process::start(|| {
+            drop(keep_shut.take()); // only the parent keeps the gates shut
             process::sleep_ms(SENTINEL_SLEEP_MS);
             1
         })?;
         *worker = process::start(|| {
-            // Only the parent keeps the gates shut.
             drop(keep_shut.take());
             run_worker(limit, *sentinel, &start_gate, &end_gate)
         })?;
