@@ -52,7 +52,7 @@ impl ForkPolicy {
 impl Space {
     /// A space with the same regions and contents. What either of the two writes from now on, the other does not see.
     ///
-    /// No other CPU writes a page through an old right after this has returned (the flush is complete).
+    /// Faults of this space wait meanwhile, and no CPU writes by an old right any more when this has returned.
     ///
     /// Errors: `NoMemory`. Nothing has changed then that a user could notice, and all memory has been given back; pages that had
     /// been made read-only become writable again at the next write.
@@ -61,15 +61,16 @@ impl Space {
         let Some(copy) = Arc::get_mut(&mut child).map(|child| child.memory.get_mut()) else {
             unreachable!("nobody else has the new space yet");
         };
-        let mut batch = FlushBatch::new(&self.cpus);
         let mut memory = self.memory.lock();
+        // SPACE-5: completes before the lock is given back, also after an error.
+        let mut batch = FlushBatch::new(&self.cpus);
         copy.regions = memory.regions.try_clone()?;
         if let (Some(from), Some(to)) = (&mut memory.table, &mut copy.table) {
             copy_mappings_by(to, from, &mut batch, |_, perm| policy.copying(perm))
                 .map_err(no_memory)?;
         }
-        drop(memory);
         batch.complete();
+        drop(memory);
         Ok(child)
     }
 }

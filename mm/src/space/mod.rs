@@ -12,6 +12,8 @@
 //! - SPACE-2: in a region made by `page_alloc` every page is mapped.
 //! - SPACE-3: a page whose frame others may have too is mapped read-only.
 //! - SPACE-4: a file is asked for pages with no lock held, since it may wait; afterwards everything is looked at again.
+//! - SPACE-5: what an operation has taken away is gone from all CPUs before the lock is given back. Otherwise another thread
+//!   could map or copy a page that a third still writes by an old translation, and the store would be lost.
 //!
 //! One lock guards regions and page table; it is taken in this file, in `page_alloc` and in `fork`, once for each operation.
 
@@ -111,9 +113,9 @@ impl Space {
     ///
     /// Errors: `NoMemory` for splitting a region. Nothing has changed then.
     pub fn remove(&self, range: UserRange) -> Result<(), SpaceError> {
-        // Declared before the lock is taken, so that it completes after the lock has been given back.
-        let mut batch = FlushBatch::new(&self.cpus);
         let mut memory = self.memory.lock();
+        // SPACE-5: completes before the lock is given back.
+        let mut batch = FlushBatch::new(&self.cpus);
         memory.regions.remove(range)?;
         memory.unmap(range, &mut batch);
         Ok(())

@@ -20,10 +20,10 @@ impl Space {
     pub fn page_alloc(&self, range: UserRange) -> Result<(), SpaceError> {
         // Dropped last: what is left of the frames is given back without the lock.
         let mut frames = zeroed_frames(range.len_pages())?;
+        let mut memory = self.memory.lock();
+        // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
-        self.memory
-            .lock()
-            .page_alloc(range, &mut frames, &mut batch)
+        memory.page_alloc(range, &mut frames, &mut batch)
     }
 }
 

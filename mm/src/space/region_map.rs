@@ -101,7 +101,6 @@ impl RegionMap {
 
     /// Takes `range` out of all regions, and puts `instead` there.
     fn cut_out(&mut self, range: UserRange, instead: Option<Region>) -> Result<(), NoMemory> {
-        self.reserve()?;
         let first = self.first_ending_after(range.start());
         let end = first + self.overlapping(range).count();
         let touched = self.regions.get(first..end).unwrap_or_default();
@@ -109,7 +108,12 @@ impl RegionMap {
             .first()
             .and_then(|region| region.below(range.start()));
         let above = touched.last().and_then(|region| region.from(range.end()));
-        // At most two regions more than before, and these fit.
+        let is_there = [below.is_some(), instead.is_some(), above.is_some()];
+        let len_new = is_there.iter().filter(|is_there| **is_there).count();
+        // Not more than needed, so that undoing an insertion cannot fail.
+        self.regions
+            .try_reserve(len_new.saturating_sub(end - first))
+            .map_err(|_| NoMemory)?;
         self.regions
             .splice(first..end, below.into_iter().chain(instead).chain(above));
         Ok(())
