@@ -53,7 +53,7 @@ pub fn copy_mappings_by(
     let mut to = VmIter::new(destination, start);
     while from.find_mapping(USER_END) {
         let mut perm = from.perm();
-        if perm.contains(Perm::USER)
+        if from.user()
             && let Some(mut frame) = from.share_frame()
         {
             match decide(from.va(), perm) {

@@ -15,7 +15,7 @@ impl<'t, A: Access> VmIter<'t, A> {
     /// Any number of CPUs may fill holes of one table. Errors: `AlreadyMapped` if something is mapped here (another CPU was
     /// faster, say), `OutOfRange` if the table may not map this address, `NoMemory` for a page-table page. Then nothing has
     /// changed and this reference of the frame is given back.
-    #[inline]
+    #[inline(always)]
     pub fn try_fill(&mut self, frame: Frame, perm: Perm) -> Result<(), MapError> {
         if self.level > 1 {
             self.descend_to(1)?;
@@ -25,7 +25,7 @@ impl<'t, A: Access> VmIter<'t, A> {
         }
         let new = Entry::new(frame.pa(), perm.for_leaf());
         self.slot.fill(new).map_err(|_| MapError::AlreadyMapped)?;
-        Usage::add(self.container().usage_word(), self.slot.index());
+        Usage::add(self.container.table.usage_word(), self.slot.index());
         // The entry owns the reference from now on (PT-2).
         let _ = frame.into_raw();
         Ok(())
@@ -34,13 +34,14 @@ impl<'t, A: Access> VmIter<'t, A> {
     /// Goes down to the entry of `level` for this address, adding the tables that are missing.
     ///
     /// Errors: `AlreadyMapped` if a larger leaf is in the way, `OutOfRange` if the table may not map this address.
+    #[cold]
     pub(crate) fn descend_to(&mut self, level: u32) -> Result<(), MapError> {
         if !self.table.may_map(self.va) {
             return Err(MapError::OutOfRange);
         }
         while self.level > level {
             let entry = self.slot.load();
-            let child = match self.container().child(entry, self.level) {
+            let child = match self.container.table.child(entry, self.level) {
                 Some(child) => child,
                 None if entry.is_present() => return Err(MapError::AlreadyMapped),
                 None => self.add_table()?,
@@ -57,14 +58,15 @@ impl<'t, A: Access> VmIter<'t, A> {
         let entry = Entry::new(new.pa(), Perm::TABLE);
         let present = match self.slot.fill(entry) {
             Ok(()) => {
-                Usage::add(self.container().usage_word(), self.slot.index());
+                Usage::add(self.container.table.usage_word(), self.slot.index());
                 // The entry owns the table from now on (PT-1).
                 let _ = new.into_raw();
                 entry
             }
             Err(present) => present,
         };
-        self.container()
+        self.container
+            .table
             .child(present, self.level)
             .ok_or(MapError::AlreadyMapped)
     }

@@ -53,19 +53,20 @@ impl Access for Exclusive {
 pub struct VmIter<'t, A: Access = Shared> {
     pub(super) table: &'t PageTable,
     pub(super) va: u64,
-    /// The entry that covers `va`, and the level of the table that it is in; above the root's for a position that no entry
-    /// covers.
+    /// The entry that covers `va`.
     pub(super) slot: Slot<'t>,
+    /// The level of the table that `slot` is in; above the root's for a position that no entry covers.
     pub(super) level: u32,
-    /// The tables on the way to `slot`, by level less one; those below `level` mean nothing.
-    path: [Step<'t>; MAX_LEVELS],
+    pub(super) container: Container<'t>,
+    /// The containers on the way to it, by level less one, from the next level up.
+    path: [Container<'t>; MAX_LEVELS],
     access: PhantomData<A>,
 }
 
-/// A table on the way to a position.
+/// The table that an entry is in; the root for a position that no entry covers.
 #[derive(Copy, Clone)]
-struct Step<'t> {
-    table: Table<'t>,
+pub(super) struct Container<'t> {
+    pub(super) table: Table<'t>,
     /// What the entries above the table take away from all below: `WRITE` and `USER` if they lack it, `NO_EXECUTE` if they
     /// have it.
     denied: u64,
@@ -92,7 +93,7 @@ impl<'t> VmIter<'t> {
 impl<'t, A: Access> VmIter<'t, A> {
     #[inline]
     pub(super) fn at(table: &'t PageTable, va: VirtAddr) -> Self {
-        let root = Step {
+        let root = Container {
             table: table.root(),
             denied: 0,
         };
@@ -101,6 +102,7 @@ impl<'t, A: Access> VmIter<'t, A> {
             va: 0,
             slot: Slot::nowhere(),
             level: 0,
+            container: root,
             path: [root; MAX_LEVELS],
             access: PhantomData,
         };
@@ -172,7 +174,7 @@ impl<'t, A: Access> VmIter<'t, A> {
         if !entry.is_leaf(self.level) {
             return Perm::empty();
         }
-        let denied = self.path[self.level as usize - 1].denied;
+        let denied = self.container.denied;
         let no_execute = Perm::NO_EXECUTE.bits();
         let bits = entry.perm().bits() & !(denied & !no_execute) | denied & no_execute;
         Perm::from_bits_retain(bits)
@@ -210,7 +212,8 @@ impl<'t, A: Access> VmIter<'t, A> {
         if self.level == 1 && (self.va ^ address) >> X86::FOUR_LEVELS.shift(2) == 0 {
             // Still in the same table of level 1.
             self.va = address;
-            self.slot = self.path[0]
+            self.slot = self
+                .container
                 .table
                 .slot(self.table.geometry().index(address, 1));
         } else {
@@ -263,6 +266,10 @@ impl<'t, A: Access> VmIter<'t, A> {
         };
         if !is_seen {
             self.slot = Slot::nowhere();
+            self.container = Container {
+                table: self.table.root(),
+                denied: 0,
+            };
             self.level = geometry.levels() + 1;
             return;
         }
@@ -280,7 +287,8 @@ impl<'t, A: Access> VmIter<'t, A> {
         let stop = walk(geometry, self.table.root_pa().as_u64(), address, |at| {
             // SAFETY: the root's page, or one that an entry which the walk has just read names; PT-1 and PT-3 keep it.
             let table = unsafe { Table::new(PhysAddr::new(at.table)) };
-            self.path[at.level as usize - 1] = Step { table, denied };
+            self.container = Container { table, denied };
+            self.path[at.level as usize - 1] = self.container;
             self.slot = table.slot(at.index);
             let entry = self.slot.load().raw();
             denied |= denied_by(entry);
@@ -289,30 +297,24 @@ impl<'t, A: Access> VmIter<'t, A> {
         self.level = stop.at.level;
     }
 
-    /// The table that the entry at this position is in; the root if no entry covers the position.
-    #[inline]
-    pub(super) fn container(&self) -> Table<'t> {
-        let level = self.level.min(self.table.geometry().levels());
-        self.path[level as usize - 1].table
-    }
-
-    /// Goes to the entry `index` of the table one level below, which the entry at this position names.
+    /// Goes to the entry `index` of the table `child` one level below, which the entry at this position names.
     #[inline]
     pub(super) fn enter_child(&mut self, child: Table<'t>, index: usize) {
-        let denied = self.path[self.level as usize - 1].denied | denied_by(self.slot.load().raw());
-        self.level -= 1;
-        self.path[self.level as usize - 1] = Step {
+        self.path[self.level as usize - 1] = self.container;
+        self.container = Container {
             table: child,
-            denied,
+            denied: self.container.denied | denied_by(self.slot.load().raw()),
         };
+        self.level -= 1;
         self.slot = child.slot(index);
     }
 
-    /// Goes to the entry of the table one level above that names the table at this position.
+    /// Goes to the entry of the table one level above that names the table of this position.
     #[inline]
     pub(super) fn enter_parent(&mut self) {
+        self.container = self.path[self.level as usize];
         self.level += 1;
         let index = self.table.geometry().index(self.va, self.level);
-        self.slot = self.container().slot(index);
+        self.slot = self.container.table.slot(index);
     }
 }

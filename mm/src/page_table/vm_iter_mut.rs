@@ -60,7 +60,7 @@ impl<'t> VmIterMut<'t> {
         }
         let new = Entry::new(frame.into_raw(), perm.for_leaf());
         self.slot.set(new);
-        Usage::add(self.container().usage_word(), self.slot.index());
+        Usage::add(self.container.table.usage_word(), self.slot.index());
         Ok(())
     }
 
@@ -100,7 +100,7 @@ impl<'t> VmIterMut<'t> {
         let huge = if level > 1 { Perm::HUGE } else { Perm::empty() };
         let new = Entry::new(pa, perm.for_leaf() | Perm::BORROWED | huge);
         self.slot.fill(new).map_err(|_| MapError::AlreadyMapped)?;
-        Usage::add(self.container().usage_word(), self.slot.index());
+        Usage::add(self.container.table.usage_word(), self.slot.index());
         Ok(())
     }
 
@@ -120,13 +120,13 @@ impl<'t> VmIterMut<'t> {
     }
 
     /// Unmaps the leaf at this position; does nothing if nothing is mapped. What was mapped is `batch`'s.
-    #[inline]
+    #[inline(always)]
     pub fn unmap(&mut self, batch: &mut FlushBatch<'_>) {
         if !self.present() {
             return;
         }
         let old = self.slot.take();
-        Usage::remove(self.container().usage_word());
+        Usage::remove(self.container.table.usage_word());
         self.record(old, batch);
         if !old.perm().contains(Perm::BORROWED) {
             // SAFETY: the entry owned a reference (PT-2), and `take` gave the entry to nobody else.

@@ -35,21 +35,20 @@ impl<A: Access> VmIter<'_, A> {
         let geometry = self.table.geometry();
         let mut index = self.slot.index();
         loop {
-            let used = self.container().usage().range();
-            let first = index.max(used.start);
-            let found = (first..used.end)
-                .find(|&index| self.container().slot(index).load() != Entry::EMPTY);
-            if let Some(found) = found {
+            let table = self.container.table;
+            let used = table.usage().range();
+            let found = (index.max(used.start)..used.end)
+                .map(|index| (index, table.slot(index).load()))
+                .find(|(_, entry)| *entry != Entry::EMPTY);
+            if let Some((found, entry)) = found {
                 if found != self.slot.index() {
                     self.go_along(found);
                 }
-                match self.container().child(self.slot.load(), self.level) {
-                    None => return true,
-                    Some(child) => {
-                        index = geometry.index(self.va, self.level - 1);
-                        self.enter_child(child, index);
-                    }
-                }
+                let Some(child) = table.child(entry, self.level) else {
+                    return true;
+                };
+                index = geometry.index(self.va, self.level - 1);
+                self.enter_child(child, index);
             } else if self.level < geometry.levels() {
                 self.enter_parent();
                 index = self.slot.index() + 1;
@@ -66,6 +65,6 @@ impl<A: Access> VmIter<'_, A> {
         let table_mask = geometry.span(self.level + 1) - 1;
         let inside = (index as u64) << geometry.shift(self.level);
         self.va = geometry.canonical(self.va & !table_mask | inside);
-        self.slot = self.container().slot(index);
+        self.slot = self.container.table.slot(index);
     }
 }
