@@ -15,7 +15,7 @@
 //! - SPACE-5: what an operation has taken away is gone from all CPUs before the lock is given back. Otherwise another thread
 //!   could map or copy a page that a third still writes by an old translation, and the store would be lost.
 //!
-//! One lock guards regions and page table; it is taken in this file, in `page_alloc` and in `fork`, once for each operation.
+//! One lock guards regions and page table. Each operation takes it once; a fault that needs a page of a file, once more after that.
 
 mod backing;
 mod fault;
