@@ -124,6 +124,9 @@ if [ ${#program[@]} -gt 0 ]; then
     done
 fi
 
+# The loader puts the line where it would otherwise overwrite what it tells the kernel.
+[ ${#command_line} -lt 2048 ] || die "the boot line is too long: ${#command_line} bytes, 2047 fit"
+
 qemu=("$QEMU" -nodefaults -no-reboot -vga std
     -M "$machine" -cpu "$cpu" -smp "$smp" -m "$mem"
     -kernel "$kernel" -initrd "$image" -append "${command_line# }"

@@ -49,7 +49,7 @@ pub struct UserRegisters {
 pub const SYSTEM_CALL_VECTOR: u64 = 0x100;
 
 // The stubs let the processor push at the end of the struct, and it aligns the stack to 16 bytes before it does.
-const _: () = assert!(core::mem::size_of::<UserRegisters>() % 16 == 0);
+const _: () = assert!(size_of::<UserRegisters>().is_multiple_of(16));
 
 impl UserRegisters {
     /// The registers of a thread that starts at `entry` with two arguments; everything else is zero.
