@@ -148,7 +148,12 @@ impl<'a> FlushBatch<'a> {
     }
 
     fn complete_collected(&mut self) {
-        self.dispatch(&pin::pin()).wait();
+        let pin = pin::pin();
+        let request = self.reach.and_then(|reach| self.flush(&pin, reach));
+        if let Some(request) = request {
+            request.wait();
+        }
+        self.give_back();
     }
 
     /// Flushes on this CPU, and asks the others that `reach` concerns; returns the request if there are any.

@@ -28,10 +28,10 @@ pub fn copy_mappings(destination: &mut PageTable, source: &PageTable) -> Result<
     let mut from = VmIter::new(source, source.start());
     let mut to = VmIter::new(destination, source.start());
     while from.find_mapping(USER_END) {
-        if from.user()
-            && let Some(frame) = from.share_frame()
+        if let Some((frame, perm)) = from.share_mapping()
+            && perm.contains(Perm::USER)
         {
-            to.find(from.va()).try_fill(frame, from.perm())?;
+            to.find(from.va()).try_fill(frame, perm)?;
         }
         from.next();
     }
@@ -52,9 +52,8 @@ pub fn copy_mappings_by(
     let mut from = VmIterMut::new_mut(source, start);
     let mut to = VmIter::new(destination, start);
     while from.find_mapping(USER_END) {
-        let mut perm = from.perm();
-        if from.user()
-            && let Some(mut frame) = from.share_frame()
+        if let Some((mut frame, mut perm)) = from.share_mapping()
+            && perm.contains(Perm::USER)
         {
             match decide(from.va(), perm) {
                 Copying::Share => {}

@@ -13,7 +13,7 @@ use crate::page_table::geometry::ENTRIES;
 const COUNT_MASK: u32 = (1 << 10) - 1;
 /// Bits 10 to 18: the distance of the lowest used entry from the last entry, so that 0 is "none yet".
 const BELOW_LAST_SHIFT: u32 = 10;
-/// Bits 19 to 27: the highest used entry.
+/// Bits 19 and up: the highest used entry.
 const HIGHEST_SHIFT: u32 = 19;
 const INDEX_MASK: u32 = ENTRIES as u32 - 1;
 const LAST: u32 = ENTRIES as u32 - 1;
@@ -45,19 +45,31 @@ impl Usage {
 
     #[inline]
     fn lowest(self) -> u32 {
-        LAST - ((self.0 >> BELOW_LAST_SHIFT) & INDEX_MASK)
+        LAST - self.below_last()
+    }
+
+    #[inline]
+    fn below_last(self) -> u32 {
+        (self.0 >> BELOW_LAST_SHIFT) & INDEX_MASK
     }
 
     #[inline]
     fn highest(self) -> u32 {
-        (self.0 >> HIGHEST_SHIFT) & INDEX_MASK
+        self.0 >> HIGHEST_SHIFT
     }
 
+    /// With one more entry in use, `index`.
     #[inline]
-    fn extended_to(self, index: u32) -> Usage {
-        let below_last = LAST - self.lowest().min(index);
-        let highest = self.highest().max(index);
-        Usage((self.0 & COUNT_MASK) | (below_last << BELOW_LAST_SHIFT) | (highest << HIGHEST_SHIFT))
+    fn with(self, index: u32) -> Usage {
+        let mut bits = self.0 + 1;
+        if index > self.highest() {
+            bits = bits & !(INDEX_MASK << HIGHEST_SHIFT) | index << HIGHEST_SHIFT;
+        }
+        let below_last = LAST - index;
+        if below_last > self.below_last() {
+            bits = bits & !(INDEX_MASK << BELOW_LAST_SHIFT) | below_last << BELOW_LAST_SHIFT;
+        }
+        Usage(bits)
     }
 
     /// Notes in `word` that the entry `index` has come into use. Several CPUs may fill entries of one table at a time.
@@ -68,7 +80,7 @@ impl Usage {
         let mut now = word.load(Ordering::Relaxed);
         loop {
             debug_assert!(Usage(now).count() < ENTRIES);
-            let new = Usage(now + 1).extended_to(index).0;
+            let new = Usage(now).with(index).0;
             match word.compare_exchange_weak(now, new, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(changed) => now = changed,

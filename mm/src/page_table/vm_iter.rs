@@ -199,10 +199,17 @@ impl<'t, A: Access> VmIter<'t, A> {
     /// Another reference to the frame that is mapped at this position; `None` if nothing is mapped or no frame is owned.
     #[inline]
     pub fn share_frame(&self) -> Option<Frame> {
+        self.share_mapping().map(|(frame, _)| frame)
+    }
+
+    /// As [`VmIter::share_frame`], with the mapping's permissions.
+    #[inline]
+    pub(super) fn share_mapping(&self) -> Option<(Frame, Perm)> {
         let entry = self.slot.load();
         let owns = entry.is_leaf(self.level) && !entry.perm().contains(Perm::BORROWED);
         // SAFETY: the entry owns a reference (PT-2), and nobody takes it back while the table is borrowed (PT-3).
         owns.then(|| unsafe { Frame::borrow_raw(entry.pa()) }.share())
+            .map(|frame| (frame, self.effective_perm(entry)))
     }
 
     /// Goes to `va`.
