@@ -1,16 +1,14 @@
 //! Process 1: runs the program that the boot line names, adopts orphans, and ends the machine with the program's status.
 //!
 //! `init PROGRAM ARG...` starts the program, waits for it and for every orphan, and exits as the program did (128 +
-//! signal if a signal ended it; 127 if it could not be started). `init` alone waits for orphans for ever.
+//! signal if a signal ended it; 127 if it could not be started). `init` alone waits for orphans for ever: its `waitpid` waits even while
+//! it has no child.
 #![no_std]
 #![no_main]
 
 use ulib::{Arguments, Pid, process};
 
 ulib::program!(main);
-
-/// How long to wait before asking again when there is nothing to wait for.
-const NO_CHILD_PAUSE_MS: u64 = 100;
 
 fn main(arguments: Arguments) -> i32 {
     let Some(name) = arguments.get(1) else {
@@ -38,8 +36,8 @@ fn wait_for(program: Pid) -> i32 {
 
 fn wait_for_orphans() -> ! {
     loop {
-        if process::wait_any().is_err() {
-            process::sleep_ms(NO_CHILD_PAUSE_MS);
+        if let Err(errno) = process::wait_any() {
+            panic!("cannot wait: {errno}");
         }
     }
 }
