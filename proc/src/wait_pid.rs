@@ -53,7 +53,7 @@ pub fn poll_child(parent: &Process, which: Which) -> Result<Option<Reaped>, Errn
     let Some(child) = ended else {
         let waits = match &wanted {
             // `init` may get children at any time: orphans.
-            None => !family.alive.is_empty() || crate::exit::is_init(parent),
+            None => !family.alive.is_empty() || exit::is_init(parent),
             Some(child) => family.alive.contains(child),
         };
         return if waits { Ok(None) } else { Err(Errno::ECHILD) };
