@@ -1,6 +1,7 @@
 //! `fork`: a second process that goes on where the first one is.
 
 use abi::Errno;
+use mm::addr::VirtAddr;
 use mm::space::ForkPolicy;
 use smp::fiber::FpuState;
 use spin::Once;
@@ -26,7 +27,8 @@ pub fn fork(parent: &Thread, registers: &UserRegisters) -> Result<Id, Errno> {
     let parent_process = parent.process().ok_or(Errno::EINVAL)?;
     let parent_space = parent_process.space().ok_or(Errno::EINVAL)?;
     let reservation = table::reserve()?;
-    let space = parent_space.fork(POLICY.get().copied().unwrap_or(ForkPolicy::CopyOnWrite))?;
+    let policy = POLICY.get().copied().unwrap_or(ForkPolicy::CopyOnWrite);
+    let space = parent_space.fork_at(policy, VirtAddr::new(registers.rsp))?;
     let descriptors = parent_process.descriptors.fork()?;
     let process = mm::heap::try_arc(Process::new(
         reservation.id(),

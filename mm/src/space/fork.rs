@@ -4,6 +4,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use crate::addr::{USER_END, VirtAddr};
 use crate::error::{MapError, NoMemory};
 use crate::flush::FlushBatch;
 use crate::page_table::{Copying, Perm, copy_mappings_by};
@@ -57,6 +58,22 @@ impl Space {
     /// Errors: `NoMemory`. Nothing has changed then that a user could notice, and all memory has been given back; pages that had
     /// been made read-only become writable again at the next write.
     pub fn fork(&self, policy: ForkPolicy) -> Result<Arc<Space>, NoMemory> {
+        // The last page is nobody's.
+        self.fork_at(policy, USER_END)
+    }
+
+    /// As [`Space::fork`], by a thread with this stack pointer. Both threads will write that page of the stack before anything
+    /// else, so a copy-on-write fork copies it at once: that is what the first fault would do, and saves both their faults.
+    pub fn fork_at(
+        &self,
+        policy: ForkPolicy,
+        stack_pointer: VirtAddr,
+    ) -> Result<Arc<Space>, NoMemory> {
+        let stack_page = stack_pointer.page_align_down();
+        let decide = |page, perm| match policy.copying(perm) {
+            Copying::ShareUntilWritten if page == stack_page => Copying::CopyNow,
+            copying => copying,
+        };
         let mut child = Space::new()?;
         let Some(copy) = Arc::get_mut(&mut child).map(|child| child.memory.get_mut()) else {
             unreachable!("nobody else has the new space yet");
@@ -66,8 +83,7 @@ impl Space {
         let mut batch = FlushBatch::new(&self.cpus);
         copy.regions = memory.regions.try_clone()?;
         if let (Some(from), Some(to)) = (&mut memory.table, &mut copy.table) {
-            copy_mappings_by(to, from, &mut batch, |_, perm| policy.copying(perm))
-                .map_err(no_memory)?;
+            copy_mappings_by(to, from, &mut batch, decide).map_err(no_memory)?;
         }
         batch.complete();
         drop(memory);

@@ -2,10 +2,14 @@
 
 use std::vec::Vec;
 
-use super::{WRITE, anonymous_frames, frames_in_use, load, range, space_with, store};
+use smp::irq;
+
+use super::{WRITE, address, anonymous_frames, frames_in_use, load, range, space_with, store};
+use crate::addr::VirtAddr;
 use crate::frame::{Frame, FrameKind, accounts, alloc};
 use crate::hw::host::{flushes, machine};
-use crate::space::{ForkPolicy, Protection, Region, RegionFlags};
+use crate::hw::user_access::host::translate;
+use crate::space::{ForkPolicy, Protection, Region, RegionFlags, activate};
 
 const SEPARATE: [ForkPolicy; 3] = [
     ForkPolicy::Naive,
@@ -79,6 +83,26 @@ fn the_last_of_several_owners_gets_its_page_back_without_a_copy() {
     assert_eq!(flushes().pages, flushed.pages);
     assert_eq!(flushes().all, flushed.all + 1);
     assert_eq!((load(&parent, 0), load(&child, 0)), (Ok(3), Ok(2)));
+}
+
+#[test]
+fn the_page_with_the_stack_pointer_is_copied_at_once_and_neither_faults_on_it() {
+    let _machine = machine();
+    let parent = space_with(0, 3, WRITE);
+    (0..3).for_each(|page| store(&parent, page, 1).unwrap());
+    let before = anonymous_frames();
+    let stack_pointer = VirtAddr::new(address(1).as_u64() + 40);
+    let child = parent
+        .fork_at(ForkPolicy::CopyOnWrite, stack_pointer)
+        .unwrap();
+    assert_eq!(anonymous_frames(), before + 1);
+    for space in [&parent, &child] {
+        activate(space, &irq::disable());
+        let can_be_written = [0, 1, 2].map(|page| translate(address(page), true).is_some());
+        assert_eq!(can_be_written, [false, true, false]);
+    }
+    store(&child, 1, 2).unwrap();
+    assert_eq!((load(&parent, 1), load(&child, 1)), (Ok(1), Ok(2)));
 }
 
 #[test]
