@@ -58,6 +58,9 @@ impl<F: Fn(&CpuSet)> Bell for F {
 static MAILBOXES: AtomicPtr<Mailboxes<Ring>> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Makes the mailboxes of the CPUs `0..possible_cpus`, once, before a second CPU runs. `ring` is how CPUs are interrupted.
+///
+/// # Errors
+/// [`OutOfMemory`].
 pub fn init(possible_cpus: usize, ring: Ring) -> Result<(), OutOfMemory> {
     let mailboxes = Mailboxes::new(possible_cpus, ring)?;
     let layout = core::alloc::Layout::new::<Mailboxes<Ring>>();

@@ -42,6 +42,9 @@ impl<T> PerCpu<T> {
     }
 
     /// Fills the table, once, for the CPUs `0..possible_cpus`. Panics if it is called again.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`], and the table is as empty as before.
     pub fn init(
         &self,
         possible_cpus: usize,
@@ -163,6 +166,9 @@ impl<T: Send> CpuLocal<T> {
     }
 
     /// Fills the table, once, for the CPUs `0..possible_cpus`. Panics if it is called again.
+    ///
+    /// # Errors
+    /// As [`PerCpu::init`].
     pub fn init(
         &self,
         possible_cpus: usize,

@@ -1,4 +1,6 @@
 //! What the processor must have.
+//!
+//! Source: Intel SDM volume 2, "CPUID".
 
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 

@@ -1,4 +1,6 @@
 //! The keyboard: from scan codes to the bytes that a serial terminal would send for the same keys.
+//!
+//! Source: the keyboard controller (8042) of the IBM PC AT, "Technical Reference".
 
 use pc_keyboard::layouts::Us104Key;
 use pc_keyboard::{DecodedKey, HandleControl, KeyCode, PS2Keyboard, ScancodeSet1};

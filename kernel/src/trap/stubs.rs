@@ -21,7 +21,6 @@ const DEBUG: u64 = 1;
 /// What the stubs push on an exception or interrupt in the kernel.
 #[repr(C)]
 #[derive(Debug)]
-
 pub(crate) struct KernelFrame {
     pub(crate) rax: u64,
     pub(crate) rbx: u64,

@@ -1,4 +1,7 @@
 //! The interrupt descriptor table, one for all CPUs, and the registers that point into the kernel.
+//!
+//! Source: Intel SDM volume 3, 5.8.8 "Fast System Calls in 64-Bit Mode" and 6.14 "Exception and Interrupt Handling in
+//! 64-bit Mode".
 
 use spin::Once;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};

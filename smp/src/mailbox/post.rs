@@ -65,6 +65,9 @@ pub struct Mailboxes<B: Bell> {
 
 impl<B: Bell> Mailboxes<B> {
     /// Empty mailboxes for the CPUs `0..possible_cpus`.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
     pub fn new(possible_cpus: usize, bell: B) -> Result<Mailboxes<B>, OutOfMemory> {
         let mut boxes = Vec::new();
         boxes
