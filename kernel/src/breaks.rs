@@ -30,6 +30,11 @@ const SWITCHES: &[Switch] = &[
         pull: || proc::fork::set_policy(mm::space::ForkPolicy::MappingsOnly),
     },
     Switch {
+        name: "leak",
+        effect: "each process that ends loses a frame, which nobody ever gets again",
+        pull: proc::exit::break_leak,
+    },
+    Switch {
         name: "zero",
         effect: "fresh pages keep what their last owner wrote",
         pull: || mm::frame::set_skip_zeroing(true),

@@ -17,8 +17,10 @@
 //!   parent or, if that ends at the same time, `init`.
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::ExitStatus;
+use mm::frame::FrameKind;
 use smp::ipi::{self, Ipi};
 use smp::pin;
 use smp::wait::SpinWait;
@@ -85,6 +87,19 @@ pub(crate) fn leave_process(thread: &Thread) {
     if let Some(space) = process.space() {
         space.destroy();
     }
+    // Relaxed: set at boot.
+    if IS_LEAKING.load(Ordering::Relaxed) {
+        core::mem::forget(mm::frame::alloc(FrameKind::Anonymous));
+    }
+}
+
+/// Whether each process that ends loses a frame (`break=leak`).
+static IS_LEAKING: AtomicBool = AtomicBool::new(false);
+
+/// Makes each process that ends lose a frame (`break=leak`).
+pub fn break_leak() {
+    // Relaxed: set at boot, before the first process.
+    IS_LEAKING.store(true, Ordering::Relaxed);
 }
 
 /// Gives every child, running or ended, to `init`.

@@ -7,6 +7,7 @@ pub(crate) mod features;
 pub(crate) mod info;
 pub(crate) mod memory;
 pub(crate) mod programs;
+pub(crate) mod self_test;
 
 use smp::cpu::CpuId;
 use smp::percpu::PerCpuBlock;

@@ -7,6 +7,7 @@ use protocol::Line;
 
 use super::command_line::CommandLine;
 use super::info::BootInfo;
+use super::self_test;
 use crate::device::{console, log, power, screen};
 use crate::shell;
 
@@ -35,6 +36,7 @@ pub(crate) fn start(info: &BootInfo, command_line: &CommandLine) {
         panic!("cannot start init: {error}");
     }
     start_kernel_process("screen", screen::keep_up_to_date);
+    self_test::start(command_line);
     if program.is_none() {
         console::message(format_args!(
             "Argonaut on {} CPUs. `help` lists the commands.\n",

@@ -1,0 +1,34 @@
+//! Things that the boot line can ask for so that tests see them happen (`test=`).
+
+use proc::sched;
+use smp::cpu::{self, CpuId};
+use smp::cpu_set::CpuSet;
+
+use super::command_line::CommandLine;
+
+/// How long the other CPUs run programs before the panic.
+const BEFORE_PANIC_NS: u64 = 300_000_000;
+
+/// Starts what the boot line asks for.
+///
+/// Needs: the process table.
+pub(crate) fn start(command_line: &CommandLine) {
+    match command_line.value("test") {
+        None => {}
+        Some("panic") => {
+            if let Err(error) = proc::spawn::spawn_kernel_process("panic", None, panic_elsewhere) {
+                panic!("cannot start the process that panics: {error}");
+            }
+        }
+        Some(other) => panic!("boot line: test={other} is not known"),
+    }
+}
+
+/// Panics on CPU 1, or on CPU 0 where there is no other.
+fn panic_elsewhere() -> i32 {
+    let current = sched::current();
+    let cpu = CpuId::new(1.min(cpu::count() - 1));
+    let moved = proc::affinity::set_affinity(&current, 0, &CpuSet::single(cpu));
+    let slept = proc::sleep::sleep_ns(BEFORE_PANIC_NS);
+    panic!("test=panic on the boot line asks for it ({moved:?}, {slept:?})");
+}
