@@ -73,10 +73,12 @@ impl<'a> FlushBatch<'a> {
     /// Step 1: the translation of the page at `page`, or of the big page that contains it, has to go.
     #[inline]
     pub fn record(&mut self, page: VirtAddr) {
-        if !self.is_unreachable {
-            self.must_reach(Reach::Active);
-            self.are_pages_many |= self.pages.push(page).is_err();
+        if self.is_unreachable || self.are_pages_many {
+            // Nothing is left to be flushed, or everything will be.
+            return;
         }
+        self.must_reach(Reach::Active);
+        self.are_pages_many = self.pages.push(page).is_err();
     }
 
     /// Step 1: `frame` was mapped. This reference is given back when no CPU can reach it any more.

@@ -50,22 +50,27 @@ pub fn copy_mappings_by(
 ) -> Result<(), MapError> {
     let start = source.start();
     let mut from = VmIterMut::new_mut(source, start);
-    let mut to = VmIter::new(destination, start);
+    let mut to = VmIterMut::new_mut(destination, start);
     while from.find_mapping(USER_END) {
-        if let Some((mut frame, mut perm)) = from.share_mapping()
-            && perm.contains(Perm::USER)
-        {
-            match decide(from.va(), perm) {
-                Copying::Share => {}
-                Copying::ShareUntilWritten => {
-                    perm = perm.difference(Perm::WRITE) | Perm::COPY_ON_WRITE;
-                    from.protect(perm, batch);
-                }
-                Copying::CopyNow => frame = frame.copy(FrameKind::Anonymous)?,
+        // Side by side in both: a table of the one and the table for the same addresses of the other.
+        let mut copies = to.find(from.va()).table_to_fill()?;
+        for page in from.rest_of_table(USER_END) {
+            let perm = page.perm();
+            if perm.contains(Perm::USER)
+                && let Some(frame) = page.frame()
+            {
+                let (frame, perm) = match decide(page.va(), perm) {
+                    Copying::Share => (frame.share(), perm),
+                    Copying::ShareUntilWritten => {
+                        let perm = perm.difference(Perm::WRITE) | Perm::COPY_ON_WRITE;
+                        page.protect(perm, batch);
+                        (frame.share(), perm)
+                    }
+                    Copying::CopyNow => (frame.copy(FrameKind::Anonymous)?, perm),
+                };
+                copies.try_fill(page.va(), frame, perm)?;
             }
-            to.find(from.va()).try_fill(frame, perm)?;
         }
-        from.next();
     }
     Ok(())
 }

@@ -13,8 +13,7 @@ pub fn free_everything(table: &mut PageTable, batch: &mut FlushBatch<'_>) {
     let start = table.start();
     let mut page = VmIterMut::new_mut(table, start);
     while page.find_mapping(USER_END) {
-        page.unmap(batch);
-        page.next();
+        page.unmap_rest_of_table(USER_END, batch);
     }
     let mut table_page = PtIterMut::new_mut(table);
     while table_page.active() {

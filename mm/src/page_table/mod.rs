@@ -25,6 +25,7 @@ mod vm_iter;
 mod vm_iter_mut;
 mod vm_search;
 mod walk;
+mod whole_tables;
 
 #[cfg(test)]
 mod tests;

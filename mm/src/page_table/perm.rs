@@ -53,6 +53,14 @@ impl Perm {
     /// The bits that belong to the iterators, whatever a caller says.
     const OF_ENTRY: Perm = Perm::PRESENT.union(Perm::HUGE).union(Perm::BORROWED);
 
+    /// What these flags of a leaf allow, less what the entries above it deny: `WRITE` and `USER` if they lack it,
+    /// `NO_EXECUTE` if they have it.
+    #[inline]
+    pub(super) fn less(self, denied: u64) -> Perm {
+        let no_execute = Perm::NO_EXECUTE.bits();
+        Perm::from_bits_retain(self.bits() & !(denied & !no_execute) | denied & no_execute)
+    }
+
     /// What a caller asks for, as the flags of a new 4 KiB leaf that owns its frame.
     #[inline]
     pub(super) fn for_leaf(self) -> Perm {

@@ -58,14 +58,14 @@ impl Usage {
         self.0 >> HIGHEST_SHIFT
     }
 
-    /// With one more entry in use, `index`.
+    /// With `count` more entries in use, from `lowest` to `highest`.
     #[inline]
-    fn with(self, index: u32) -> Usage {
-        let mut bits = self.0 + 1;
-        if index > self.highest() {
-            bits = bits & !(INDEX_MASK << HIGHEST_SHIFT) | index << HIGHEST_SHIFT;
+    fn with(self, lowest: u32, highest: u32, count: u32) -> Usage {
+        let mut bits = self.0 + count;
+        if highest > self.highest() {
+            bits = bits & !(INDEX_MASK << HIGHEST_SHIFT) | highest << HIGHEST_SHIFT;
         }
-        let below_last = LAST - index;
+        let below_last = LAST - lowest;
         if below_last > self.below_last() {
             bits = bits & !(INDEX_MASK << BELOW_LAST_SHIFT) | below_last << BELOW_LAST_SHIFT;
         }
@@ -75,12 +75,20 @@ impl Usage {
     /// Notes in `word` that the entry `index` has come into use. Several CPUs may fill entries of one table at a time.
     #[inline]
     pub(super) fn add(word: &AtomicU32, index: usize) {
-        let index = index as u32 & INDEX_MASK;
+        Usage::add_several(word, index, index, 1);
+    }
+
+    /// Notes in `word` that `count` entries, at least one, have come into use, of which `lowest` and `highest` are the
+    /// first and the last.
+    #[inline]
+    pub(super) fn add_several(word: &AtomicU32, lowest: usize, highest: usize, count: usize) {
+        let lowest = lowest as u32 & INDEX_MASK;
+        let highest = highest as u32 & INDEX_MASK;
         // Relaxed: as in `of`.
         let mut now = word.load(Ordering::Relaxed);
         loop {
-            debug_assert!(Usage(now).count() < ENTRIES);
-            let new = Usage(now).with(index).0;
+            debug_assert!(Usage(now).count() + count <= ENTRIES);
+            let new = Usage(now).with(lowest, highest, count as u32).0;
             match word.compare_exchange_weak(now, new, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(changed) => now = changed,
@@ -92,12 +100,22 @@ impl Usage {
     /// himself.
     #[inline]
     pub(super) fn remove(word: &AtomicU32) -> bool {
+        Usage::remove_several(word, 1)
+    }
+
+    /// Notes in `word` that `count` entries have gone out of use, and says whether none is left. The caller has the
+    /// table to himself.
+    #[inline]
+    pub(super) fn remove_several(word: &AtomicU32, count: usize) -> bool {
         // Relaxed, and not one read-modify-write: nobody else changes the word (see `of`).
         let now = word.load(Ordering::Relaxed);
-        debug_assert!(Usage(now).count() > 0);
-        let is_last = now & COUNT_MASK == 1;
-        word.store(if is_last { 0 } else { now - 1 }, Ordering::Relaxed);
-        is_last
+        debug_assert!(Usage(now).count() >= count);
+        let is_empty = Usage(now).count() == count;
+        word.store(
+            if is_empty { 0 } else { now - count as u32 },
+            Ordering::Relaxed,
+        );
+        is_empty
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) struct Container<'t> {
     pub(super) table: Table<'t>,
     /// What the entries above the table take away from all below: `WRITE` and `USER` if they lack it, `NO_EXECUTE` if they
     /// have it.
-    denied: u64,
+    pub(super) denied: u64,
 }
 
 /// A [`VmIter`] that has the page table to itself and can change what is mapped.
@@ -174,10 +174,7 @@ impl<'t, A: Access> VmIter<'t, A> {
         if !entry.is_leaf(self.level) {
             return Perm::empty();
         }
-        let denied = self.container.denied;
-        let no_execute = Perm::NO_EXECUTE.bits();
-        let bits = entry.perm().bits() & !(denied & !no_execute) | denied & no_execute;
-        Perm::from_bits_retain(bits)
+        entry.perm().less(self.container.denied)
     }
 
     /// The physical address that [`VmIter::va`] is translated to; `None` if nothing is mapped here.

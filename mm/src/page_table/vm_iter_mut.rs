@@ -21,7 +21,7 @@ use crate::flush::FlushBatch;
 use crate::frame::Frame;
 use crate::page_table::geometry::{ENTRIES, Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
-use crate::page_table::table::Table;
+use crate::page_table::table::{Slot, Table};
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::VmIterMut;
 use crate::page_table::{PageTable, new_table_page};
@@ -109,13 +109,12 @@ impl<'t> VmIterMut<'t> {
     /// Taking rights away takes effect on all CPUs when `batch` is complete; giving more, at once or when a CPU next asks.
     #[inline]
     pub fn protect(&mut self, perm: Perm, batch: &mut FlushBatch<'_>) {
-        if !self.present() {
-            return;
-        }
-        let change = |old: Entry| Entry::new(old.pa(), perm.for_changing(old.perm()));
-        let old = self.slot.update(change);
-        if !old.perm().is_upgraded_by(perm | Perm::PRESENT) {
-            self.record(old, batch);
+        debug_assert!(
+            batch.space() == self.table.space(),
+            "the batch is another space's"
+        );
+        if self.present() {
+            protect(self.slot, self.va(), perm, batch);
         }
     }
 
@@ -193,18 +192,33 @@ impl<'t> VmIterMut<'t> {
         Ok(())
     }
 
-    /// Notes in `batch` that CPUs have to forget `old`, which was the entry at this position.
-    ///
-    /// A processor marks an entry as accessed before it keeps the translation, so that there is nothing to forget of one
-    /// without the mark.
     #[inline]
     fn record(&self, old: Entry, batch: &mut FlushBatch<'_>) {
         debug_assert!(
             batch.space() == self.table.space(),
             "the batch is another space's"
         );
-        if old.perm().contains(Perm::ACCESSED) {
-            batch.record(self.va());
-        }
+        record(self.va(), old, batch);
+    }
+}
+
+/// Gives the leaf in `slot`, at `va`, the rights `perm`: see [`VmIterMut::protect`].
+#[inline]
+pub(super) fn protect(slot: Slot<'_>, va: VirtAddr, perm: Perm, batch: &mut FlushBatch<'_>) {
+    let change = |old: Entry| Entry::new(old.pa(), perm.for_changing(old.perm()));
+    let old = slot.update(change);
+    if !old.perm().is_upgraded_by(perm | Perm::PRESENT) {
+        record(va, old, batch);
+    }
+}
+
+/// Notes in `batch` that CPUs have to forget `old`, which was the entry of `va`.
+///
+/// A processor marks an entry as accessed before it keeps the translation, so that there is nothing to forget of one
+/// without the mark.
+#[inline]
+pub(super) fn record(va: VirtAddr, old: Entry, batch: &mut FlushBatch<'_>) {
+    if old.perm().contains(Perm::ACCESSED) {
+        batch.record(va);
     }
 }

@@ -60,7 +60,7 @@ impl<A: Access> VmIter<'_, A> {
 
     /// Goes to the entry `index` of the same table, to the first address that it covers.
     #[inline]
-    fn go_along(&mut self, index: usize) {
+    pub(super) fn go_along(&mut self, index: usize) {
         let geometry = self.table.geometry();
         let table_mask = geometry.span(self.level + 1) - 1;
         let inside = (index as u64) << geometry.shift(self.level);

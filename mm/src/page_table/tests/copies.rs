@@ -8,7 +8,7 @@ use crate::error::MapError;
 use crate::frame;
 use crate::hw::host::machine;
 use crate::page_table::{
-    Copying, Perm, PtIter, VmIter, copy_mappings, copy_mappings_by, free_everything,
+    Copying, Perm, PtIter, VmIter, VmIterMut, copy_mappings, copy_mappings_by, free_everything,
 };
 
 /// All mappings: address, frame and permissions.
@@ -125,6 +125,64 @@ fn freeing_everything_leaves_only_the_root() {
 }
 
 #[test]
+fn a_copy_of_full_tables_has_every_page_and_none_beside_them() {
+    let _machine = machine();
+    let before = frames_in_use();
+    let (mut source, mut destination) = (TestSpace::new(), TestSpace::new());
+    // From the middle of a table to the end of the next one, and one page in the one after that.
+    for index in (300..1024).chain([1500]) {
+        source.map_new(page(index), Perm::USER_READ);
+    }
+    let (table, mut batch) = source.change();
+    copy_mappings_by(destination.change().0, table, &mut batch, |_, _| {
+        Copying::Share
+    })
+    .expect("memory");
+    drop(batch);
+    assert_eq!(mappings(&destination).len(), 725);
+    assert_eq!(mappings(&destination), mappings(&source));
+    let used = |space: &TestSpace| {
+        let mut tables = PtIter::new(space.table());
+        let mut used = Vec::new();
+        while tables.active() {
+            used.push(tables.used_entries());
+            tables.next();
+        }
+        used
+    };
+    assert_eq!(used(&destination), [212, 512, 1, 3, 1]);
+    drop((source, destination));
+    assert_eq!(frames_in_use(), before);
+}
+
+#[test]
+fn unmapping_the_rest_of_a_table_stops_at_the_end_it_is_given() {
+    let _machine = machine();
+    let mut space = TestSpace::new();
+    for index in [3, 4, 9, 10, 511, 512] {
+        space.map_new(page(index), Perm::USER_READ);
+    }
+    let left_after = |space: &mut TestSpace, first, end| {
+        let (table, mut batch) = space.change();
+        let mut iter = VmIterMut::new_mut(table, page(first));
+        iter.unmap_rest_of_table(page(end), &mut batch);
+        let reached = iter.va();
+        drop(batch);
+        let left: Vec<_> = mappings(space).iter().map(|mapping| mapping.0).collect();
+        (reached, left)
+    };
+    let pages = |indices: &[u64]| indices.iter().map(|&index| page(index)).collect();
+    assert_eq!(
+        left_after(&mut space, 4, 10),
+        (page(10), pages(&[3, 10, 511, 512]))
+    );
+    assert_eq!(
+        left_after(&mut space, 10, 2000),
+        (page(512), pages(&[3, 512]))
+    );
+}
+
+#[test]
 fn running_out_of_memory_in_a_copy_is_an_error_and_leaks_nothing() {
     let _machine = machine();
     let before = frames_in_use();
@@ -151,7 +209,7 @@ fn a_page_shared_by_more_batches_than_can_link_it_comes_back_once() {
     for space in &mut spaces {
         let (table, mut batch) = space.change();
         for (index, frame) in frames.iter().enumerate() {
-            crate::page_table::VmIterMut::new_mut(table, page(index as u64)).map(
+            VmIterMut::new_mut(table, page(index as u64)).map(
                 frame.share(),
                 Perm::USER_READ,
                 &mut batch,
