@@ -15,7 +15,9 @@ use crate::thread::Thread;
 pub(super) fn steal(thief: CpuId) -> Option<Arc<Thread>> {
     others(thief).find_map(|victim| {
         let queue = &CPUS.of(victim).queue;
-        (queue.len_racy() != 0).then(|| queue.steal_for(thief)).flatten()
+        (queue.len_racy() != 0)
+            .then(|| queue.take_first(|thread| thread.may_run_on(thief)))
+            .flatten()
     })
 }
 
@@ -24,10 +26,15 @@ pub(super) fn steal(thief: CpuId) -> Option<Arc<Thread>> {
 pub(super) fn pull(cpu: CpuId, own_len: usize, turn: u64) -> Option<Arc<Thread>> {
     let enough = own_len.max(1);
     let count = smp::cpu::count();
-    let mut victims = others(cpu).cycle().skip(turn as usize % count).take(count - 1);
+    let mut victims = others(cpu)
+        .cycle()
+        .skip(turn as usize % count)
+        .take(count - 1);
     victims.find_map(|victim| {
         let queue = &CPUS.of(victim).queue;
-        (queue.len_racy() >= enough).then(|| queue.steal_for(cpu)).flatten()
+        (queue.len_racy() >= enough)
+            .then(|| queue.take_first(|thread| thread.may_run_on(cpu)))
+            .flatten()
     })
 }
 

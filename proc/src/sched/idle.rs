@@ -30,17 +30,15 @@ pub fn run_idle_loop(cpu: CpuId) -> Result<core::convert::Infallible, NoMemory> 
 }
 
 fn next_thread(off: &IrqOff) -> Option<Arc<Thread>> {
-    CPUS.get(off).queue.pop().or_else(|| balance::steal(off.cpu()))
+    CPUS.get(off)
+        .queue
+        .pop()
+        .or_else(|| balance::steal(off.cpu()))
 }
 
 /// Halts until an interrupt. Interrupts are off since the CPU looked for something to do, and the halt turns them on in
 /// one step, so nothing that comes in between is slept through.
 fn halt(mut off: IrqOff) {
-    let cpu = off.cpu();
-    place::set_idle(cpu);
-    // IDLE-1: idleness is published, so look once more.
-    if CPUS.get(&off).queue.len_racy() == 0 {
-        off.halt_until_interrupt();
-    }
-    place::clear_idle(cpu);
+    let (cpu, queue) = (off.cpu(), &CPUS.get(&off).queue);
+    place::IDLE.rest(cpu, queue, || off.halt_until_interrupt());
 }

@@ -1,27 +1,28 @@
 //! The scheduler: which thread runs on which CPU.
 //!
 //! Each CPU has a run queue of its own and takes threads from its front. The kernel is not preempted: a thread loses its
-//! CPU only where it asks for it ([`yield_now`], [`block`], the end of the thread), which includes the way back to user
-//! mode after a timer tick. A woken thread goes to the CPU that it ran on last or to an idle one ([`place`]); idle CPUs
-//! steal, and busy ones pull from longer queues now and then ([`balance`]).
+//! CPU only where it asks for it ([`yield_now`], `block`, the end of the thread), which includes the way back to user
+//! mode after a timer tick. A woken thread goes to the CPU that it ran on last or to an idle one (`place`); idle CPUs
+//! steal, and busy ones pull from longer queues now and then (`balance`).
 //!
 //! Interrupt handlers only leave notes ([`pending`]); a thread, or the idle loop, acts on them. So no lock in here is
 //! ever taken by an interrupt handler.
 //!
-//! A switch has two halves. The first ([`switch_away`]) picks the next thread and changes stacks. The second
-//! ([`finish_switch`]) runs on the next thread's stack, and only there is the previous one put into a run queue, marked
+//! A switch has two halves. The first (`switch_away`) picks the next thread and changes stacks. The second
+//! (`finish_switch`) runs on the next thread's stack, and only there is the previous one put into a run queue, marked
 //! as sleeping, or buried: before that its stack is in use.
 //!
 //! - **RUN-1** a thread is in at most one of: a run queue, a CPU, a sleep ([`crate::parking`]). Who takes it out of one
 //!   puts it into the next.
-//! - **IDLE-1** a CPU that goes idle publishes that first and looks at its queue afterwards; who enqueues does it the
-//!   other way round.
+//!
+//! How a CPU falls asleep without missing a thread: [`idle_cpus`].
 
 mod balance;
 mod idle;
+pub mod idle_cpus;
 pub mod pending;
 mod place;
-mod run_queue;
+pub mod run_queue;
 pub mod tick;
 
 use alloc::sync::Arc;

@@ -28,12 +28,18 @@ pub fn set_device_work(work: fn()) {
 fn leave(note: u8) {
     let off = irq::disable();
     // Relaxed: written and read on one CPU.
-    percpu::own_block(&off).notes.fetch_or(note, Ordering::Relaxed);
+    percpu::own_block(&off)
+        .notes
+        .fetch_or(note, Ordering::Relaxed);
 }
 
 /// For the timer's interrupt handler.
 pub fn leave_timer_note(in_user_mode: bool) {
-    leave(if in_user_mode { TIMER_IN_USER_MODE } else { TIMER_IN_KERNEL });
+    leave(if in_user_mode {
+        TIMER_IN_USER_MODE
+    } else {
+        TIMER_IN_KERNEL
+    });
 }
 
 /// For the interrupt handlers of devices.
@@ -53,12 +59,15 @@ pub fn serve() {
     let off = irq::disable();
     let notes = percpu::own_block(&off).notes.swap(0, Ordering::Relaxed);
     drop(off);
+    // The notes are about this CPU, so what may end in a switch comes last.
+    let has_ticked = notes & (TIMER_IN_USER_MODE | TIMER_IN_KERNEL) != 0;
+    let turn_ends = has_ticked && tick::serve_timer(notes & TIMER_IN_USER_MODE != 0);
     if notes & DEVICE != 0
         && let Some(work) = DEVICE_WORK.get()
     {
         work();
     }
-    if notes & (TIMER_IN_USER_MODE | TIMER_IN_KERNEL) != 0 && tick::serve_timer(notes & TIMER_IN_USER_MODE != 0) {
+    if turn_ends {
         yield_now();
     }
 }

@@ -7,32 +7,22 @@
 use alloc::sync::Arc;
 
 use smp::cpu::CpuId;
-use smp::cpu_set::{AtomicCpuSet, CpuSet};
 use smp::ipi::{self, Ipi};
 use smp::pin;
 
 use super::CPUS;
+use super::idle_cpus::IdleCpus;
+use super::run_queue::RunQueue;
 use crate::thread::Thread;
 
-/// The CPUs that halt or are about to (IDLE-1).
-static IDLE: AtomicCpuSet = AtomicCpuSet::new();
-
-/// Publishes that `cpu` is idle. It must look at its queue once more before it halts.
-pub(super) fn set_idle(cpu: CpuId) {
-    // A SeqCst read-modify-write: IDLE-1, pairs with `RunQueue::push`.
-    IDLE.fetch_insert(cpu);
-}
-
-/// `cpu` is busy again.
-pub(super) fn clear_idle(cpu: CpuId) {
-    IDLE.fetch_remove(cpu);
-}
+/// Who sleeps, and may have to be interrupted.
+pub(super) static IDLE: IdleCpus = IdleCpus::new();
 
 /// Puts a woken thread into a run queue.
 pub(super) fn enqueue(thread: Arc<Thread>) {
     let pin = pin::pin();
     let (here, last) = (pin.cpu(), thread.cpu_racy());
-    let stays = thread.may_run_on(last) && (last == here || IDLE.contains(last));
+    let stays = thread.may_run_on(last) && (last == here || IDLE.contains_racy(last));
     let target = if stays { last } else { choose(&thread) };
     put(thread, target, here);
 }
@@ -41,34 +31,44 @@ pub(super) fn enqueue(thread: Arc<Thread>) {
 pub(super) fn requeue(thread: Arc<Thread>) {
     let pin = pin::pin();
     let here = pin.cpu();
-    let target = if thread.may_run_on(here) { here } else { choose(&thread) };
+    let target = if thread.may_run_on(here) {
+        here
+    } else {
+        choose(&thread)
+    };
     put(thread, target, here);
 }
 
 /// An idle CPU, or the one with the shortest queue.
 fn choose(thread: &Thread) -> CpuId {
     let allowed = thread.affinity();
-    if let Some(idle) = allowed.iter().find(|&cpu| IDLE.contains(cpu)) {
+    if let Some(idle) = allowed.iter().find(|&cpu| IDLE.contains_racy(cpu)) {
         return idle;
     }
     let last = thread.cpu_racy();
     if allowed.contains(last) {
         return last;
     }
-    allowed.iter().min_by_key(|&cpu| CPUS.of(cpu).queue.len_racy()).unwrap_or(CpuId::BOOT)
+    allowed
+        .iter()
+        .min_by_key(|&cpu| CPUS.of(cpu).queue.len_racy())
+        .unwrap_or(CpuId::BOOT)
 }
 
 fn put(thread: Arc<Thread>, target: CpuId, here: CpuId) {
-    CPUS.of(target).queue.push(thread);
-    if target != here && IDLE.contains(target) {
+    let queue = &CPUS.of(target).queue;
+    if target == here {
+        queue.push(thread);
+    } else if IDLE.hand_over(thread, queue, target) {
         ipi::send(Ipi::Reschedule, target);
     }
 }
 
-/// Wakes one idle CPU that may take over a thread which waits here, so that it comes and steals.
-pub(super) fn wake_one_idle() {
-    let idle: CpuSet = IDLE.load();
-    if let Some(cpu) = idle.iter().next() {
+/// Wakes one idle CPU that may take over a thread which waits in `queue`, so that it comes and steals.
+pub(super) fn wake_one_idle(queue: &RunQueue) {
+    let idle = IDLE.load_racy();
+    let is_wanted = |&cpu: &CpuId| queue.has_racy(|thread| thread.may_run_on(cpu));
+    if let Some(cpu) = idle.iter().find(is_wanted) {
         ipi::send(Ipi::Reschedule, cpu);
     }
 }

@@ -2,8 +2,7 @@
 
 use alloc::sync::Arc;
 
-use smp::cpu::CpuId;
-use smp::list::ArcList;
+use smp::list::{ArcList, Linked};
 use smp::lock::SpinLock;
 use smp::rank;
 
@@ -11,45 +10,66 @@ use crate::sync::{AtomicUsize, Ordering};
 use crate::thread::{RUN_LINK, Thread};
 
 /// A run queue. Its CPU takes from the front; other CPUs put threads in and steal.
-pub(super) struct RunQueue {
-    threads: SpinLock<ArcList<Thread, RUN_LINK>, rank::RunQueue>,
+pub struct RunQueue<T: Linked<RUN_LINK> = Thread> {
+    threads: SpinLock<ArcList<T, RUN_LINK>, rank::RunQueue>,
     /// The length, for others to look at without the lock. Changed with the lock held.
     len: AtomicUsize,
 }
 
-impl RunQueue {
-    pub(super) fn new() -> RunQueue {
-        RunQueue { threads: SpinLock::new(ArcList::new()), len: AtomicUsize::new(0) }
+impl<T: Linked<RUN_LINK>> Default for RunQueue<T> {
+    fn default() -> RunQueue<T> {
+        RunQueue::new()
+    }
+}
+
+impl<T: Linked<RUN_LINK>> RunQueue<T> {
+    /// A queue with nothing in it.
+    pub fn new() -> RunQueue<T> {
+        RunQueue {
+            threads: SpinLock::new(ArcList::new()),
+            len: AtomicUsize::new(0),
+        }
     }
 
-    pub(super) fn push(&self, thread: Arc<Thread>) {
+    /// Puts `thread` at the end.
+    pub fn push(&self, thread: Arc<T>) {
         let mut threads = self.threads.lock();
         threads.push_back(thread);
-        // SeqCst, as a read-modify-write: pairs with an idle CPU that publishes its idleness and then looks here
-        // (IDLE-1): either it sees this thread, or the caller sees the idle CPU and interrupts it.
-        self.len.fetch_add(1, Ordering::SeqCst);
+        self.note_len(&threads);
     }
 
-    pub(super) fn pop(&self) -> Option<Arc<Thread>> {
+    /// Takes the first thread out, for the CPU whose queue this is.
+    pub fn pop(&self) -> Option<Arc<T>> {
         if self.len_racy() == 0 {
             return None;
         }
         let mut threads = self.threads.lock();
-        let thread = threads.pop_front()?;
-        self.len.fetch_sub(1, Ordering::Relaxed);
-        Some(thread)
+        let thread = threads.pop_front();
+        self.note_len(&threads);
+        thread
     }
 
-    /// Takes the first thread that may run on `cpu`.
-    pub(super) fn steal_for(&self, cpu: CpuId) -> Option<Arc<Thread>> {
+    /// Takes the first thread out for which `wanted` holds.
+    pub fn take_first(&self, wanted: impl FnMut(&T) -> bool) -> Option<Arc<T>> {
         let mut threads = self.threads.lock();
-        let stolen = threads.pop_first_where(|thread| thread.may_run_on(cpu))?;
-        self.len.fetch_sub(1, Ordering::Relaxed);
-        Some(stolen)
+        let thread = threads.pop_first_where(wanted);
+        self.note_len(&threads);
+        thread
     }
 
-    /// The length a moment ago. SeqCst: see `push`.
-    pub(super) fn len_racy(&self) -> usize {
-        self.len.load(Ordering::SeqCst)
+    /// Whether `wanted` holds for any thread here; stale at once.
+    pub fn has_racy(&self, wanted: impl FnMut(&T) -> bool) -> bool {
+        self.threads.lock().iter().any(wanted)
+    }
+
+    /// The length; stale at once, unless the caller's CPU has put a thread in, or IDLE-1 says so.
+    pub fn len_racy(&self) -> usize {
+        // Relaxed: whoever takes a thread does it with the lock. See also `IdleCpus`.
+        self.len.load(Ordering::Relaxed)
+    }
+
+    fn note_len(&self, threads: &ArcList<T, RUN_LINK>) {
+        // Relaxed: see `len_racy`.
+        self.len.store(threads.len(), Ordering::Relaxed);
     }
 }

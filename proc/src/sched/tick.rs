@@ -4,6 +4,8 @@
 //! idle CPU has no tick. At a tick the running thread's time is charged to it, its turn ends if others wait, and now and
 //! then the queues are balanced.
 
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 use mm::NoMemory;
 use smp::percpu::CpuLocal;
 use smp::pin::{self, Pinned};
@@ -11,7 +13,6 @@ use smp::{apic, time};
 
 use super::{CPUS, RUNNING, balance, place};
 use crate::sleep;
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// A CPU pulls from longer queues every so many ticks. Not a multiple of two: where two threads take turns at each tick, it
 /// would always be the same one that waits.
@@ -33,14 +34,21 @@ struct Clock {
 }
 
 pub(super) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
-    let new_clock = |_| Clock { next_tick_ns: NEVER, armed_ns: NEVER, ticks: 0 };
+    let new_clock = |_| Clock {
+        next_tick_ns: NEVER,
+        armed_ns: NEVER,
+        ticks: 0,
+    };
     CLOCKS.init(possible_cpus, new_clock).map_err(|_| NoMemory)
 }
 
 /// Sets how often the timer ticks on a busy CPU. Call at boot.
 pub fn set_frequency_hz(frequency_hz: u64) {
     // Relaxed: set before there are threads.
-    PERIOD_NS.store(1_000_000_000 / frequency_hz.clamp(1, 10_000), Ordering::Relaxed);
+    PERIOD_NS.store(
+        1_000_000_000 / frequency_hz.clamp(1, 10_000),
+        Ordering::Relaxed,
+    );
 }
 
 /// Switches preemption off, for `break=timer`. Call at boot.
@@ -104,7 +112,7 @@ fn serve_tick(pin: &Pinned, in_user_mode: bool, ticks: u64) -> bool {
     }
     let others_wait = queue.len_racy() != 0;
     if others_wait {
-        place::wake_one_idle();
+        place::wake_one_idle(queue);
     }
     others_wait && PREEMPTION.load(Ordering::Relaxed)
 }
