@@ -49,7 +49,11 @@ pub(crate) fn init() {
 /// Writes bytes; a line feed begins a new line.
 pub(crate) fn write(bytes: &[u8]) {
     serial::write_console(bytes);
-    screen::write(bytes);
+    if serial::is_alone() {
+        screen::write_alone(bytes);
+    } else {
+        screen::write(bytes);
+    }
 }
 
 /// Writes a message of the kernel itself.

@@ -4,7 +4,7 @@
 //! date some times a second, and the end of the machine does once more.
 
 use proc::wait::WaitQueue;
-use smp::lock::SpinLock;
+use smp::lock::{SpinGuard, SpinLock};
 use smp::rank;
 use vte::{Params, Parser, Perform};
 
@@ -53,17 +53,28 @@ pub(crate) fn init() {
 
 /// Writes bytes to the picture.
 pub(crate) fn write(bytes: &[u8]) {
-    let mut terminal = TERMINAL.lock();
+    let terminal = TERMINAL.lock();
+    if write_to(terminal, bytes) {
+        STALE.wake_one();
+    }
+}
+
+/// Writes bytes to the picture when one CPU is left and nobody gives back a lock any more.
+pub(crate) fn write_alone(bytes: &[u8]) {
+    if let Some(terminal) = TERMINAL.try_lock() {
+        write_to(terminal, bytes);
+    }
+}
+
+/// True if the screen showed what was in the picture before.
+fn write_to(mut terminal: SpinGuard<'_, Option<Terminal>, rank::Screen>, bytes: &[u8]) -> bool {
     let Some(Terminal { parser, picture }) = terminal.as_mut() else {
-        return;
+        return false;
     };
     let was_stale = picture.is_stale;
     parser.advance(picture, bytes);
     picture.is_stale = true;
-    drop(terminal);
-    if !was_stale {
-        STALE.wake_one();
-    }
+    !was_stale
 }
 
 /// The thread that keeps the screen up to date.

@@ -1,23 +1,28 @@
 //! The two serial lines: the first is the console's, the second carries the kernel log.
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use smp::lock::SpinLock;
-use smp::rank;
+use smp::rank::{self, Rank};
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::IER;
 use uart_16550::{Config, Uart16550};
 
+const CONSOLE_PORT: u16 = 0x3f8;
+const LOG_PORT: u16 = 0x2f8;
+
 type Uart = Uart16550<PioBackend>;
 
 const fn uart(port: u16) -> Uart {
-    // SAFETY: the PC's ports for serial lines; the two locks below are the only users, one for each.
+    // SAFETY: the PC's ports for serial lines; the two locks below are the only users, one for each, until one CPU is left.
     match unsafe { Uart16550::new_port(port) } {
         Ok(uart) => uart,
         Err(_) => panic!("a PC's serial ports are valid ports"),
     }
 }
 
-static CONSOLE: SpinLock<Uart, rank::ConsoleOutput> = SpinLock::new(uart(0x3f8));
-static LOG: SpinLock<Uart, rank::Log> = SpinLock::new(uart(0x2f8));
+static CONSOLE: SpinLock<Uart, rank::ConsoleOutput> = SpinLock::new(uart(CONSOLE_PORT));
+static LOG: SpinLock<Uart, rank::Log> = SpinLock::new(uart(LOG_PORT));
 
 /// Sets both lines up. A line that is not there swallows what is written to it.
 pub(crate) fn init() {
@@ -26,9 +31,39 @@ pub(crate) fn init() {
     let _ = LOG.lock().init(Config::default());
 }
 
+/// Set when one CPU is left, which reports a panic.
+static ALONE: AtomicBool = AtomicBool::new(false);
+
+/// Lets this CPU write without the lines' locks, which CPUs that have been stopped may hold.
+///
+/// Only for a panic, when no other CPU runs any more.
+pub(crate) fn break_locks() {
+    // Relaxed: only this CPU looks from now on.
+    ALONE.store(true, Ordering::Relaxed);
+}
+
+/// Whether this CPU is the only one left.
+pub(crate) fn is_alone() -> bool {
+    // Relaxed: see `break_locks`.
+    ALONE.load(Ordering::Relaxed)
+}
+
+/// Uses the line of `lock`, which is at `port`.
+fn with_line<R: Rank>(lock: &SpinLock<Uart, R>, port: u16, use_it: impl FnOnce(&mut Uart)) {
+    if is_alone() {
+        // The device is set up; this just has not seen it.
+        use_it(&mut uart(port));
+    } else {
+        use_it(&mut lock.lock());
+    }
+}
+
 /// Writes text to the console's line, in one piece; a line feed begins a new line.
 pub(crate) fn write_console(text: &[u8]) {
-    let mut line = CONSOLE.lock();
+    with_line(&CONSOLE, CONSOLE_PORT, |line| send_text(line, text));
+}
+
+fn send_text(line: &mut Uart, text: &[u8]) {
     for part in text.split_inclusive(|&byte| byte == b'\n') {
         match part {
             [part @ .., b'\n'] => {
@@ -42,7 +77,7 @@ pub(crate) fn write_console(text: &[u8]) {
 
 /// Writes to the log's line.
 pub(crate) fn write_log(bytes: &[u8]) {
-    LOG.lock().send_bytes_exact(bytes);
+    with_line(&LOG, LOG_PORT, |line| line.send_bytes_exact(bytes));
 }
 
 /// Lets the console's line interrupt when a byte has arrived.
