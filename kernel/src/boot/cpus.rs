@@ -2,6 +2,7 @@
 
 use mm::NoMemory;
 use mm::stack::KernelStack;
+use smp::apic::ApicMode;
 use smp::bring_up::{self, CpuResources};
 use smp::cpu::CpuId;
 use smp::fiber::KernelStackOwner;
@@ -62,8 +63,16 @@ pub(crate) fn init_boot_cpu(command_line: &CommandLine) {
     // uncached.
     let mode = unsafe { apic::init_boot_cpu(memory::LOCAL_APIC_ADDRESS, force_xapic) };
     match time::init(entry::first_instruction_tsc()) {
-        Ok(calibration) => smp::log!("APIC mode {mode:?}, {calibration:?}"),
+        Ok(calibration) => smp::log!("APICs in {} mode, {calibration:?}", mode_name(mode)),
         Err(error) => panic!("no clock: {error:?}"),
+    }
+}
+
+/// The name of a mode as manuals spell it.
+pub(crate) fn mode_name(mode: ApicMode) -> &'static str {
+    match mode {
+        ApicMode::XApic => "xAPIC",
+        ApicMode::X2Apic => "x2APIC",
     }
 }
 

@@ -106,6 +106,7 @@ pub(crate) fn build_map(info: &BootInfo, command_line: &CommandLine) {
         }
         _ => 4,
     };
+    smp::log!("page tables with {levels} levels");
     let ram = Ram::new(info);
     let page = |start: usize| MemoryRange::new(start as u64, start as u64 + PAGE_SIZE as u64);
     let text = MemoryRange::new(

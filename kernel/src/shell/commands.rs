@@ -241,10 +241,7 @@ fn cpus(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
         "MODE",
         "QUEUE"
     );
-    let mode = match smp::apic::mode() {
-        smp::apic::ApicMode::XApic => "xAPIC",
-        smp::apic::ApicMode::X2Apic => "x2APIC",
-    };
+    let mode = crate::boot::cpus::mode_name(smp::apic::mode());
     for cpu in smp::cpu_set::CpuSet::all().iter() {
         let apic_id = smp::percpu::block_of(cpu).map_or(0, |block| block.apic_id());
         let (index, queue) = (cpu.index(), sched::queue_len_racy(cpu));
