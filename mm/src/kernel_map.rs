@@ -1,12 +1,12 @@
 //! The kernel's own map: the lower half of every address space, built once at boot.
 //!
-//! All memory is mapped at its physical address, with the largest pages that its rights allow; device registers too, not
-//! cached. What the kernel executes cannot be written, and nothing else can be executed. Page 0 is not mapped, so that a null
-//! pointer faults. Beside that there is a window for kernel stacks, which [`map_page`] fills page by page.
+//! All memory is mapped at its physical address, with the largest pages that its rights allow; device registers too,
+//! not cached. What the kernel executes cannot be written, and nothing else can be executed. Page 0 is not mapped, so
+//! that a null pointer faults. Beside that there is a window for kernel stacks, which [`map_page`] fills page by page.
 //!
-//! The root's entries for all of this are fixed when [`build`] has finished: each new page table copies them and shares the
-//! tables below. From then on entries of the window go from not present to present and never back. So no CPU ever keeps a
-//! translation of this map that is wrong, and it needs no shootdown.
+//! The root's entries for all of this are fixed when [`build`] has finished: each new page table copies them and shares
+//! the tables below. From then on entries of the window go from not present to present and never back. So no CPU ever
+//! keeps a translation of this map that is wrong, and it needs no shootdown.
 
 mod build;
 mod layout;
@@ -53,7 +53,8 @@ pub fn build(layout: &KernelLayout<'_>) -> Result<(), MapError> {
 /// Loads the map into CR3 of this CPU.
 ///
 /// # Safety
-/// [`build`] was told of everything that this CPU is using, its code and its stack above all, with the rights that it needs.
+/// [`build`] was told of everything that this CPU is using, its code and its stack above all, with the rights that it
+/// needs.
 pub unsafe fn activate(off: &IrqOff) {
     if let Some(root) = root_pa() {
         // SAFETY: 1. the caller vouches for the map; 2. it is never freed.
@@ -90,7 +91,8 @@ pub(crate) fn entries() -> &'static KernelEntries {
     MAP.get().map_or(&BEFORE_BUILD, |map| &map.entries)
 }
 
-/// `perm` with what all entries of the kernel's own map have. Marking them as used from the start spares the processor that.
+/// `perm` with what all entries of the kernel's own map have. Marking them as used from the start spares the processor
+/// that.
 fn kernel_perm(perm: Perm) -> Perm {
     let dirty = if perm.contains(Perm::WRITE) {
         Perm::DIRTY

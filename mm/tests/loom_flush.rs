@@ -1,7 +1,7 @@
 //! Loom models of TLB-2 and TLB-3: `RUSTFLAGS="--cfg loom" cargo test -p mm --release --test loom_flush`.
 //!
-//! The sets, the generation and what each CPU knows are the kernel's own code; the page table is one entry, and each CPU has a
-//! model TLB. Interrupts are polls.
+//! The sets, the generation and what each CPU knows are the kernel's own code; the page table is one entry, and each
+//! CPU has a model TLB. Interrupts are polls.
 #![cfg(loom)]
 
 use std::sync::Arc;
@@ -107,7 +107,8 @@ impl<'m> User<'m> {
         };
     }
 
-    /// The processor looks at the page: by its TLB, or by the page table, which it then remembers. It must not be freed.
+    /// The processor looks at the page: by its TLB, or by the page table, which it then remembers. It must not be
+    /// freed.
     fn access(&self) {
         let kept = self.processor.0.get();
         let translation = kept.unwrap_or_else(|| self.machine.entry.load(Ordering::Relaxed));

@@ -1,23 +1,24 @@
 //! Which CPUs can use the translations of an address space, and how they and an unmapping CPU find each other.
 //!
-//! Guarantee: when a CPU has unmapped something and then reads the set of active CPUs, each CPU that is not in it reads the
-//! page table as it is now, or catches up before it uses the space again.
+//! Guarantee: when a CPU has unmapped something and then reads the set of active CPUs, each CPU that is not in it reads
+//! the page table as it is now, or catches up before it uses the space again.
 //!
-//! Each space has two sets of CPUs and a generation. `loaded` has the CPUs whose CR3 holds the space's root; `active` those
-//! of them that run the space's threads. The others are *idle* in it: they run the kernel's own threads, or nothing, and
-//! keep the root because loading another costs time. They use no user memory until they have caught up, so an unmapping CPU
-//! need not wait for them; but the processor may still walk the page table, so who frees page-table pages must.
-//! The generation counts what has been taken away; each CPU remembers the generation that its translations are not older
-//! than.
+//! Each space has two sets of CPUs and a generation. `loaded` has the CPUs whose CR3 holds the space's root; `active`
+//! those of them that run the space's threads. The others are *idle* in it: they run the kernel's own threads, or
+//! nothing, and keep the root because loading another costs time. They use no user memory until they have caught up, so
+//! an unmapping CPU need not wait for them; but the processor may still walk the page table, so who frees page-table
+//! pages must. The generation counts what has been taken away; each CPU remembers the generation that its translations
+//! are not older than.
 //!
-//! - **TLB-2** switching: set this CPU's bits in the next space, then read its generation, load CR3, and only then clear the
-//!   bits in the previous space; interrupts off throughout. Leaving idleness sets the bit before it reads the generation.
+//! - **TLB-2** switching: set this CPU's bits in the next space, then read its generation, load CR3, and only then
+//!   clear the bits in the previous space; interrupts off throughout. Leaving idleness sets the bit before it reads the
+//!   generation.
 //! - **TLB-3** unmapping: write the entry, advance the generation, then read the sets. Both this and TLB-2 go through
-//!   read-modify-writes of the words of the sets, so that for each CPU one of the two comes first: either the unmapping CPU
-//!   sees the newcomer's bit, or the newcomer sees the new generation and the new entry.
+//!   read-modify-writes of the words of the sets, so that for each CPU one of the two comes first: either the unmapping
+//!   CPU sees the newcomer's bit, or the newcomer sees the new generation and the new entry.
 //!
-//! A CPU that flushes for a generation reads the generation first, flushes, and then stores what it had read: what is taken
-//! away in between is not forgotten.
+//! A CPU that flushes for a generation reads the generation first, flushes, and then stores what it had read: what is
+//! taken away in between is not forgotten.
 
 use core::fmt;
 
@@ -108,9 +109,9 @@ impl ActiveCpus {
     /// Announces what has been taken away from the page table, after it has been: the second and third step of TLB-3.
     #[inline]
     pub fn publish(&self, reach: Reach) -> Published {
-        // AcqRel: Release publishes the entries that were written before, together with the generation, to whoever reads it
-        // in `CpuTlb`; Acquire takes over those of CPUs that published before, for whom this one's
-        // flushes count too.
+        // AcqRel: Release publishes the entries that were written before, together with the generation, to whoever
+        // reads it in `CpuTlb`; Acquire takes over those of CPUs that published before, for whom this one's flushes
+        // count too.
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         let set = match reach {
             Reach::Active => &self.active,

@@ -11,8 +11,9 @@ use crate::flush::inline_list::InlineList;
 use crate::flush::{TLBS, ThisProcessor, flush_for_another, leave_for_another, leave_space};
 use crate::frame::{Frame, FrameChain};
 
-/// Up to so many pages are flushed one by one. Under QEMU a full flush costs as much as flushing nine pages, and then each page
-/// that is used again costs half of that: it wins above some 14 pages (docs/design.md, "What QEMU makes cheap").
+/// Up to so many pages are flushed one by one. Under QEMU a full flush costs as much as flushing nine pages, and then
+/// each page that is used again costs half of that: it wins above some 14 pages (docs/design.md, "What QEMU makes
+/// cheap").
 const MOST_PAGES: usize = 14;
 
 /// How many shared frames a batch can hold that some other batch has linked.
@@ -94,7 +95,8 @@ impl<'a> FlushBatch<'a> {
         }
     }
 
-    /// Keeps a shared frame that another batch has linked. If there are too many of them, completes what there is so far.
+    /// Keeps a shared frame that another batch has linked. If there are too many of them, completes what there is so
+    /// far.
     #[cold]
     fn release_linked_elsewhere(&mut self, frame: Frame) {
         if let Err(frame) = self.linked_elsewhere.push(frame) {
@@ -122,8 +124,9 @@ impl<'a> FlushBatch<'a> {
         self.is_empty = false;
     }
 
-    /// Makes every CPU that has the space loaded leave it, and waits for that. From then on nothing needs to be flushed, and what
-    /// is released is given back at once (TLB-1). The caller has seen to it that no CPU enters the space any more.
+    /// Makes every CPU that has the space loaded leave it, and waits for that. From then on nothing needs to be
+    /// flushed, and what is released is given back at once (TLB-1). The caller has seen to it that no CPU enters the
+    /// space any more.
     pub(crate) fn make_unreachable(&mut self) {
         self.complete();
         let pin = pin::pin();
@@ -238,8 +241,8 @@ impl fmt::Debug for FlushBatch<'_> {
     }
 }
 
-/// A batch under way: dropping this, or [`Dispatched::wait`], ends when every CPU that it concerns has answered, and gives back
-/// what the batch had collected.
+/// A batch under way: dropping this, or [`Dispatched::wait`], ends when every CPU that it concerns has answered, and
+/// gives back what the batch had collected.
 #[must_use = "dropping it waits at once"]
 pub struct Dispatched<'p, 'a> {
     request: Option<Pending<'p, Ring>>,

@@ -17,8 +17,8 @@ pub trait Processor {
 }
 
 /// What one CPU knows of its translations. Only that CPU uses it.
-// So its words need no ordering. A handler of the same CPU that comes in between may only make `seen` newer; overwriting that
-// by an older value costs one more flush and does no harm.
+// So its words need no ordering. A handler of the same CPU that comes in between may only make `seen` newer;
+// overwriting that by an older value costs one more flush and does no harm.
 pub struct CpuTlb {
     cpu: CpuId,
     /// The space whose root is loaded; null while it is the kernel's own.
@@ -85,8 +85,8 @@ impl CpuTlb {
         }
     }
 
-    /// This CPU goes on to run the kernel's own threads, or nothing, and keeps the root. It uses no user memory until it
-    /// enters a space again.
+    /// This CPU goes on to run the kernel's own threads, or nothing, and keeps the root. It uses no user memory until
+    /// it enters a space again.
     #[inline]
     pub fn become_idle(&self, _off: &IrqOff) {
         let loaded = self.loaded.load(Ordering::Relaxed);
@@ -110,7 +110,8 @@ impl CpuTlb {
     /// Leaves the sets of the space that was loaded before.
     #[inline]
     fn forget(&self, previous: *mut ActiveCpus) {
-        // SAFETY: null, or a space in whose `loaded` set this CPU still is: it has not been dropped, nor moved (`enter`).
+        // SAFETY: null, or a space in whose `loaded` set this CPU still is: it has not been dropped, nor moved
+        // (`enter`).
         if let Some(previous) = unsafe { previous.as_ref() } {
             previous.remove_loaded(self.cpu);
         }
@@ -131,7 +132,8 @@ impl CpuTlb {
         }
     }
 
-    /// Flushes what this CPU has itself taken away from a space, as `generation`: `pages`, or everything if it is `None`.
+    /// Flushes what this CPU has itself taken away from a space, as `generation`: `pages`, or everything if it is
+    /// `None`.
     #[inline]
     pub fn flush_own(
         &self,

@@ -6,7 +6,8 @@ use crate::page_table::PageTable;
 use crate::page_table::pt_iter::PtIterMut;
 use crate::page_table::vm_iter::VmIterMut;
 
-/// Frees all that `table` maps for the user, and all its page-table pages except the root. It needs no memory and cannot fail.
+/// Frees all that `table` maps for the user, and all its page-table pages except the root. It needs no memory and
+/// cannot fail.
 ///
 /// All of it is in the pool again when `batch` is complete.
 pub fn free_everything(table: &mut PageTable, batch: &mut FlushBatch<'_>) {

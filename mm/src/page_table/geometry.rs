@@ -1,16 +1,17 @@
 //! The shape of a page table as a parameter: how an address falls into indices, and what an entry says.
 //!
-//! A multi-level page table is a tree. An address is cut, from the top down, into one index for each level and an offset
-//! in the page:
+//! A multi-level page table is a tree. An address is cut, from the top down, into one index for each level and an
+//! offset in the page:
 //!
 //! ```text
 //!   63        48 47       39 38       30 29       21 20       12 11        0
 //!  |  sign      | level 4   | level 3   | level 2   | level 1   | offset     |   x86-64 with 4 levels
 //! ```
 //!
-//! The level is numbered from the leaves: an entry of level 1 maps one page, an entry of level 2 as much as a whole table
-//! of level 1, and so on; the root has the highest level. Everything else follows from four numbers, the page's bits, the
-//! index bits of each level, the levels, and the bytes of an entry, so one walker ([`super::walk`]) serves any machine.
+//! The level is numbered from the leaves: an entry of level 1 maps one page, an entry of level 2 as much as a whole
+//! table of level 1, and so on; the root has the highest level. Everything else follows from four numbers, the page's
+//! bits, the index bits of each level, the levels, and the bytes of an entry, so one walker ([`super::walk`]) serves
+//! any machine.
 
 /// What an entry of a page table says about the addresses that it covers.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -25,8 +26,8 @@ pub enum Decoded {
 
 /// The shape of a machine's page tables.
 ///
-/// A level is between 1 (its entries map pages) and [`Geometry::levels`] (the root). A value of the type carries what is
-/// only known at boot; what the compiler can know is returned as a constant.
+/// A level is between 1 (its entries map pages) and [`Geometry::levels`] (the root). A value of the type carries what
+/// is only known at boot; what the compiler can know is returned as a constant.
 pub trait Geometry: Copy {
     /// log2 of the bytes of a page.
     fn page_bits(self) -> u32;
@@ -40,7 +41,8 @@ pub trait Geometry: Copy {
     /// The bytes of an entry: 2, 4 or 8.
     fn entry_bytes(self) -> u32;
 
-    /// Whether the bits above [`Geometry::virtual_bits`] are copies of the bit below them; if not, they have to be zero.
+    /// Whether the bits above [`Geometry::virtual_bits`] are copies of the bit below them; if not, they have to be
+    /// zero.
     fn is_sign_extended(self) -> bool;
 
     /// What the word `raw` means as an entry of this level.
@@ -88,7 +90,8 @@ pub trait Geometry: Copy {
     }
 }
 
-/// x86-64, with 4 levels or, where the processor has LA57, with 5: chosen once at boot, and then one field that is read.
+/// x86-64, with 4 levels or, where the processor has LA57, with 5: chosen once at boot, and then one field that is
+/// read.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub struct X86 {
     levels: u32,
@@ -150,7 +153,8 @@ impl Geometry for X86 {
         if raw & PRESENT == 0 {
             Decoded::Empty
         } else if level == 1 || raw & HUGE != 0 {
-            // A big leaf is aligned to its size; the bit of the page attributes lies where a small page's address begins.
+            // A big leaf is aligned to its size; the bit of the page attributes lies where a small page's address
+            // begins.
             Decoded::Leaf(raw & ADDRESS_BITS & !(self.span(level) - 1))
         } else {
             Decoded::Table(raw & ADDRESS_BITS)

@@ -9,8 +9,8 @@ use crate::page_table::perm::Entry;
 /// A machine needs one entry for each 512 GiB of memory, and one for the window of kernel stacks.
 const MOST_ENTRIES: usize = 16;
 
-/// The entries of the kernel's root that are in use. They are borrowed: the tables below them live for ever, and nobody frees
-/// them by way of a copy.
+/// The entries of the kernel's root that are in use. They are borrowed: the tables below them live for ever, and nobody
+/// frees them by way of a copy.
 pub(crate) struct KernelEntries {
     geometry: X86,
     entries: [(usize, Entry); MOST_ENTRIES],

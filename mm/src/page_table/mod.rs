@@ -1,16 +1,16 @@
 //! Page tables: what maps virtual addresses to frames, and the two iterators that are the way in.
 //!
-//! A [`PageTable`] is a tree of page-table pages of which the processor needs to know the root only. Its lower half is the
-//! kernel's, the same in all tables, and was fixed at boot; the upper half is the user's, and belongs to the table.
+//! A [`PageTable`] is a tree of page-table pages of which the processor needs to know the root only. Its lower half is
+//! the kernel's, the same in all tables, and was fixed at boot; the upper half is the user's, and belongs to the table.
 //!
-//! - [`VmIter`] goes through a virtual address space by address, and says what is mapped where. [`VmIterMut`] has the table
-//!   to itself and changes that.
+//! - [`VmIter`] goes through a virtual address space by address, and says what is mapped where. [`VmIterMut`] has the
+//!   table to itself and changes that.
 //! - [`PtIter`] goes through the page-table pages.
 //! - [`copy_mappings`] and [`free_everything`] are written with them: the eager `fork`, and `exit`.
 //!
-//! Other CPUs use a table while it changes: the processor keeps translations, and no change to memory makes it forget them.
-//! So whatever takes something away from a table takes a [`FlushBatch`], which sees to that, and
-//! which owns what was taken away until then.
+//! Other CPUs use a table while it changes: the processor keeps translations, and no change to memory makes it forget
+//! them. So whatever takes something away from a table takes a [`FlushBatch`], which sees to that, and which owns what
+//! was taken away until then.
 
 mod copy;
 mod free;
@@ -54,8 +54,8 @@ const MAX_LEVELS: usize = 5;
 
 /// The owner of a page table: of its root, and by that of everything that is mapped in its half of the address space.
 ///
-/// Give it back with [`PageTable::retire`]. Just dropping one leaks it, since a processor may still be using it; debug builds
-/// panic.
+/// Give it back with [`PageTable::retire`]. Just dropping one leaks it, since a processor may still be using it; debug
+/// builds panic.
 #[must_use = "a page table that is not retired leaks"]
 pub struct PageTable {
     root: ManuallyDrop<Frame>,
@@ -139,8 +139,8 @@ impl PageTable {
         self.space
     }
 
-    /// Gives back the table with all that it maps: at once, since CPUs that still have it loaded are sent away from it first. No
-    /// CPU may switch to it any more.
+    /// Gives back the table with all that it maps: at once, since CPUs that still have it loaded are sent away from it
+    /// first. No CPU may switch to it any more.
     pub fn retire(mut self, batch: &mut FlushBatch<'_>) {
         debug_assert!(batch.space() == self.space, "the batch is another space's");
         batch.make_unreachable();

@@ -43,8 +43,8 @@ impl Perm {
     /// What a user reads and writes.
     pub const USER_WRITE: Perm = Perm::USER_READ.union(Perm::WRITE);
 
-    /// Of an entry that names the next table: everything is allowed, the leaves decide. It counts as used from the start,
-    /// which spares the processor the write.
+    /// Of an entry that names the next table: everything is allowed, the leaves decide. It counts as used from the
+    /// start, which spares the processor the write.
     pub(super) const TABLE: Perm = Perm::USER_WRITE.union(Perm::ACCESSED);
 
     /// The bits that the processor sets by itself.
@@ -67,8 +67,8 @@ impl Perm {
         self.difference(Perm::OF_ENTRY).union(Perm::PRESENT)
     }
 
-    /// What a caller asks for, as the new flags of the leaf `old`: which of these it is, and what the processor has noted,
-    /// stays.
+    /// What a caller asks for, as the new flags of the leaf `old`: which of these it is, and what the processor has
+    /// noted, stays.
     #[inline]
     pub(super) fn for_changing(self, old: Perm) -> Perm {
         let kept = Perm::OF_ENTRY.union(Perm::BY_PROCESSOR);

@@ -8,8 +8,9 @@
 //! }
 //! ```
 //!
-//! The order is depth first, by address, each page after the ones below it: level 1 before the level 2 that names it. So a
-//! loop may free each page that it comes to. The root is never visited, nor are the kernel's pages in a user's table.
+//! The order is depth first, by address, each page after the ones below it: level 1 before the level 2 that names it.
+//! So a loop may free each page that it comes to. The root is never visited, nor are the kernel's pages in a user's
+//! table.
 
 use core::marker::PhantomData;
 
@@ -130,8 +131,8 @@ impl<'t, A> PtIter<'t, A> {
         self.table.geometry().index(self.va, self.level + 1)
     }
 
-    /// Goes to the first page-table page below the table of `level` on the path, from its entry `first` on: as far down as it
-    /// goes. If there is none, goes to that table itself.
+    /// Goes to the first page-table page below the table of `level` on the path, from its entry `first` on: as far down
+    /// as it goes. If there is none, goes to that table itself.
     fn go_to_next_in(&mut self, mut level: u32, mut first: usize) {
         let geometry = self.table.geometry();
         // Level 1 names no tables.
@@ -162,8 +163,8 @@ impl<'t> PtIterMut<'t> {
         PtIter::at_first(table)
     }
 
-    /// Takes the page-table page at this position out of the table and gives it to `batch`, if none of its entries is in use.
-    /// The position stays valid to go on from.
+    /// Takes the page-table page at this position out of the table and gives it to `batch`, if none of its entries is
+    /// in use. The position stays valid to go on from.
     pub fn remove_if_empty(&mut self, batch: &mut FlushBatch<'_>) {
         if !self.active() || self.used_entries() != 0 {
             return;

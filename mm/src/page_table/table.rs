@@ -1,12 +1,13 @@
 //! One page-table page, as the rest of this module sees it.
 //!
-//! Everything that is unsafe about walking tables rests on three invariants of the tree below a [`PageTable`](super::PageTable):
+//! Everything that is unsafe about walking tables rests on three invariants of the tree below a
+//! [`PageTable`](super::PageTable):
 //!
-//! - **PT-1** An entry above level 1 that is present and no leaf names a page-table page of the next lower level. The entry
-//!   owns one reference of that page, except in the kernel's root entries, whose tables live for ever.
+//! - **PT-1** An entry above level 1 that is present and no leaf names a page-table page of the next lower level. The
+//!   entry owns one reference of that page, except in the kernel's root entries, whose tables live for ever.
 //! - **PT-2** A leaf owns one reference of the frame that it maps, unless it is `BORROWED`.
-//! - **PT-3** While a `PageTable` is borrowed, entries may be filled (not present to present) by any number of CPUs. Removing
-//!   what is present takes the mutable borrow, and what was removed goes into a `FlushBatch`.
+//! - **PT-3** While a `PageTable` is borrowed, entries may be filled (not present to present) by any number of CPUs.
+//!   Removing what is present takes the mutable borrow, and what was removed goes into a `FlushBatch`.
 
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -29,7 +30,8 @@ impl<'t> Table<'t> {
     /// The page-table page at `pa`.
     ///
     /// # Safety
-    /// For all of `'t` the frame at `pa` is a page-table page, reached by nothing but atomic operations, and is not freed.
+    /// For all of `'t` the frame at `pa` is a page-table page, reached by nothing but atomic operations, and is not
+    /// freed.
     #[inline]
     pub(super) unsafe fn new(pa: PhysAddr) -> Table<'t> {
         Table {
@@ -48,16 +50,16 @@ impl<'t> Table<'t> {
     #[inline]
     pub(super) fn slot(self, index: usize) -> Slot<'t> {
         let entries = hw::phys_to_ptr(self.pa).cast::<AtomicU64>();
-        // SAFETY: 1. `new` was promised that this page holds page-table entries for `'t`, used atomically only; 2. the index
-        // is below the number of entries of a page, and pages are aligned.
+        // SAFETY: 1. `new` was promised that this page holds page-table entries for `'t`, used atomically only; 2. the
+        // index is below the number of entries of a page, and pages are aligned.
         Slot(unsafe { &*entries.add(index % ENTRIES) })
     }
 
     /// The table that `entry`, read from this table, names, if it is that kind of entry at this level.
     #[inline]
     pub(super) fn child(self, entry: Entry, level: u32) -> Option<Table<'t>> {
-        // SAFETY: PT-1 for the entry; its reference keeps the child for as long as it is not removed, which cannot happen
-        // during `'t` (PT-3).
+        // SAFETY: PT-1 for the entry; its reference keeps the child for as long as it is not removed, which cannot
+        // happen during `'t` (PT-3).
         entry
             .is_table(level)
             .then(|| unsafe { Table::new(entry.pa()) })
@@ -72,8 +74,8 @@ impl<'t> Table<'t> {
     /// The word in its frame descriptor that says which entries are in use.
     #[inline]
     pub(super) fn usage_word(self) -> &'t AtomicU32 {
-        // SAFETY: the frame is allocated and not freed during `'t` (`new`), so that its descriptor is in the table, where it
-        // stays for ever; the owner that is made up here is not dropped.
+        // SAFETY: the frame is allocated and not freed during `'t` (`new`), so that its descriptor is in the table,
+        // where it stays for ever; the owner that is made up here is not dropped.
         unsafe {
             let page = Frame::borrow_raw(self.pa);
             &*core::ptr::from_ref(page.word())
@@ -102,19 +104,23 @@ impl<'t> Slot<'t> {
     }
 
     /// The entry behind it in its table, if it is not the last.
+    ///
+    /// # Safety
+    /// It is an entry of a table, not `nowhere`.
     #[inline]
-    pub(super) fn next(self) -> Option<Slot<'t>> {
-        let next = core::ptr::from_ref(self.0).wrapping_add(1);
-        // SAFETY: a table is one page, aligned to its size, so that an entry follows unless a page ends here; it is borrowed for
-        // as long as this one. (`NOWHERE` is in no table; nobody asks for what follows it.)
-        (next as usize % PAGE_SIZE != 0).then(|| Slot(unsafe { &*next }))
+    pub(super) unsafe fn next(self) -> Option<Slot<'t>> {
+        let address = core::ptr::from_ref(self.0).addr() + size_of::<AtomicU64>();
+        let next = core::ptr::with_exposed_provenance::<AtomicU64>(address);
+        // SAFETY: a table is a page of memory that the kernel reaches, so that another entry follows unless the page ends
+        // there; the table lives for `'t`.
+        (!address.is_multiple_of(PAGE_SIZE)).then(|| Slot(unsafe { &*next }))
     }
 
     /// Its value now.
     #[inline]
     pub(super) fn load(self) -> Entry {
-        // Acquire pairs with the Release in `fill` and `set`: who sees an entry sees what it names, above all a new table's
-        // zeros.
+        // Acquire pairs with the Release in `fill` and `set`: who sees an entry sees what it names, above all a new
+        // table's zeros.
         Entry::from_raw(self.0.load(Ordering::Acquire))
     }
 
@@ -139,7 +145,8 @@ impl<'t> Slot<'t> {
         self.0.store(new.raw(), Ordering::Release);
     }
 
-    /// Empties the entry and returns what it was: a read-modify-write, so that no mark that the processor makes is lost.
+    /// Empties the entry and returns what it was: a read-modify-write, so that no mark that the processor makes is
+    /// lost.
     #[inline]
     pub(super) fn take(self) -> Entry {
         // AcqRel: Acquire as in `load`; Release, because what was done with the page comes before the entry is gone.

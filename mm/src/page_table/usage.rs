@@ -1,8 +1,9 @@
-//! Which entries of a table are in use, in one word of the table's frame descriptor, so that searching, copying and freeing
-//! skip the rest.
+//! Which entries of a table are in use, in one word of the table's frame descriptor, so that searching, copying and
+//! freeing skip the rest.
 //!
-//! The word holds how many entries are in use, and a range that contains them all: it grows with each new entry, and starts
-//! afresh only when the table has become empty. All zeros say that nothing is in use, as a new table's word does.
+//! The word holds how many entries are in use, and a range that contains them all: it grows with each new entry, and
+//! starts afresh only when the table has become empty. All zeros say that nothing is in use, as a new table's word
+//! does.
 
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -24,8 +25,8 @@ pub(super) struct Usage(u32);
 
 impl Usage {
     /// What `word` says now. It can be stale at once if others fill entries at the same time.
-    // Relaxed: the word guides a search and orders nothing. Whoever needs it exact has the table to himself, and got it by
-    // taking the lock that guards it.
+    // Relaxed: the word guides a search and orders nothing. Whoever needs it exact has the table to himself, and got it
+    // by taking the lock that guards it.
     #[inline]
     pub(super) fn of(word: &AtomicU32) -> Usage {
         Usage(word.load(Ordering::Relaxed))

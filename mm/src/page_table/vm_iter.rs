@@ -13,10 +13,10 @@
 //! }
 //! ```
 //!
-//! An iterator stands on one entry of the page table: a leaf (a page of 4 KiB, 2 MiB or 1 GiB) or a hole, which may be as
-//! large as what an entry of the root covers. There are two kinds. A `VmIter` borrows the table and can be had many times at
-//! once, on several CPUs: it reads, and fills holes ([`VmIter::try_fill`]). A [`VmIterMut`] borrows it mutably, so it is
-//! alone: it can also map over, protect and unmap; see [`super::vm_iter_mut`].
+//! An iterator stands on one entry of the page table: a leaf (a page of 4 KiB, 2 MiB or 1 GiB) or a hole, which may be
+//! as large as what an entry of the root covers. There are two kinds. A `VmIter` borrows the table and can be had many
+//! times at once, on several CPUs: it reads, and fills holes ([`VmIter::try_fill`]). A [`VmIterMut`] borrows it
+//! mutably, so it is alone: it can also map over, protect and unmap; see [`super::vm_iter_mut`].
 
 use core::marker::PhantomData;
 
@@ -67,8 +67,8 @@ pub struct VmIter<'t, A: Access = Shared> {
 #[derive(Copy, Clone)]
 pub(super) struct Container<'t> {
     pub(super) table: Table<'t>,
-    /// What the entries above the table take away from all below: `WRITE` and `USER` if they lack it, `NO_EXECUTE` if they
-    /// have it.
+    /// What the entries above the table take away from all below: `WRITE` and `USER` if they lack it, `NO_EXECUTE` if
+    /// they have it.
     pub(super) denied: u64,
 }
 
@@ -193,7 +193,8 @@ impl<'t, A: Access> VmIter<'t, A> {
         self.pa().map(hw::phys_to_ptr)
     }
 
-    /// Another reference to the frame that is mapped at this position; `None` if nothing is mapped or no frame is owned.
+    /// Another reference to the frame that is mapped at this position; `None` if nothing is mapped or no frame is
+    /// owned.
     #[inline]
     pub fn share_frame(&self) -> Option<Frame> {
         self.share_mapping().map(|(frame, _)| frame)
@@ -239,14 +240,19 @@ impl<'t, A: Access> VmIter<'t, A> {
         reason = "a position, not a sequence: the name is the courses'"
     )]
     pub fn next(&mut self) -> &mut Self {
-        match self.slot.next() {
+        let next = match self.level {
+            // SAFETY: on level 1 it is an entry of a table.
+            1 => unsafe { self.slot.next() },
+            _ => None,
+        };
+        match next {
             // Nearly always: the next page of the same table.
-            Some(slot) if self.level == 1 => {
+            Some(slot) => {
                 self.va = (self.va | (PAGE_SIZE as u64 - 1)) + 1;
                 self.slot = slot;
                 self
             }
-            _ => self.find(self.after(self.last_va().as_u64())),
+            None => self.find(self.after(self.last_va().as_u64())),
         }
     }
 

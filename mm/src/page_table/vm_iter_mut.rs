@@ -12,8 +12,8 @@
 //! }
 //! ```
 //!
-//! It changes the whole leaf that it stands on; [`VmIterMut::split`] makes a big one smaller. It sees only the half of the
-//! address space that its table may map: elsewhere, nothing is present, and mapping is refused.
+//! It changes the whole leaf that it stands on; [`VmIterMut::split`] makes a big one smaller. It sees only the half of
+//! the address space that its table may map: elsewhere, nothing is present, and mapping is refused.
 
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::{MapError, NoMemory};
@@ -35,8 +35,8 @@ impl<'t> VmIterMut<'t> {
 
     /// Maps `frame` at this position (a page of 4 KiB) with `perm`; the mapping owns this reference of the frame.
     ///
-    /// If another frame is mapped here, its translation is gone from all CPUs before the new one can be used (TLB-5), and it
-    /// is `batch`'s. If the same frame is, only its rights change. A big leaf is split first.
+    /// If another frame is mapped here, its translation is gone from all CPUs before the new one can be used (TLB-5),
+    /// and it is `batch`'s. If the same frame is, only its rights change. A big leaf is split first.
     ///
     /// Errors: `NoMemory` for a page-table page, `OutOfRange` if the table may not map this address. Then nothing has
     /// changed, and this reference of the frame is given back.
@@ -78,8 +78,8 @@ impl<'t> VmIterMut<'t> {
     /// `NoMemory`. Then nothing has changed.
     ///
     /// # Safety
-    /// Whoever can use the mapping (all user code of the space, with `USER`) may access that memory with the rights of `perm`
-    /// for as long as it is mapped.
+    /// Whoever can use the mapping (all user code of the space, with `USER`) may access that memory with the rights of
+    /// `perm` for as long as it is mapped.
     pub unsafe fn try_map_borrowed(
         &mut self,
         pa: PhysAddr,
@@ -106,7 +106,8 @@ impl<'t> VmIterMut<'t> {
 
     /// Gives the leaf at this position the rights `perm`; does nothing if nothing is mapped.
     ///
-    /// Taking rights away takes effect on all CPUs when `batch` is complete; giving more, at once or when a CPU next asks.
+    /// Taking rights away takes effect on all CPUs when `batch` is complete; giving more, at once or when a CPU next
+    /// asks.
     #[inline]
     pub fn protect(&mut self, perm: Perm, batch: &mut FlushBatch<'_>) {
         debug_assert!(
@@ -142,8 +143,8 @@ impl<'t> VmIterMut<'t> {
         owns && unsafe { Frame::borrow_raw(entry.pa()) }.is_sole_owner()
     }
 
-    /// Replaces the big leaf at this position by a table of leaves of the next lower level, which map the same with the same
-    /// rights. Does nothing to a page of 4 KiB or a hole.
+    /// Replaces the big leaf at this position by a table of leaves of the next lower level, which map the same with the
+    /// same rights. Does nothing to a page of 4 KiB or a hole.
     ///
     /// Errors: no memory for the table; then nothing has changed.
     pub fn split(&mut self, batch: &mut FlushBatch<'_>) -> Result<(), NoMemory> {

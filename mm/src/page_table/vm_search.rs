@@ -1,7 +1,7 @@
 //! Going from mapping to mapping, past what is not mapped.
 //!
-//! It is a depth-first search: along the entries of a table, down into a table that an entry names, and up again behind the
-//! last. Tables know between which of their entries all lie that are in use, so that the search looks at no others.
+//! It is a depth-first search: along the entries of a table, down into a table that an entry names, and up again behind
+//! the last. Tables know between which of their entries all lie that are in use, so that the search looks at no others.
 
 use crate::addr::{USER_END, VirtAddr};
 use crate::page_table::geometry::Geometry;
@@ -9,8 +9,8 @@ use crate::page_table::perm::Entry;
 use crate::page_table::vm_iter::{Access, VmIter};
 
 impl<A: Access> VmIter<'_, A> {
-    /// Stays if something is mapped here; otherwise goes on to the next mapping. Returns false, and stands at `end` (or the
-    /// end of user space, whichever is first), if there is none before `end`.
+    /// Stays if something is mapped here; otherwise goes on to the next mapping. Returns false, and stands at `end` (or
+    /// the end of user space, whichever is first), if there is none before `end`.
     #[inline(always)]
     pub fn find_mapping(&mut self, end: VirtAddr) -> bool {
         let end = end.min(USER_END);
@@ -30,7 +30,8 @@ impl<A: Access> VmIter<'_, A> {
         false
     }
 
-    /// Goes from an entry to the first leaf at or behind it. Returns false if there is none; the position means nothing then.
+    /// Goes from an entry to the first leaf at or behind it. Returns false if there is none; the position means nothing
+    /// then.
     fn search(&mut self) -> bool {
         let geometry = self.table.geometry();
         let mut index = self.slot.index();

@@ -1,7 +1,8 @@
 //! The walk that the machine makes for every address it translates, for any [`Geometry`].
 //!
-//! It reads one entry of a table of each level, from the root down, until an entry is a leaf, or is empty, and says where it
-//! stopped. How an entry is read is the caller's business: from the kernel's memory, from a dump, from an array in a test.
+//! It reads one entry of a table of each level, from the root down, until an entry is a leaf, or is empty, and says
+//! where it stopped. How an entry is read is the caller's business: from the kernel's memory, from a dump, from an
+//! array in a test.
 
 use crate::page_table::geometry::{Decoded, Geometry};
 
@@ -27,8 +28,8 @@ pub struct Stop {
 
 /// Walks from the table `root` towards `address` and returns where it stops: a leaf or an empty entry.
 ///
-/// `load` returns the word of the entry that it is asked for. The bits of `address` that the geometry has no use for are
-/// ignored; see [`Geometry::is_canonical`].
+/// `load` returns the word of the entry that it is asked for. The bits of `address` that the geometry has no use for
+/// are ignored; see [`Geometry::is_canonical`].
 #[inline(always)]
 pub fn walk<G: Geometry>(
     geometry: G,

@@ -120,7 +120,8 @@ fn freeing_everything_leaves_only_the_root() {
     assert!(!PtIter::new(table).active());
     assert!(!VmIter::new(table, page(0)).find_mapping(USER_END));
     drop(batch);
-    // Two times levels 1, and levels 1 to 3 once more as the third page lies further away: 1+1+2 and 1+2+3, less what they share.
+    // Two times levels 1, and levels 1 to 3 once more as the third page lies further away: 1+1+2 and 1+2+3, less what
+    // they share.
     assert_eq!(frames_in_use(), (anonymous - 3, tables - 6));
 }
 
