@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::monitor::LAST_WORDS;
-use crate::prepare::{build, run_smp};
+use crate::prepare::{BUILT, build, run_smp};
 use crate::slots::Slots;
 use crate::terminal::Terminal;
 use crate::{Run, monitor};
@@ -136,7 +136,7 @@ impl Boot {
             .arg(files.path("log"))
             .args(&self.options)
             .args(&self.program)
-            .env("ARGONAUT_BUILT", "1")
+            .env(BUILT, "1")
             .env(
                 "ARGONAUT_QEMU_EXTRA",
                 monitor::qemu_options(&files.path("monitor")),

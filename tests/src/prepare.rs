@@ -1,9 +1,13 @@
 //! What has to be there before a boot, made once for all tests of a process: QEMU, the kernel, the image.
 
+use std::env;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, Once, PoisonError};
 
 use crate::root;
+
+/// The variable by which `run-smp.sh` knows that it need not build.
+pub(crate) const BUILT: &str = "ARGONAUT_BUILT";
 
 /// `run-smp.sh` as a user calls it, with nothing on its standard input.
 pub fn run_smp() -> Command {
@@ -19,17 +23,30 @@ pub fn run_smp() -> Command {
 
 const FIND_QEMU: &str = ". tools/setup.sh && find_qemu";
 
-/// The profiles that have been built by this process.
-static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// Which profiles this process has built, or tried to.
+static BUILDS: Mutex<Vec<(String, Result<(), String>)>> = Mutex::new(Vec::new());
 
-/// Builds the kernel in this profile, with the programs and the image, if this process has not done so yet.
+/// Builds the kernel in this profile, with the programs and the image, if this process has not done so yet and
+/// `ARGONAUT_BUILT` does not say that they are there. The test fails if that fails, now or earlier.
 pub(crate) fn build(profile: &str) {
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if built.iter().any(|done| done == profile) {
+    if env::var_os(BUILT).is_some() {
         return;
     }
-    succeed(Command::new(root().join("tools/build.sh")).arg(profile));
-    built.push(profile.to_owned());
+    // Held while building, so that the other tests wait.
+    let mut builds = BUILDS.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = builds.iter().find(|(built, _)| built == profile);
+    let result = match known {
+        Some((_, result)) => result.clone(),
+        None => {
+            let result = run(Command::new(root().join("tools/build.sh")).arg(profile)).map(drop);
+            builds.push((profile.to_owned(), result.clone()));
+            result
+        }
+    };
+    drop(builds);
+    if let Err(reason) = result {
+        panic!("{reason}");
+    }
 }
 
 /// Whether the QEMU that the tests boot with emulates x2APIC, as its versions from 9 on do.
@@ -49,17 +66,21 @@ fn shell(script: &str) -> Command {
     command
 }
 
-/// Runs a command to its end and returns what it printed; the test fails if the command did.
-fn succeed(mut command: impl std::borrow::BorrowMut<Command>) -> String {
-    let command = command.borrow_mut();
+fn succeed(mut command: Command) -> String {
+    run(&mut command).unwrap_or_else(|reason| panic!("{reason}"))
+}
+
+/// Runs a command to its end and returns what it printed, or why it failed.
+fn run(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output();
-    let output = output.unwrap_or_else(|error| panic!("{command:?} could not be started: {error}"));
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{command:?} ended with {}\n{errors}",
-        output.status
-    );
-    printed
+    let output = output.map_err(|error| format!("{command:?} could not be started: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        Err(format!(
+            "{command:?} ended with {}\n{errors}",
+            output.status
+        ))
+    }
 }

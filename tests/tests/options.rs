@@ -49,7 +49,7 @@ fn a_wrong_option_is_one_line_and_status_2() {
         (&["--mem", "much"], "--mem much"),
         (&["--mem", "0"], "--mem 0"),
         (&["--cpu", "nosuch"], "nosuch"),
-        (&["--machine", "nosuch"], "nosuch"),
+        (&["--machine", "nosuch"], "machine"),
         (&["--profile", "nosuch"], "nosuch"),
         (&["--add", "/nosuch"], "/nosuch"),
         (&["--log", "/nosuch/log"], "/nosuch/log"),
