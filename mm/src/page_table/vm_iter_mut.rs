@@ -18,7 +18,7 @@
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::{MapError, NoMemory};
 use crate::flush::FlushBatch;
-use crate::frame::Frame;
+use crate::frame::{Frame, FrameKind};
 use crate::page_table::geometry::{ENTRIES, Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
@@ -36,7 +36,7 @@ impl<'t> VmIterMut<'t> {
     /// Maps `frame` at this position (a page of 4 KiB) with `perm`; the mapping owns this reference of the frame.
     ///
     /// If another frame is mapped here, its translation is gone from all CPUs before the new one can be used (TLB-5),
-    /// and it is `batch`'s. If the same frame is, only its rights change. A big leaf is split first.
+    /// and its reference is given back. If the same frame is, only its rights change. A big leaf is split first.
     ///
     /// Errors: `NoMemory` for a page-table page, `OutOfRange` if the table may not map this address. Then nothing has
     /// changed, and this reference of the frame is given back.
@@ -54,14 +54,29 @@ impl<'t> VmIterMut<'t> {
                 self.protect(perm, batch);
                 return Ok(());
             }
-            // TLB-5: clear, flush, set.
-            self.unmap(batch);
-            batch.complete();
+            self.replace(frame, perm, batch);
+            return Ok(());
         }
         let new = Entry::new(frame.into_raw(), perm.for_leaf());
         self.slot.set(new);
         Usage::add(self.container.table.usage_word(), self.slot.index());
         Ok(())
+    }
+
+    /// Maps `frame` with `perm` in the place of the page of 4 KiB that is mapped at this position.
+    #[inline]
+    fn replace(&mut self, frame: Frame, perm: Perm, batch: &mut FlushBatch<'_>) {
+        // TLB-5: clear, flush, set. The entry stays in use, so that there is nothing to count.
+        let old = self.slot.take();
+        self.record(old, batch);
+        batch.complete();
+        let new = Entry::new(frame.into_raw(), perm.for_leaf());
+        self.slot.set(new);
+        if !old.perm().contains(Perm::BORROWED) {
+            // SAFETY: the entry owned a reference (PT-2), and `take` gave the entry to nobody else. TLB-1: the batch is
+            // complete.
+            drop(unsafe { Frame::from_raw(old.pa()) });
+        }
     }
 
     /// As [`VmIterMut::try_map`], but panics if there is no memory: for boot and tests only.
@@ -141,6 +156,16 @@ impl<'t> VmIterMut<'t> {
         let owns = entry.is_leaf(self.level) && !entry.perm().contains(Perm::BORROWED);
         // SAFETY: as in `share_frame`.
         owns && unsafe { Frame::borrow_raw(entry.pa()) }.is_sole_owner()
+    }
+
+    /// A new frame of the kind `kind` with the contents of the page of 4 KiB at this position; `None` if nothing is mapped
+    /// or no frame is owned.
+    #[inline]
+    pub fn copy_frame(&self, kind: FrameKind) -> Option<Result<Frame, NoMemory>> {
+        let entry = self.slot.load();
+        let owns = entry.is_leaf(self.level) && !entry.perm().contains(Perm::BORROWED);
+        // SAFETY: as in `share_frame`.
+        owns.then(|| unsafe { Frame::borrow_raw(entry.pa()) }.copy(kind))
     }
 
     /// Replaces the big leaf at this position by a table of leaves of the next lower level, which map the same with the

@@ -259,8 +259,8 @@ fn break_sharing(
         iter.protect(perm, batch);
         return Ok(Progress::Done);
     }
-    let shared = iter.share_frame().ok_or(FaultError::Permission)?;
     // The page is read-only on all CPUs, so that the copy misses no store.
-    iter.try_map(shared.copy(FrameKind::Anonymous)?, perm, batch)?;
+    let copy = iter.copy_frame(FrameKind::Anonymous);
+    iter.try_map(copy.ok_or(FaultError::Permission)??, perm, batch)?;
     Ok(Progress::Done)
 }
