@@ -161,7 +161,8 @@ pub struct UserRange {
 impl UserRange {
     /// The range `[addr, addr + len)` as a system call names it.
     ///
-    /// Errors: `Unaligned` if `addr` or `len` is not a multiple of the page size, `Empty`, `Wraps`, or `KernelHalf` if the
+    /// # Errors
+    /// `Unaligned` if `addr` or `len` is not a multiple of the page size, `Empty`, `Wraps`, or `KernelHalf` if the
     /// range leaves user space; each is `EINVAL` to a system call.
     pub fn page_aligned(addr: usize, len: usize) -> Result<UserRange, SpaceError> {
         if !addr.is_multiple_of(PAGE_SIZE) || !len.is_multiple_of(PAGE_SIZE) {

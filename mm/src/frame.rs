@@ -41,12 +41,18 @@ pub use start::{StartError, init};
 use crate::error::NoMemory;
 
 /// A frame with any contents, those of its previous owner perhaps.
+///
+/// # Errors
+/// [`NoMemory`].
 #[inline]
 pub fn alloc(kind: FrameKind) -> Result<Frame, NoMemory> {
     cache::alloc(kind).map(Frame::adopt)
 }
 
 /// A frame that holds only zeros.
+///
+/// # Errors
+/// [`NoMemory`].
 #[inline]
 pub fn alloc_zeroed(kind: FrameKind) -> Result<Frame, NoMemory> {
     // Relaxed: set at boot. Page tables and the like stay sound: only what users see is left dirty.
@@ -64,7 +70,8 @@ pub fn alloc_zeroed(kind: FrameKind) -> Result<Frame, NoMemory> {
 
 /// 2^`order` frames in a row with any contents, aligned to their size.
 ///
-/// Errors: `NoMemory` too if there is no such block although enough frames are free, or `order` is above [`MAX_ORDER`].
+/// # Errors
+/// `NoMemory` too if there is no such block although enough frames are free, or `order` is above [`MAX_ORDER`].
 pub fn alloc_block(order: u32, kind: FrameKind) -> Result<Block, NoMemory> {
     if order > MAX_ORDER {
         return Err(NoMemory);
@@ -74,7 +81,8 @@ pub fn alloc_block(order: u32, kind: FrameKind) -> Result<Block, NoMemory> {
 
 /// `len_pages` frames in a row (at least one) with any contents.
 ///
-/// Errors: as [`alloc_block`] of the next power of two.
+/// # Errors
+/// As [`alloc_block`] of the next power of two.
 pub fn alloc_run(len_pages: usize, kind: FrameKind) -> Result<PageRun, NoMemory> {
     if len_pages <= 1 {
         return alloc(kind).map(PageRun::single);

@@ -41,7 +41,8 @@ struct KernelMap {
 
 /// Builds the map, for the boot CPU alone, when frames can be allocated. It is not used before [`activate`].
 ///
-/// Errors: `NoMemory`; `OutOfRange` if a range does not fit into the lower half or takes up too many root entries.
+/// # Errors
+/// `NoMemory`; `OutOfRange` if a range does not fit into the lower half or takes up too many root entries.
 pub fn build(layout: &KernelLayout<'_>) -> Result<(), MapError> {
     let table = build::build_table(layout)?;
     let entries = KernelEntries::of(&table)?;
@@ -75,7 +76,8 @@ pub fn is_mapped(va: VirtAddr) -> bool {
 
 /// Maps `frame` at `va`, in the window, for ever. Any CPU may call it.
 ///
-/// Errors: `AlreadyMapped`; `OutOfRange` if `va` is not in the window; `NoMemory`. Then nothing has changed.
+/// # Errors
+/// `AlreadyMapped`; `OutOfRange` if `va` is not in the window; `NoMemory`. Then nothing has changed.
 pub fn map_page(va: VirtAddr, frame: Frame, perm: Perm) -> Result<(), MapError> {
     let is_in_window = va.as_u64().wrapping_sub(WINDOW_START.as_u64()) < WINDOW_BYTES;
     let map = MAP

@@ -23,6 +23,9 @@ pub use error::{MapError, NoMemory, SpaceError};
 
 /// Gives each of `cpus` CPUs what it has of its own: caches of frames, a slot of the heap, a pool of stacks, what it knows
 /// of its TLB. Once, by the boot CPU before another CPU runs; `frame::init` comes before.
+///
+/// # Errors
+/// [`NoMemory`].
 pub fn init_cpus(cpus: usize) -> Result<(), NoMemory> {
     frame::init_cpu_caches(cpus)?;
     heap::init(cpus)?;

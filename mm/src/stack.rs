@@ -100,6 +100,9 @@ pub fn is_guard_page(addr: VirtAddr) -> bool {
 
 impl KernelStack {
     /// A stack from a pool, or a new one. The kernel's map must be in use.
+    ///
+    /// # Errors
+    /// [`NoMemory`], also if the window is full.
     pub fn new() -> Result<KernelStack, NoMemory> {
         if let Some(lowest) = take_own() {
             return Ok(KernelStack::of_pooled(lowest));

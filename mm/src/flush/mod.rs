@@ -62,6 +62,9 @@ impl Processor for ThisProcessor {
 
 /// Makes what each of `possible_cpus` CPUs needs to take part. Once, at boot, before the first address space; all CPUs
 /// have the kernel's own root loaded.
+///
+/// # Errors
+/// [`NoMemory`].
 pub fn init(possible_cpus: usize) -> Result<(), NoMemory> {
     TLBS.init(possible_cpus, CpuTlb::new).map_err(|_| NoMemory)
 }

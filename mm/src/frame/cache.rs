@@ -116,7 +116,8 @@ static ZEROED_LIMIT: AtomicU32 = AtomicU32::new(0);
 
 /// Makes the caches of `cpus` CPUs. Once, at boot, before another CPU runs.
 ///
-/// Errors: the per-CPU areas do not fit into memory.
+/// # Errors
+/// The per-CPU areas do not fit into memory.
 pub(super) fn init(cpus: usize, free_frames: usize) -> Result<(), NoMemory> {
     COUNTERS
         .init(cpus, |_| Counters::new())

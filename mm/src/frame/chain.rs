@@ -35,7 +35,8 @@ impl FrameChain {
 
     /// Puts `frame` first.
     ///
-    /// Errors: gives `frame` back if another owner of it has it in a chain; a sole owner's frame is always taken.
+    /// # Errors
+    /// Gives `frame` back if another owner of it has it in a chain; a sole owner's frame is always taken.
     #[inline]
     pub fn push(&mut self, frame: Frame) -> Result<(), Frame> {
         let next = &frame.descriptor().next;

@@ -105,6 +105,9 @@ impl Frame {
     }
 
     /// A new frame of the kind `kind` with this one's contents, as a copy-on-write break needs it.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
     pub fn copy(&self, kind: FrameKind) -> Result<Frame, NoMemory> {
         let copy = super::alloc(kind)?;
         // SAFETY: 1. this frame is memory, and stays while `self` lives; 2. the new one is nobody else's yet.

@@ -34,6 +34,9 @@ static MANAGED: AtomicUsize = AtomicUsize::new(0);
 /// information, modules, the first trampoline page, firmware tables. Both may be unordered and overlap. The time that
 /// this takes is that of zeroing the table, six thousandths of the memory; free memory itself is not touched.
 ///
+/// # Errors
+/// [`StartError`]; nothing has changed then.
+///
 /// # Safety
 /// 1. All of `memory_map` is memory that the kernel reaches through `hw::phys_to_ptr`, writable.
 /// 2. Everything in it that is in use is in `reserved`.

@@ -18,7 +18,10 @@ use super::{KernelHeap, own};
 use crate::error::NoMemory;
 use crate::hw;
 
-/// `Arc::new(value)`, or `NoMemory`; `value` is dropped then.
+/// `Arc::new(value)`, for paths that must not panic.
+///
+/// # Errors
+/// [`NoMemory`]; `value` is dropped then.
 pub fn try_arc<T>(value: T) -> Result<Arc<T>, NoMemory> {
     // What `Arc` allocates: two counts, then the value.
     let counts = Layout::new::<[AtomicUsize; 2]>();
@@ -27,7 +30,10 @@ pub fn try_arc<T>(value: T) -> Result<Arc<T>, NoMemory> {
     Ok(Arc::new(value))
 }
 
-/// `Box::new(value)`, or `NoMemory`; `value` is dropped then.
+/// `Box::new(value)`, for paths that must not panic.
+///
+/// # Errors
+/// [`NoMemory`]; `value` is dropped then.
 pub fn try_box<T>(value: T) -> Result<Box<T>, NoMemory> {
     let _aside = set_aside_if_global(Layout::new::<T>())?;
     Ok(Box::new(value))

@@ -22,7 +22,8 @@ pub enum Copying {
 /// Maps everything that user code can access in `source` at the same address and with the same permissions in
 /// `destination`: the two then share those frames.
 ///
-/// Errors: `NoMemory` for `destination`'s page-table pages; `AlreadyMapped` if something is mapped at one of the
+/// # Errors
+/// `NoMemory` for `destination`'s page-table pages; `AlreadyMapped` if something is mapped at one of the
 /// addresses. A part has been mapped then.
 pub fn copy_mappings(destination: &mut PageTable, source: &PageTable) -> Result<(), MapError> {
     let mut from = VmIter::new(source, source.start());
@@ -41,7 +42,8 @@ pub fn copy_mappings(destination: &mut PageTable, source: &PageTable) -> Result<
 /// As [`copy_mappings`], but `decide` says for each mapping (its address and permissions) what becomes of it. What it
 /// takes away from `source` is recorded in `batch`.
 ///
-/// Errors: as `copy_mappings`; also `NoMemory` for the copies.
+/// # Errors
+/// As `copy_mappings`; also `NoMemory` for the copies.
 pub fn copy_mappings_by(
     destination: &mut PageTable,
     source: &mut PageTable,

@@ -29,7 +29,8 @@ impl KernelEntries {
 
     /// Those of the kernel's own table, whose root does not change any more.
     ///
-    /// Errors: `OutOfRange` if there are too many.
+    /// # Errors
+    /// `OutOfRange` if there are too many.
     pub(crate) fn of(kernel: &PageTable) -> Result<KernelEntries, MapError> {
         debug_assert!(kernel.space() == SpaceId::KERNEL);
         let mut found = KernelEntries {

@@ -68,6 +68,9 @@ pub struct PageTable {
 
 impl PageTable {
     /// A table for the address space `space`, with the kernel's half as at boot and nothing in the user's.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
     pub fn new(space: SpaceId) -> Result<PageTable, NoMemory> {
         let kernel = kernel_map::entries();
         let table = PageTable::empty(space, kernel.geometry())?;

@@ -12,9 +12,12 @@ use crate::page_table::vm_iter::{Access, VmIter};
 impl<'t, A: Access> VmIter<'t, A> {
     /// Maps `frame` into the hole at this position with `perm`; the mapping owns this reference of the frame.
     ///
-    /// Any number of CPUs may fill holes of one table. Errors: `AlreadyMapped` if something is mapped here (another CPU
-    /// was faster, say), `OutOfRange` if the table may not map this address, `NoMemory` for a page-table page. Then
-    /// nothing has changed and this reference of the frame is given back.
+    /// Any number of CPUs may fill holes of one table.
+    ///
+    /// # Errors
+    /// `AlreadyMapped` if something is mapped here (another CPU was faster, say), `OutOfRange` if the table may not map
+    /// this address, `NoMemory` for a page-table page. Then nothing has changed and this reference of the frame is given
+    /// back.
     #[inline(always)]
     pub fn try_fill(&mut self, frame: Frame, perm: Perm) -> Result<(), MapError> {
         if self.level > 1 {
@@ -33,7 +36,8 @@ impl<'t, A: Access> VmIter<'t, A> {
 
     /// Goes down to the entry of `level` for this address, adding the tables that are missing.
     ///
-    /// Errors: `AlreadyMapped` if a larger leaf is in the way, `OutOfRange` if the table may not map this address.
+    /// # Errors
+    /// `AlreadyMapped` if a larger leaf is in the way, `OutOfRange` if the table may not map this address.
     #[cold]
     pub(crate) fn descend_to(&mut self, level: u32) -> Result<(), MapError> {
         if !self.table.may_map(self.va) {

@@ -38,7 +38,8 @@ impl<'t> VmIterMut<'t> {
     /// If another frame is mapped here, its translation is gone from all CPUs before the new one can be used (TLB-5),
     /// and its reference is given back. If the same frame is, only its rights change. A big leaf is split first.
     ///
-    /// Errors: `NoMemory` for a page-table page, `OutOfRange` if the table may not map this address. Then nothing has
+    /// # Errors
+    /// `NoMemory` for a page-table page, `OutOfRange` if the table may not map this address. Then nothing has
     /// changed, and this reference of the frame is given back.
     #[inline]
     pub fn try_map(
@@ -89,7 +90,8 @@ impl<'t> VmIterMut<'t> {
     /// Maps, into a hole, a page of the size of `level` that no frame owner accounts for: the kernel's own memory, or
     /// device registers.
     ///
-    /// Errors: `AlreadyMapped` if something is mapped here or, for a big page, has been; `NotAligned`; `OutOfRange`;
+    /// # Errors
+    /// `AlreadyMapped` if something is mapped here or, for a big page, has been; `NotAligned`; `OutOfRange`;
     /// `NoMemory`. Then nothing has changed.
     ///
     /// # Safety
@@ -171,7 +173,8 @@ impl<'t> VmIterMut<'t> {
     /// Replaces the big leaf at this position by a table of leaves of the next lower level, which map the same with the
     /// same rights. Does nothing to a page of 4 KiB or a hole.
     ///
-    /// Errors: no memory for the table; then nothing has changed.
+    /// # Errors
+    /// No memory for the table; then nothing has changed.
     pub fn split(&mut self, batch: &mut FlushBatch<'_>) -> Result<(), NoMemory> {
         let big = self.slot.load();
         if self.level == 1 || !big.is_leaf(self.level) {

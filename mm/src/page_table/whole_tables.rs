@@ -89,7 +89,8 @@ impl<'t> VmIterMut<'t> {
 
     /// The table of level 1 of this position, to be filled from here on; it is added if it is missing.
     ///
-    /// Errors: as for `descend_to`.
+    /// # Errors
+    /// As for `descend_to`.
     pub(super) fn table_to_fill(&mut self) -> Result<TableToFill<'t>, MapError> {
         self.descend_to(1)?;
         Ok(TableToFill {
@@ -143,7 +144,8 @@ impl TableToFill<'_> {
     /// Maps `frame` at `va`, which this table serves and which is behind what has been filled, with `perm`; the mapping
     /// owns this reference of the frame.
     ///
-    /// Errors: `AlreadyMapped` if something is mapped there. Then nothing has changed, and this reference is given
+    /// # Errors
+    /// `AlreadyMapped` if something is mapped there. Then nothing has changed, and this reference is given
     /// back.
     #[inline]
     pub(super) fn try_fill(

@@ -74,7 +74,8 @@ pub(super) enum PageContent<'a> {
 impl FileBacking {
     /// The bytes `[offset, offset + len_bytes)` of `source`; the part of the region behind them is zero.
     ///
-    /// Errors: `Unaligned` if `offset` is not a multiple of the page size.
+    /// # Errors
+    /// `Unaligned` if `offset` is not a multiple of the page size.
     pub fn new(
         source: Arc<dyn PageSource>,
         offset: u64,

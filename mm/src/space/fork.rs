@@ -55,7 +55,8 @@ impl Space {
     ///
     /// Faults of this space wait meanwhile, and no CPU writes by an old right any more when this has returned.
     ///
-    /// Errors: `NoMemory`. Nothing has changed then that a user could notice, and all memory has been given back; pages that had
+    /// # Errors
+    /// `NoMemory`. Nothing has changed then that a user could notice, and all memory has been given back; pages that had
     /// been made read-only become writable again at the next write.
     pub fn fork(&self, policy: ForkPolicy) -> Result<Arc<Space>, NoMemory> {
         // The last page is nobody's.

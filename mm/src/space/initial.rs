@@ -9,7 +9,8 @@ use crate::space::{FaultAccess, Space};
 impl Space {
     /// Writes `bytes` at `address`, in a region that the user may write, of a space that no CPU runs yet.
     ///
-    /// Errors: `NotMapped` if there is no such region; `NoMemory`. Some of the bytes may be there then.
+    /// # Errors
+    /// `NotMapped` if there is no such region; `NoMemory`. Some of the bytes may be there then.
     pub fn write_bytes(&self, address: VirtAddr, mut bytes: &[u8]) -> Result<(), SpaceError> {
         let mut place = address;
         while !bytes.is_empty() {

@@ -67,6 +67,9 @@ struct Memory {
 
 impl Space {
     /// A space without regions.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
     pub fn new() -> Result<Arc<Space>, NoMemory> {
         let id = SpaceId::fresh();
         let table = PageTable::new(id)?;
@@ -89,7 +92,8 @@ impl Space {
 
     /// Adds a region. If it is eager, its pages are filled in, as reading them would.
     ///
-    /// Errors: `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file. Nothing has changed then.
+    /// # Errors
+    /// `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
         let (range, is_eager) = (region.range, region.flags.contains(RegionFlags::EAGER));
         self.memory.lock().insert(region)?;
@@ -111,7 +115,8 @@ impl Space {
 
     /// Removes whatever regions, or parts of them, lie in `range`, with all their pages.
     ///
-    /// Errors: `NoMemory` for splitting a region. Nothing has changed then.
+    /// # Errors
+    /// `NoMemory` for splitting a region. Nothing has changed then.
     pub fn remove(&self, range: UserRange) -> Result<(), SpaceError> {
         let mut memory = self.memory.lock();
         // SPACE-5: completes before the lock is given back.
@@ -124,6 +129,9 @@ impl Space {
     /// Repairs the fault that an access to `address` has caused, so that it can be tried again.
     ///
     /// Interrupts are on and no lock is held: a page may have to come from a file.
+    ///
+    /// # Errors
+    /// [`FaultError`]: it cannot be repaired, and the thread must not go on.
     pub fn fault(&self, address: VirtAddr, access: FaultAccess) -> Result<(), FaultError> {
         if !address.is_user() {
             return Err(FaultError::Privilege);

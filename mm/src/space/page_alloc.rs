@@ -16,7 +16,8 @@ use crate::space::{Memory, Space};
 impl Space {
     /// Puts a fresh zeroed page, readable and writable, at each address in `range`.
     ///
-    /// Errors: `Overlap` if something other than pages of `page_alloc` is there, `NoMemory`. Nothing has changed then.
+    /// # Errors
+    /// `Overlap` if something other than pages of `page_alloc` is there, `NoMemory`. Nothing has changed then.
     pub fn page_alloc(&self, range: UserRange) -> Result<(), SpaceError> {
         // Dropped last: what is left of the frames is given back without the lock.
         let mut frames = zeroed_frames(range.len_pages())?;

@@ -69,7 +69,8 @@ impl RegionMap {
 
     /// Adds `region`, as a part of its neighbours where it is like them.
     ///
-    /// Errors: `Overlap`, `NoMemory`.
+    /// # Errors
+    /// `Overlap`, `NoMemory`.
     pub(super) fn insert(&mut self, region: Region) -> Result<(), SpaceError> {
         if self.overlapping(region.range).next().is_some() {
             return Err(SpaceError::Overlap);
@@ -79,7 +80,8 @@ impl RegionMap {
 
     /// Puts `region` in the place of whatever is in its range, as a part of its neighbours where it is like them.
     ///
-    /// Errors: `NoMemory`.
+    /// # Errors
+    /// `NoMemory`.
     pub(super) fn replace(&mut self, region: Region) -> Result<(), NoMemory> {
         let range = region.range;
         self.cut_out(range, Some(region))?;
@@ -94,7 +96,8 @@ impl RegionMap {
     /// Takes `range` out of all regions. A region that reaches over one end of it is cut, one that reaches over both is
     /// split.
     ///
-    /// Errors: `NoMemory`.
+    /// # Errors
+    /// `NoMemory`.
     pub(super) fn remove(&mut self, range: UserRange) -> Result<(), NoMemory> {
         self.cut_out(range, None)
     }

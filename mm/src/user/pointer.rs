@@ -33,11 +33,17 @@ impl<T: PlainData> UserPtr<T> {
     }
 
     /// Copies the value in. What the user changes afterwards changes nothing in the copy.
+    ///
+    /// # Errors
+    /// Not all of it lies in memory that the user may read.
     pub fn read(self) -> Result<T, BadUserAddress> {
         copy_value_in(self.address)
     }
 
-    /// Copies `value` out. After an error some bytes of it may be there.
+    /// Copies `value` out.
+    ///
+    /// # Errors
+    /// Not all of its place is memory that the user may write. Some bytes of it may be there then.
     pub fn write(self, value: T) -> Result<(), BadUserAddress> {
         copy_value_out(self.address, &value, size_of::<T>())
     }
@@ -67,7 +73,8 @@ pub struct UserSlice {
 impl UserSlice {
     /// The bytes `[address, address + len_bytes)`. An empty slice may have any address, since nobody looks there.
     ///
-    /// Errors: the range wraps or is not wholly in user space.
+    /// # Errors
+    /// The range wraps or is not wholly in user space.
     #[inline]
     pub fn new(address: usize, len_bytes: usize) -> Result<UserSlice, BadUserAddress> {
         if len_bytes == 0 || is_user_bytes(address, len_bytes) {
@@ -105,7 +112,8 @@ impl UserSlice {
 
     /// Copies bytes in, from the start, as many as the slice has and `into` takes; returns how many.
     ///
-    /// After an error the contents of `into` mean nothing.
+    /// # Errors
+    /// Not all of the bytes lie in memory that the user may read. The contents of `into` mean nothing then.
     pub fn copy_in(self, into: &mut [u8]) -> Result<usize, BadUserAddress> {
         let len_bytes = self.len_bytes.min(into.len());
         match into.get_mut(..len_bytes) {
@@ -117,7 +125,8 @@ impl UserSlice {
 
     /// Copies bytes out, to the start, as many as `from` has and the slice takes; returns how many.
     ///
-    /// After an error some of them may be there.
+    /// # Errors
+    /// Not all of their place is memory that the user may write. Some of them may be there then.
     pub fn copy_out(self, from: &[u8]) -> Result<usize, BadUserAddress> {
         let len_bytes = self.len_bytes.min(from.len());
         match from.get(..len_bytes) {
@@ -130,7 +139,9 @@ impl UserSlice {
     /// Copies all of it to `offset` in `frame`, which holds a user's bytes and means nothing to the kernel. Panics unless
     /// there is room.
     ///
-    /// After an error some bytes of it may be there: the first ones, none behind the bad address.
+    /// # Errors
+    /// Not all of it is memory that the user may read. Some bytes of it may be there then: the first ones, none behind the
+    /// bad address.
     #[inline]
     pub fn copy_in_frame(self, frame: &Frame, offset: usize) -> Result<(), BadUserAddress> {
         if self.is_empty() {
@@ -142,7 +153,9 @@ impl UserSlice {
 
     /// Fills all of it with the bytes of `frame` from `offset` on. Panics unless there are as many.
     ///
-    /// After an error some bytes of it may be there: the first ones, none behind the bad address.
+    /// # Errors
+    /// Not all of it is memory that the user may write. Some bytes of it may be there then: the first ones, none behind the
+    /// bad address.
     #[inline]
     pub fn copy_out_frame(self, frame: &Frame, offset: usize) -> Result<(), BadUserAddress> {
         if self.is_empty() {
@@ -155,7 +168,8 @@ impl UserSlice {
 
 /// Copies out as much of `value` as `into` takes, from its first byte on: for structures that grow at their end.
 ///
-/// After an error some of it may be there.
+/// # Errors
+/// Not all of its place is memory that the user may write. Some of it may be there then.
 pub fn copy_out_prefix<T: PlainData>(into: UserSlice, value: &T) -> Result<(), BadUserAddress> {
     if into.is_empty() {
         Ok(())

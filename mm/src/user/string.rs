@@ -50,6 +50,9 @@ impl UserString {
     /// Copies the string into `buffer`, which has to have room for the NUL too, and returns it without the NUL.
     ///
     /// No byte is read twice, and nothing in a page behind the one with the NUL.
+    ///
+    /// # Errors
+    /// [`UserStringError`].
     pub fn copy_in(self, buffer: &mut [u8]) -> Result<&[u8], UserStringError> {
         let mut len_copied = 0;
         loop {
