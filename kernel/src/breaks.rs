@@ -43,7 +43,10 @@ const SWITCHES: &[Switch] = &[
 
 /// Pulls the switches that the boot line names.
 pub(crate) fn pull_all(command_line: &CommandLine) {
-    for name in command_line.values("break") {
+    for name in command_line
+        .values("break")
+        .flat_map(|names| names.split(','))
+    {
         match SWITCHES.iter().find(|switch| switch.name == name) {
             Some(switch) => {
                 smp::log!("BREAK SWITCH {name}: {}", switch.effect);

@@ -58,7 +58,7 @@ pub(crate) fn init_boot_cpu(command_line: &CommandLine) {
     }
     init_own_parts(&BOOT_BLOCK);
     io_apic::mask_legacy_controllers();
-    let force_xapic = command_line.value("apic") == Some("xapic");
+    let force_xapic = command_line.is_first_of("apic", ["xapic", "x2apic"]);
     // SAFETY: 1. the first use of the APIC, with interrupts off since the entry code. 2. the kernel's map has the page,
     // uncached.
     let mode = unsafe { apic::init_boot_cpu(memory::LOCAL_APIC_ADDRESS, force_xapic) };

@@ -98,14 +98,15 @@ pub(crate) fn init(info: &BootInfo) {
 ///
 /// Needs: frames. Afterwards the firmware's tables can no longer be reached.
 pub(crate) fn build_map(info: &BootInfo, command_line: &CommandLine) {
-    let levels = match command_line.value("la57") {
-        Some("on") if features::has_five_levels() => 5,
-        Some("on") => {
-            smp::log!("la57=on, but the processor walks four levels only");
-            4
-        }
-        _ => 4,
+    let wants_five_levels = command_line.is_first_of("la57", ["on", "off"]);
+    let levels = if wants_five_levels && features::has_five_levels() {
+        5
+    } else {
+        4
     };
+    if wants_five_levels && levels == 4 {
+        smp::log!("la57=on, but the processor walks four levels only");
+    }
     smp::log!("page tables with {levels} levels");
     let ram = Ram::new(info);
     let page = |start: usize| MemoryRange::new(start as u64, start as u64 + PAGE_SIZE as u64);

@@ -20,10 +20,6 @@ const COMMAND_MAX: usize = abi::layout::ARGUMENT_MAX;
 pub(crate) fn start(info: &BootInfo, command_line: &CommandLine) {
     choose_fork(command_line);
     mount(info.initrd);
-    log::write_protocol_line(&Line::<&str>::Booted {
-        cpus: smp::cpu::count() as u32,
-        microseconds: smp::time::now_ns() / 1000,
-    });
     let program = command_line.value("run");
     let mut command = [0; COMMAND_MAX];
     let len = write_command(
@@ -81,6 +77,14 @@ fn write_command(command: &mut [u8], name: &str, arguments: &str) -> usize {
         .zip(bytes)
         .map(|(place, byte)| *place = byte)
         .count()
+}
+
+/// Says that the first user instruction is about to run; called by process 1.
+pub(crate) fn report_booted() {
+    log::write_protocol_line(&Line::<&str>::Booted {
+        cpus: smp::cpu::count() as u32,
+        microseconds: smp::time::now_ns() / 1000,
+    });
 }
 
 /// The machine ends with process 1.

@@ -1,24 +1,16 @@
 //! The console: what programs and people read and write.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use proc::file::LineQueue;
 
+use super::line_buffer::LineBuffer;
 use super::{input, io_apic, screen, serial};
 use crate::trap::interrupt::{KEYBOARD_VECTOR, SERIAL_VECTOR};
 
 /// ISA interrupt lines.
 const KEYBOARD_LINE: u8 = 1;
 const SERIAL_LINE: u8 = 4;
-
-struct Output;
-
-impl Write for Output {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        write(text.as_bytes());
-        Ok(())
-    }
-}
 
 /// The console as the file system sees it.
 struct ConsoleFile;
@@ -58,6 +50,5 @@ pub(crate) fn write(bytes: &[u8]) {
 
 /// Writes a message of the kernel itself.
 pub(crate) fn message(text: fmt::Arguments<'_>) {
-    // Writing to the console cannot fail.
-    let _ = Output.write_fmt(text);
+    LineBuffer::write(text, write);
 }

@@ -4,6 +4,7 @@ pub(crate) mod console;
 pub(crate) mod input;
 pub(crate) mod io_apic;
 mod keyboard;
+mod line_buffer;
 pub(crate) mod log;
 pub(crate) mod power;
 pub(crate) mod screen;

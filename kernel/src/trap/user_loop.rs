@@ -6,10 +6,14 @@ use proc::thread::Thread;
 use smp::irq::{self, IrqOff};
 
 use super::{FIRST_INTERRUPT, PAGE_FAULT, fault, interrupt, stubs};
+use crate::boot::programs;
 use crate::syscall;
 
 /// Runs `thread`, the current one, from `registers` on until it is to end.
 pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
+    if thread.id() == abi::INIT_PID {
+        programs::report_booted();
+    }
     loop {
         let off = irq::disable_from_enabled();
         if has_something_to_do(thread, &off) {

@@ -1,0 +1,44 @@
+//! Formatted text in one piece, so that lines of several CPUs do not mix.
+
+use core::fmt::{self, Write};
+
+const CAPACITY: usize = 240;
+
+/// Collects text and hands it on in one piece, or in pieces of 240 bytes if there is more.
+pub(super) struct LineBuffer {
+    bytes: [u8; CAPACITY],
+    len: usize,
+    hand_on: fn(&[u8]),
+}
+
+impl LineBuffer {
+    /// Formats `text` and hands it to `hand_on`.
+    pub(super) fn write(text: fmt::Arguments<'_>, hand_on: fn(&[u8])) {
+        let mut buffer = LineBuffer {
+            bytes: [0; CAPACITY],
+            len: 0,
+            hand_on,
+        };
+        // Writing to the buffer cannot fail.
+        let _ = buffer.write_fmt(text);
+        buffer.flush();
+    }
+
+    fn flush(&mut self) {
+        (self.hand_on)(&self.bytes[..self.len]);
+        self.len = 0;
+    }
+}
+
+impl Write for LineBuffer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for &byte in text.as_bytes() {
+            if self.len == CAPACITY {
+                self.flush();
+            }
+            self.bytes[self.len] = byte;
+            self.len += 1;
+        }
+        Ok(())
+    }
+}
