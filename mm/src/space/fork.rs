@@ -7,7 +7,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use crate::addr::{USER_END, VirtAddr};
 use crate::error::{MapError, NoMemory};
 use crate::flush::FlushBatch;
-use crate::page_table::{Copying, Perm, copy_mappings_by};
+use crate::frame::FrameKind;
+use crate::page_table::{Copying, PageTable, Perm, VmIterMut, copy_mappings, copy_mappings_by};
 use crate::space::Space;
 
 /// How `fork` copies memory.
@@ -39,7 +40,6 @@ impl ForkPolicy {
         let is_writable = perm.contains(Perm::WRITE);
         match self {
             ForkPolicy::Naive => Copying::CopyNow,
-            ForkPolicy::Eager if is_writable => Copying::CopyNow,
             ForkPolicy::CopyOnWrite
                 if is_writable && !IS_COPY_ON_WRITE_BROKEN.load(Ordering::Relaxed) =>
             {
@@ -76,20 +76,54 @@ impl Space {
             copying => copying,
         };
         let mut child = Space::new()?;
-        let Some(copy) = Arc::get_mut(&mut child).map(|child| child.memory.get_mut()) else {
+        let Some(Space {
+            cpus, memory: copy, ..
+        }) = Arc::get_mut(&mut child)
+        else {
             unreachable!("nobody else has the new space yet");
         };
+        let copy = copy.get_mut();
         let mut memory = self.memory.lock();
         // SPACE-5: completes before the lock is given back, also after an error.
         let mut batch = FlushBatch::new(&self.cpus);
         copy.regions = memory.regions.try_clone()?;
         if let (Some(from), Some(to)) = (&mut memory.table, &mut copy.table) {
-            copy_mappings_by(to, from, &mut batch, decide).map_err(no_memory)?;
+            match policy {
+                ForkPolicy::Eager => copy_eagerly(to, from, &mut FlushBatch::new(cpus)),
+                ForkPolicy::MappingsOnly => copy_mappings(to, from),
+                _ => copy_mappings_by(to, from, &mut batch, decide),
+            }
+            .map_err(no_memory)?;
         }
         batch.complete();
         drop(memory);
         Ok(child)
     }
+}
+
+/// The exercise's fork: the child gets the parent's mappings, and then a frame of its own behind each that can be written.
+///
+/// # Errors
+/// `NoMemory` for tables or copies; what has been mapped by then stays mapped in `child`.
+fn copy_eagerly(
+    child: &mut PageTable,
+    parent: &PageTable,
+    batch: &mut FlushBatch<'_>,
+) -> Result<(), MapError> {
+    copy_mappings(child, parent)?;
+    let start = child.start();
+    let mut pages = VmIterMut::new_mut(child, start);
+    while pages.find_mapping(USER_END) {
+        if pages.writable()
+            && let Some(shared) = pages.share_frame()
+        {
+            let (copy, perm) = (shared.copy(FrameKind::Anonymous)?, pages.perm());
+            pages.unmap(batch);
+            pages.try_map(copy, perm, batch)?;
+        }
+        pages.next();
+    }
+    Ok(())
 }
 
 fn no_memory(error: MapError) -> NoMemory {
