@@ -1,10 +1,11 @@
-//! Formatted text in one piece, so that lines of several CPUs do not mix.
+//! Formatted text line by line, so that lines of several CPUs do not mix.
 
 use core::fmt::{self, Write};
 
-const CAPACITY: usize = 240;
+/// The longest line that goes out in one piece.
+pub(super) const CAPACITY: usize = 240;
 
-/// Collects text and hands it on in one piece, or in pieces of 240 bytes if there is more.
+/// Collects text and hands it on line by line, longer ones in pieces of 240 bytes.
 pub(super) struct LineBuffer {
     bytes: [u8; CAPACITY],
     len: usize,
@@ -21,7 +22,9 @@ impl LineBuffer {
         };
         // Writing to the buffer cannot fail.
         let _ = buffer.write_fmt(text);
-        buffer.flush();
+        if buffer.len > 0 {
+            buffer.flush();
+        }
     }
 
     fn flush(&mut self) {
@@ -38,6 +41,9 @@ impl Write for LineBuffer {
             }
             self.bytes[self.len] = byte;
             self.len += 1;
+            if byte == b'\n' {
+                self.flush();
+            }
         }
         Ok(())
     }
