@@ -24,6 +24,7 @@ use alloc::sync::Arc;
 use abi::{Errno, FileKind};
 
 use crate::sched::pending;
+use crate::wait::Interrupted;
 
 pub use self::archive::{ArchiveError, read_archive};
 pub use self::buffer::{ReadBuffer, WriteBuffer};
@@ -36,10 +37,19 @@ pub use self::tree::{Created, Directory, FileTree, Node, install, installed};
 
 /// A named point of long transfers, between two pages: threads whose turn it is run here, and devices are served. No spin
 /// lock is held.
+///
+/// # Errors
+/// [`Interrupted`] if the thread is being killed: nobody wants the rest of the transfer. It is found at the next tick.
 #[inline]
-pub(crate) fn pause_point() {
-    if pending::any(&smp::pin::pin()) {
-        pending::serve();
+pub fn pause_point() -> Result<(), Interrupted> {
+    if !pending::any(&smp::pin::pin()) {
+        return Ok(());
+    }
+    pending::serve();
+    if crate::sched::current().is_dying() {
+        Err(Interrupted)
+    } else {
+        Ok(())
     }
 }
 

@@ -104,7 +104,9 @@ impl PipeReader {
             if buffer.is_empty() {
                 break;
             }
-            pause_point();
+            if pause_point().is_err() {
+                break;
+            }
             available = pipe.positions.available();
         }
         Ok(total)
@@ -129,8 +131,8 @@ impl PipeWriter {
                 Err(error) if total == 0 => return Err(error),
                 Err(_) => break,
             }
-            if !buffer.is_empty() {
-                pause_point();
+            if !buffer.is_empty() && pause_point().is_err() {
+                break;
             }
         }
         Ok(total)

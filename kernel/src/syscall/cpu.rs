@@ -45,11 +45,12 @@ pub(super) fn get_affinity(call: &Call<'_>) -> Result<usize, Errno> {
         *place = word.to_le_bytes();
     }
     let mut rest = UserSlice::new(mask, len)?;
-    let written = rest.copy_out(&bytes)?;
-    // The kernel has no more CPUs than it has bits for.
-    while written < len && !rest.is_empty() {
-        rest = rest.split_at(MASK_LEN).1;
-        rest.copy_out(&[0; MASK_LEN])?;
+    // The kernel has no more CPUs than it has bits for: behind them there are only zeroes.
+    while !rest.is_empty() {
+        let written = rest.copy_out(&bytes)?;
+        rest = rest.split_at(written).1;
+        bytes.fill(0);
+        proc::file::pause_point()?;
     }
     Ok(meaningful)
 }

@@ -42,10 +42,9 @@ pub(super) fn write(buffer: &mut WriteBuffer<'_>) -> Result<usize, Errno> {
         let taken = buffer.take_bytes(&mut piece);
         console.write(piece.get(..taken).unwrap_or_default());
         total += taken;
-        if taken < PIECE_BYTES && !buffer.is_empty() {
+        if taken < PIECE_BYTES && !buffer.is_empty() || pause_point().is_err() {
             break;
         }
-        pause_point();
     }
     if total == 0 && !buffer.is_empty() {
         Err(Errno::EFAULT)

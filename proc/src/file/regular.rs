@@ -98,8 +98,8 @@ impl RegularFile {
     pub fn read(&self, offset: u64, buffer: &mut ReadBuffer<'_>) -> Result<usize, Errno> {
         let mut total = 0;
         while !buffer.is_empty() {
-            if total > 0 {
-                pause_point();
+            if total > 0 && pause_point().is_err() {
+                break;
             }
             let position = offset.saturating_add(total as u64);
             let Some((page, len_left)) = self.contents.lock().page_and_rest(position) else {
@@ -148,8 +148,8 @@ impl RegularFile {
         let mut position = start;
         let mut outcome = Ok(());
         while !buffer.is_empty() && outcome.is_ok() {
-            if position > start {
-                pause_point();
+            if position > start && pause_point().is_err() {
+                break;
             }
             (position, outcome) = self.write_in_page(position, buffer);
         }
