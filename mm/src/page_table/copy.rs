@@ -25,6 +25,7 @@ pub enum Copying {
 /// # Errors
 /// `NoMemory` for `destination`'s page-table pages; `AlreadyMapped` if something is mapped at one of the
 /// addresses. A part has been mapped then.
+#[inline(never)]
 pub fn copy_mappings(destination: &mut PageTable, source: &PageTable) -> Result<(), MapError> {
     let mut from = VmIter::new(source, source.start());
     let mut to = VmIter::new(destination, source.start());

@@ -88,12 +88,14 @@ impl Space {
         let mut batch = FlushBatch::new(&self.cpus);
         copy.regions = memory.regions.try_clone()?;
         if let (Some(from), Some(to)) = (&mut memory.table, &mut copy.table) {
-            match policy {
+            let copied = match policy {
+                ForkPolicy::CopyOnWrite | ForkPolicy::Naive => {
+                    copy_mappings_by(to, from, &mut batch, decide)
+                }
                 ForkPolicy::Eager => copy_eagerly(to, from, &mut FlushBatch::new(cpus)),
                 ForkPolicy::MappingsOnly => copy_mappings(to, from),
-                _ => copy_mappings_by(to, from, &mut batch, decide),
-            }
-            .map_err(no_memory)?;
+            };
+            copied.map_err(no_memory)?;
         }
         batch.complete();
         drop(memory);
@@ -105,6 +107,8 @@ impl Space {
 ///
 /// # Errors
 /// `NoMemory` for tables or copies; what has been mapped by then stays mapped in `child`.
+// Kept apart, so that the usual fork is compiled as one loop.
+#[inline(never)]
 fn copy_eagerly(
     child: &mut PageTable,
     parent: &PageTable,
