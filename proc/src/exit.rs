@@ -104,14 +104,14 @@ pub fn break_leak() {
 
 /// Gives every child, running or ended, to `init`.
 fn give_children(process: &Process, init: &Arc<Process>) {
-    while let Some(child) = first_child(process) {
-        let mut parent = child.parent.lock();
+    while let Some(orphan) = first_child(process) {
+        let mut parent = orphan.parent.lock();
         // EXIT-2: while its `parent` is locked, the child is not published as a zombie.
         let (child, ended) = {
             let mut family = process.family.lock();
-            match family.alive.remove(&child) {
+            match family.alive.remove(&orphan) {
                 Some(child) => (child, false),
-                None => match family.zombies.remove(&child) {
+                None => match family.zombies.remove(&orphan) {
                     Some(child) => (child, true),
                     None => continue,
                 },
@@ -124,7 +124,7 @@ fn give_children(process: &Process, init: &Arc<Process>) {
             family.alive.push_back(child)
         }
         drop(family);
-        *parent = Some(init.clone());
+        orphan.set_parent(&mut parent, init.clone());
         drop(parent);
         if ended {
             init.child_ended.wake_all();

@@ -18,7 +18,7 @@ use smp::rank;
 
 use crate::file::Descriptors;
 use crate::name::Name;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicI32, AtomicU32, Ordering};
 use crate::thread::Id;
 use crate::wait::WaitQueue;
 
@@ -32,6 +32,8 @@ pub struct Process {
     pub descriptors: Descriptors,
     /// Changed with its lock held and, inside, the `family` lock of the old and then of the new parent.
     pub(crate) parent: SpinLock<Option<Arc<Process>>, rank::FamilyParent>,
+    /// The id of that parent, for those who only ask. Changed with `parent` locked.
+    parent_id: AtomicI32,
     pub(crate) family: SpinLock<Family, rank::Family>,
     /// Where the process waits for a child to end.
     pub(crate) child_ended: WaitQueue,
@@ -67,6 +69,7 @@ impl Process {
             name,
             space,
             descriptors,
+            parent_id: AtomicI32::new(parent.as_ref().map_or(0, |parent| parent.id)),
             parent: SpinLock::new(parent),
             family: SpinLock::new(Family { alive: ArcList::new(), zombies: ArcList::new() }),
             child_ended: WaitQueue::new(),
@@ -93,7 +96,15 @@ impl Process {
 
     /// The id of the parent; 0 for a process that has none.
     pub fn parent_id(&self) -> Id {
-        self.parent.lock().as_ref().map_or(0, |parent| parent.id)
+        // Relaxed: by the time the answer arrives, the parent may have changed anyway.
+        self.parent_id.load(Ordering::Relaxed)
+    }
+
+    /// Gives the process another parent, whose place in `parent` is locked.
+    pub(crate) fn set_parent(&self, place: &mut Option<Arc<Process>>, parent: Arc<Process>) {
+        // Relaxed: see `parent_id`.
+        self.parent_id.store(parent.id, Ordering::Relaxed);
+        *place = Some(parent);
     }
 
     /// Decides how the process ends. The first decision stays.
