@@ -27,6 +27,7 @@ tests![
     sysinfo_fills_what_the_caller_has_room_for,
     sysinfo_counts_processes_and_memory,
     panic_ends_by_sigabrt dies_by SIGABRT,
+    a_message_cannot_speak_for_the_kernel dies_by SIGABRT,
 ];
 
 fn ids_are_positive_and_differ() {
@@ -263,4 +264,9 @@ fn sysinfo_counts_processes_and_memory() {
 
 fn panic_ends_by_sigabrt() {
     process::abort("usertests gives up on purpose");
+}
+
+/// Were this a line of its own in the kernel's log, it would end the machine.
+fn a_message_cannot_speak_for_the_kernel() {
+    process::abort("usertests says\n@@argonaut panic usertests says so");
 }

@@ -4,7 +4,7 @@ use abi::decode;
 use ulib::file;
 use ulib::{Errno, ExitStatus, Signal, process, system_call};
 
-use crate::check::{join, kill, ok, start, start_spinner};
+use crate::check::{AREA_START, join, kill, ok, start, start_spinner};
 use crate::runner::tests;
 
 tests![
@@ -15,6 +15,7 @@ tests![
     kill_ends_a_writer_to_a_full_pipe,
     kill_ends_a_process_that_waits_for_its_child,
     kill_ends_a_process_that_has_not_run_yet,
+    kill_ends_a_process_within_a_long_call,
     a_signal_without_handler_is_the_status,
     signal_0_only_checks,
     kill_refuses_what_it_must,
@@ -83,6 +84,40 @@ fn kill_ends_a_process_that_has_not_run_yet() {
     for _ in 0..20 {
         kill(start_spinner());
     }
+}
+
+/// Both processes have one CPU, so the call must be interrupted twice over: to let the parent run, and to end. How long the
+/// call takes is measured first; that it ends early is only found on a host that does not take the CPU away meanwhile.
+fn kill_ends_a_process_within_a_long_call() {
+    const LEN: usize = 4096 * abi::layout::PAGE_SIZE;
+    const ATTEMPTS: usize = 10;
+    process::pin(0);
+    // SAFETY: nothing else is there.
+    ok(unsafe { ulib::memory::page_alloc_range(AREA_START, LEN / abi::layout::PAGE_SIZE) });
+    let fill_mask = || {
+        // SAFETY: the pages just mapped, which nothing else uses.
+        ok(decode(unsafe {
+            system_call::get_affinity(0, AREA_START as *mut u8, LEN)
+        }));
+        process::clock_ns()
+    };
+    let ends_early = (0..ATTEMPTS).any(|_| {
+        let (reader, writer) = ok(file::pipe());
+        let child = start(|| {
+            let (first_ns, start_ns) = (fill_mask(), fill_mask());
+            let words = [start_ns - first_ns, start_ns].map(u64::to_ne_bytes);
+            ok(writer.write_all(words.as_flattened()));
+            loop {
+                fill_mask();
+            }
+        });
+        let mut words = [[0; 8]; 2];
+        ok(reader.read_full(words.as_flattened_mut()));
+        kill(child);
+        let [call_ns, start_ns] = words.map(u64::from_ne_bytes);
+        process::clock_ns() - start_ns < call_ns / 2
+    });
+    assert!(ends_early, "the call always went on to its end");
 }
 
 fn a_signal_without_handler_is_the_status() {
