@@ -57,6 +57,7 @@ impl Linked for Process {
 }
 
 impl Process {
+    #[inline(always)]
     pub(crate) fn new(
         id: Id,
         name: Name,

@@ -117,6 +117,7 @@ impl Thread {
         Ok(idle)
     }
 
+    #[inline(always)]
     fn with_fiber(
         id: Id,
         process: Option<Arc<Process>>,

@@ -22,6 +22,7 @@ use crate::hw;
 ///
 /// # Errors
 /// [`NoMemory`]; `value` is dropped then.
+#[inline(always)]
 pub fn try_arc<T>(value: T) -> Result<Arc<T>, NoMemory> {
     // What `Arc` allocates: two counts, then the value.
     let counts = Layout::new::<[AtomicUsize; 2]>();

@@ -33,23 +33,6 @@ pub fn break_copy_on_write() {
     IS_COPY_ON_WRITE_BROKEN.store(true, Ordering::Relaxed);
 }
 
-impl ForkPolicy {
-    /// What becomes of a page that is mapped with `perm`.
-    #[inline]
-    fn copying(self, perm: Perm) -> Copying {
-        let is_writable = perm.contains(Perm::WRITE);
-        match self {
-            ForkPolicy::Naive => Copying::CopyNow,
-            ForkPolicy::CopyOnWrite
-                if is_writable && !IS_COPY_ON_WRITE_BROKEN.load(Ordering::Relaxed) =>
-            {
-                Copying::ShareUntilWritten
-            }
-            _ => Copying::Share,
-        }
-    }
-}
-
 impl Space {
     /// A space with the same regions and contents. What either of the two writes from now on, the other does not see.
     ///
@@ -71,10 +54,8 @@ impl Space {
         stack_pointer: VirtAddr,
     ) -> Result<Arc<Space>, NoMemory> {
         let stack_page = stack_pointer.page_align_down();
-        let decide = |page, perm| match policy.copying(perm) {
-            Copying::ShareUntilWritten if page == stack_page => Copying::CopyNow,
-            copying => copying,
-        };
+        // Relaxed: set at boot, before the first fork.
+        let is_broken = IS_COPY_ON_WRITE_BROKEN.load(Ordering::Relaxed);
         let mut child = Space::new()?;
         let Some(Space {
             cpus, memory: copy, ..
@@ -89,11 +70,18 @@ impl Space {
         copy.regions = memory.regions.try_clone()?;
         if let (Some(from), Some(to)) = (&mut memory.table, &mut copy.table) {
             let copied = match policy {
-                ForkPolicy::CopyOnWrite | ForkPolicy::Naive => {
-                    copy_mappings_by(to, from, &mut batch, decide)
+                ForkPolicy::CopyOnWrite if !is_broken => {
+                    copy_mappings_by(to, from, &mut batch, |page, perm| {
+                        match page == stack_page {
+                            _ if !perm.contains(Perm::WRITE) => Copying::Share,
+                            true => Copying::CopyNow,
+                            false => Copying::ShareUntilWritten,
+                        }
+                    })
                 }
+                ForkPolicy::Naive => copy_naively(to, from, &mut batch),
                 ForkPolicy::Eager => copy_eagerly(to, from, &mut FlushBatch::new(cpus)),
-                ForkPolicy::MappingsOnly => copy_mappings(to, from),
+                ForkPolicy::CopyOnWrite | ForkPolicy::MappingsOnly => copy_mappings(to, from),
             };
             copied.map_err(no_memory)?;
         }
@@ -103,11 +91,25 @@ impl Space {
     }
 }
 
-/// The exercise's fork: the child gets the parent's mappings, and then a frame of its own behind each that can be written.
+/// The simplest fork: a frame of its own behind each of the child's pages.
 ///
 /// # Errors
 /// `NoMemory` for tables or copies; what has been mapped by then stays mapped in `child`.
 // Kept apart, so that the usual fork is compiled as one loop.
+#[inline(never)]
+fn copy_naively(
+    child: &mut PageTable,
+    parent: &mut PageTable,
+    batch: &mut FlushBatch<'_>,
+) -> Result<(), MapError> {
+    copy_mappings_by(child, parent, batch, |_, _| Copying::CopyNow)
+}
+
+/// The exercise's fork: the child gets the parent's mappings, and then a frame of its own behind each that can be written.
+///
+/// # Errors
+/// `NoMemory` for tables or copies; what has been mapped by then stays mapped in `child`.
+// Kept apart, as above.
 #[inline(never)]
 fn copy_eagerly(
     child: &mut PageTable,
