@@ -7,7 +7,7 @@ use core::fmt;
 
 use abi::Signal;
 use mm::addr::VirtAddr;
-use mm::space::FaultAccess;
+use mm::space::{FaultAccess, FaultError};
 use proc::registers::UserRegisters;
 use proc::thread::Thread;
 use x86_64::registers::control::Cr2;
@@ -15,7 +15,6 @@ use x86_64::registers::control::Cr2;
 /// Bits of a page fault's error code. Source: Intel SDM volume 3, 4.7.
 const PRESENT: u64 = 1 << 0;
 const WRITE: u64 = 1 << 1;
-const USER: u64 = 1 << 2;
 const EXECUTE: u64 = 1 << 4;
 
 /// The address whose access faulted. Read it before anything else can fault.
@@ -44,11 +43,13 @@ pub(super) fn repair_for_kernel(address: u64, error_code: u64) -> bool {
 /// Handles a page fault of a user program: repairs it or ends the process.
 pub(super) fn handle_page_fault(thread: &Thread, registers: &UserRegisters, address: u64) {
     let space = thread.process().and_then(|process| process.space());
-    let fault = VirtAddr::new(address);
-    let repaired = fault.is_user()
-        && space.is_some_and(|space| space.fault(fault, access(registers.error_code)).is_ok());
-    if !repaired {
-        let text = describe(address, registers.error_code, registers.rip);
+    let outcome = match space {
+        Some(space) => space.fault(VirtAddr::new(address), access(registers.error_code)),
+        None => Err(FaultError::Privilege),
+    };
+    if let Err(reason) = outcome {
+        let mut text = describe(address, registers.error_code, registers.rip);
+        text.reason = Some(reason);
         end(thread, Signal::SIGSEGV, format_args!("{text}"));
     }
 }
@@ -88,6 +89,8 @@ pub(crate) struct PageFault {
     address: u64,
     error_code: u64,
     rip: u64,
+    /// What the address space says of it. Only it knows when there was no memory for a page.
+    reason: Option<FaultError>,
 }
 
 /// Describes a page fault for people.
@@ -96,19 +99,19 @@ pub(crate) fn describe(address: u64, error_code: u64, rip: u64) -> PageFault {
         address,
         error_code,
         rip,
+        reason: None,
     }
 }
 
 impl fmt::Display for PageFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let from_user = self.error_code & USER != 0;
-        let class = if from_user && !VirtAddr::new(self.address).is_user() {
-            "privilege"
-        } else if self.error_code & PRESENT == 0 {
-            "missing page"
-        } else {
-            "permission"
-        };
+        let class = self.reason.unwrap_or({
+            if self.error_code & PRESENT == 0 {
+                FaultError::MissingPage
+            } else {
+                FaultError::Permission
+            }
+        });
         let access = match () {
             () if self.error_code & EXECUTE != 0 => "execute",
             () if self.error_code & WRITE != 0 => "write",
