@@ -9,18 +9,20 @@ use proc::table;
 pub(crate) fn read() -> SysInfo {
     let frames = frame::accounts();
     let in_use = |kind| frames.in_use(kind) as u64;
-    let pooled_stacks = stack::accounts().pooled_frames as u64;
+    let stacks = stack::accounts();
+    let pooled_stacks = stacks.pooled_frames as u64;
+    let stack_tables = stacks.table_frames as u64;
     let heap = mm::heap::accounts();
     SysInfo {
         cpus: smp::cpu::count() as u64,
         uptime_ns: smp::time::now_ns(),
         total_frames: frames.total as u64,
         free_frames: frames.free as u64,
-        pooled_frames: pooled_stacks + heap.pool_frames as u64,
+        pooled_frames: pooled_stacks + stack_tables + heap.pool_frames as u64,
         kernel_frames: in_use(FrameKind::Kernel) + frames.reserved as u64,
         kernel_heap_frames: heap.large_frames as u64,
         kernel_stack_frames: in_use(FrameKind::KernelStack).saturating_sub(pooled_stacks),
-        page_table_frames: in_use(FrameKind::PageTable),
+        page_table_frames: in_use(FrameKind::PageTable).saturating_sub(stack_tables),
         anonymous_frames: in_use(FrameKind::Anonymous),
         file_frames: in_use(FrameKind::File),
         pipe_frames: in_use(FrameKind::Pipe),

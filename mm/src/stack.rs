@@ -22,6 +22,8 @@ const STACK_PAGES: usize = 4;
 const GUARD_BYTES: usize = STACK_BYTES;
 /// A power of two, so that the pages of a slot are entries of one page table.
 const SLOT_BYTES: usize = GUARD_BYTES + STACK_BYTES;
+const ENTRIES_PER_TABLE: usize = PAGE_SIZE / size_of::<u64>();
+const SLOTS_PER_TABLE: usize = ENTRIES_PER_TABLE * PAGE_SIZE / SLOT_BYTES;
 const MAX_STACKS: u32 = (WINDOW_BYTES / SLOT_BYTES as u64) as u32;
 
 /// The most that a CPU keeps for itself.
@@ -45,6 +47,8 @@ pub struct StackAccounts {
     pub pooled: usize,
     /// Frames of the stacks in the pools.
     pub pooled_frames: usize,
+    /// Frames of the page tables that map the stacks: they stay, as the slots do, however few stacks are in use later.
+    pub table_frames: usize,
 }
 
 /// The stacks that a CPU keeps for itself.
@@ -84,6 +88,8 @@ pub fn accounts() -> StackAccounts {
         live: made.saturating_sub(pooled),
         pooled,
         pooled_frames: pooled * STACK_PAGES,
+        table_frames: made.div_ceil(SLOTS_PER_TABLE)
+            + made.div_ceil(SLOTS_PER_TABLE * ENTRIES_PER_TABLE),
     }
 }
 
