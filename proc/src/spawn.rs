@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 
 use abi::{Errno, layout};
 use mm::addr::{UserRange, VirtAddr};
+use mm::error::SpaceError;
 use mm::space::{Backing, FileBacking, PageSource, Protection, Region, RegionFlags, Space};
 use smp::fiber::FpuState;
 
@@ -99,7 +100,12 @@ fn load(name: &[u8], argument: &[u8]) -> Result<(Arc<Space>, UserRegisters), Err
         space.add(region(segment, &file)?)?;
     }
     let stack = UserRange::page_aligned(layout::STACK_BOTTOM, layout::STACK_TOP - layout::STACK_BOTTOM)?;
-    space.add(Region::anonymous(stack, Protection::WRITE, RegionFlags::empty()))?;
+    let stack = Region::anonymous(stack, Protection::WRITE, RegionFlags::empty());
+    space.add(stack).map_err(|error| match error {
+        // The segments do not overlap each other, so one of them lies where the stack has to be.
+        SpaceError::Overlap => Errno::ENOEXEC,
+        error => error.into(),
+    })?;
     let (address, len) = put_argument(&space, name, argument)?;
     // As after a call: the return address would lie on the boundary.
     let stack_top = (address & !15) - 8;

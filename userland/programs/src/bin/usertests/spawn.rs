@@ -83,7 +83,7 @@ fn what_is_no_program_cannot_be_started() {
 }
 
 /// Where in an ELF file something stands, how many bytes it is long, and a value that makes no sense there.
-const DAMAGES: [(usize, &[u8]); 12] = [
+const DAMAGES: [(usize, &[u8]); 13] = [
     (0, b"\x7fELG"),
     (4, &[1]),                                                    // 32-bit
     (5, &[2]),                                                    // big-endian
@@ -95,6 +95,7 @@ const DAMAGES: [(usize, &[u8]); 12] = [
     (64 + 8, &[0xff; 8]),                    // a segment's bytes behind the end
     (64 + 16, &[0, 0, 0x20, 0, 0, 0, 0, 0]), // a segment in the kernel
     (64 + 16, &[0, 0xf0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), // in the last page
+    (64 + 16, &[0, 0xe0, 0x1f, 0, 0, 0x80, 0xff, 0xff]), // where the stack is
     (64 + 40, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]), // of a size that wraps
 ];
 
