@@ -40,5 +40,11 @@ pub fn fork(parent: &Thread, registers: &UserRegisters) -> Result<Id, Errno> {
     let mut registers = registers.clone();
     registers.set_result(0);
     let fpu = FpuState::copy_of_current().map_err(|_| Errno::ENOMEM)?;
-    birth::give_life(reservation, process, Start::User(registers), Some(fpu), &parent.affinity())
+    birth::give_life(
+        reservation,
+        process,
+        Start::User(registers),
+        Some(fpu),
+        &parent.affinity(),
+    )
 }

@@ -2,16 +2,18 @@
 
 use abi::{Errno, ExitStatus, Signal};
 
+use crate::exit;
 use crate::table::{self, Entry};
 use crate::thread::Id;
-use crate::exit;
 
 /// Ends the process `id` with `signal` as its status, whatever it does.
 ///
 /// # Errors
 /// `ESRCH` if there is no such process or it has ended, `EPERM` for `init` and processes of the kernel.
 pub fn kill(id: Id, signal: Signal) -> Result<(), Errno> {
-    let Entry::Thread(thread) = table::find(id) else { return Err(Errno::ESRCH) };
+    let Entry::Thread(thread) = table::find(id) else {
+        return Err(Errno::ESRCH);
+    };
     let process = thread.process().ok_or(Errno::ESRCH)?;
     if process.space().is_none() || exit::is_init(process) {
         return Err(Errno::EPERM);

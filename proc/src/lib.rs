@@ -43,7 +43,11 @@ use crate::thread::Thread;
 ///
 /// # Errors
 /// [`NoMemory`] if the machine is too small.
-pub fn init(possible_cpus: usize, total_frames: usize, run_user: fn(&Thread, UserRegisters)) -> Result<(), NoMemory> {
+pub fn init(
+    possible_cpus: usize,
+    total_frames: usize,
+    run_user: fn(&Thread, UserRegisters),
+) -> Result<(), NoMemory> {
     table::init(total_frames)?;
     sleep::init(possible_cpus)?;
     sched::init(possible_cpus, run_user)

@@ -14,10 +14,16 @@ pub struct Name {
 impl Name {
     /// `text`, cut at a character boundary if it is too long.
     pub fn new(text: &str) -> Name {
-        let len = (0..=text.len().min(MAX_LEN)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        let len = (0..=text.len().min(MAX_LEN))
+            .rev()
+            .find(|&end| text.is_char_boundary(end))
+            .unwrap_or(0);
         let mut bytes = [0; MAX_LEN];
         bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
-        Name { bytes, len: len as u8 }
+        Name {
+            bytes,
+            len: len as u8,
+        }
     }
 
     /// The name as text.

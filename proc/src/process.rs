@@ -72,7 +72,10 @@ impl Process {
             descriptors,
             parent_id: AtomicI32::new(parent.as_ref().map_or(0, |parent| parent.id)),
             parent: SpinLock::new(parent),
-            family: SpinLock::new(Family { alive: ArcList::new(), zombies: ArcList::new() }),
+            family: SpinLock::new(Family {
+                alive: ArcList::new(),
+                zombies: ArcList::new(),
+            }),
             child_ended: WaitQueue::new(),
             status: SpinLock::new(None),
             live_threads: AtomicU32::new(1),

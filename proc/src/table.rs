@@ -171,11 +171,18 @@ impl Table {
         slots.try_reserve_exact(capacity).map_err(|_| NoMemory)?;
         slots.extend((0..capacity).map(|_| SpinLock::new(Entry::Free)));
         // Id 0 means "no process" to callers, so its slot stays empty.
-        Ok(Table { slots: slots.into_boxed_slice(), next: AtomicU32::new(1), used: AtomicU32::new(0) })
+        Ok(Table {
+            slots: slots.into_boxed_slice(),
+            next: AtomicU32::new(1),
+            used: AtomicU32::new(0),
+        })
     }
 
     fn slot(&self, id: Id) -> Option<&Slot> {
-        usize::try_from(id).ok().filter(|&index| index != 0).and_then(|index| self.slots.get(index))
+        usize::try_from(id)
+            .ok()
+            .filter(|&index| index != 0)
+            .and_then(|index| self.slots.get(index))
     }
 
     fn reserve(&self) -> Result<Id, Errno> {
@@ -183,7 +190,9 @@ impl Table {
             // Relaxed: only the number matters; the slot's lock orders what is behind it.
             let ticket = self.next.fetch_add(1, Ordering::Relaxed) as usize;
             let index = ticket % self.slots.len();
-            let Some(slot) = self.slot(index as Id) else { continue };
+            let Some(slot) = self.slot(index as Id) else {
+                continue;
+            };
             let mut entry = slot.lock();
             if matches!(*entry, Entry::Free) {
                 *entry = Entry::Reserved;
@@ -215,7 +224,12 @@ mod tests {
     #[test]
     fn an_id_is_reused_only_after_all_others() {
         let table = Table::with_capacity(5).unwrap();
-        assert_eq!((1..=3).map(|_| table.reserve().unwrap()).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(
+            (1..=3)
+                .map(|_| table.reserve().unwrap())
+                .collect::<Vec<_>>(),
+            [1, 2, 3]
+        );
         table.free(2);
         assert_eq!(table.reserve(), Ok(4));
         assert_eq!(table.reserve(), Ok(2));

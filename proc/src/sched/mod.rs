@@ -81,7 +81,10 @@ impl Leave {
 ///
 /// # Errors
 /// [`NoMemory`] if the machine is too small for this many CPUs.
-pub(crate) fn init(possible_cpus: usize, run_user: fn(&Thread, UserRegisters)) -> Result<(), NoMemory> {
+pub(crate) fn init(
+    possible_cpus: usize,
+    run_user: fn(&Thread, UserRegisters),
+) -> Result<(), NoMemory> {
     RUN_USER.call_once(|| run_user);
     let new_cpu = |_| Cpu {
         queue: RunQueue::new(),
