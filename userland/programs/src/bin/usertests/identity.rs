@@ -226,8 +226,9 @@ fn sleep_lasts_at_least_as_long_as_asked() {
 
 /// Their kernel stacks need a second page table, which the kernel keeps.
 fn many_sleepers_all_wake() {
-    let children =
-        core::array::from_fn::<Pid, 100, _>(|number| start(|| process::sleep_ms(number as u64 % 7)));
+    let children = core::array::from_fn::<Pid, 100, _>(|number| {
+        start(|| process::sleep_ms(number as u64 % 7))
+    });
     children.into_iter().for_each(join);
 }
 
