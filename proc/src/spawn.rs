@@ -37,7 +37,13 @@ pub fn spawn(parent: &Thread, name: &[u8], argument: &[u8]) -> Result<Id, Errno>
         Some(parent_process.clone()),
     ))?;
     let start = Start::User(registers);
-    birth::give_life(reservation, process, start, Some(new_fpu()?), &parent.affinity())
+    birth::give_life(
+        reservation,
+        process,
+        start,
+        Some(new_fpu()?),
+        &parent.affinity(),
+    )
 }
 
 /// Starts process 1, which adopts orphans; when it ends, `on_exit` is called.
@@ -60,7 +66,13 @@ pub fn spawn_init(
     ))?;
     exit::set_init(process.clone(), on_exit);
     let everywhere = smp::cpu_set::CpuSet::all();
-    birth::give_life(reservation, process, Start::User(registers), Some(new_fpu()?), &everywhere)
+    birth::give_life(
+        reservation,
+        process,
+        Start::User(registers),
+        Some(new_fpu()?),
+        &everywhere,
+    )
 }
 
 /// Starts a process of the kernel, which runs `function` and ends with its result as status.
@@ -81,7 +93,13 @@ pub fn spawn_kernel_process(
         parent.cloned(),
     ))?;
     let everywhere = smp::cpu_set::CpuSet::all();
-    birth::give_life(reservation, process, Start::Kernel(function), None, &everywhere)
+    birth::give_life(
+        reservation,
+        process,
+        Start::Kernel(function),
+        None,
+        &everywhere,
+    )
 }
 
 fn new_fpu() -> Result<FpuState, Errno> {
@@ -92,14 +110,20 @@ fn new_fpu() -> Result<FpuState, Errno> {
 fn load(name: &[u8], argument: &[u8]) -> Result<(Arc<Space>, UserRegisters), Errno> {
     let file = file::find_regular(name)?;
     let image = ElfImage::parse(&*file).map_err(|reason| {
-        smp::log!("{}: not a program: {reason}", core::str::from_utf8(name).unwrap_or("?"));
+        smp::log!(
+            "{}: not a program: {reason}",
+            core::str::from_utf8(name).unwrap_or("?")
+        );
         Errno::from(reason)
     })?;
     let space = Space::new()?;
     for segment in image.segments() {
         space.add(region(segment, &file)?)?;
     }
-    let stack = UserRange::page_aligned(layout::STACK_BOTTOM, layout::STACK_TOP - layout::STACK_BOTTOM)?;
+    let stack = UserRange::page_aligned(
+        layout::STACK_BOTTOM,
+        layout::STACK_TOP - layout::STACK_BOTTOM,
+    )?;
     let stack = Region::anonymous(stack, Protection::WRITE, RegionFlags::empty());
     space.add(stack).map_err(|error| match error {
         // The segments do not overlap each other, so one of them lies where the stack has to be.
@@ -109,7 +133,12 @@ fn load(name: &[u8], argument: &[u8]) -> Result<(Arc<Space>, UserRegisters), Err
     let (address, len) = put_argument(&space, name, argument)?;
     // As after a call: the return address would lie on the boundary.
     let stack_top = (address & !15) - 8;
-    let registers = UserRegisters::start(image.entry().as_u64(), stack_top as u64, address as u64, len as u64);
+    let registers = UserRegisters::start(
+        image.entry().as_u64(),
+        stack_top as u64,
+        address as u64,
+        len as u64,
+    );
     Ok((space, registers))
 }
 
@@ -119,7 +148,12 @@ fn region(segment: &Segment, file: &Arc<RegularFile>) -> Result<Region, Errno> {
         0 => Backing::Anonymous,
         len => Backing::File(FileBacking::new(source, segment.file_offset, len)?),
     };
-    Ok(Region { range: segment.range, protection: segment.protection, flags: RegionFlags::empty(), backing })
+    Ok(Region {
+        range: segment.range,
+        protection: segment.protection,
+        flags: RegionFlags::empty(),
+        backing,
+    })
 }
 
 /// Writes the argument string and its NUL to the top of the stack; returns where, and its length without the NUL.
