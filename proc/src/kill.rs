@@ -22,6 +22,18 @@ pub fn kill(id: Id, signal: Signal) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Ends all children of the process `parent` with `signal` as their status.
+pub fn kill_children(parent: Id, signal: Signal) {
+    table::for_each(|id, entry| {
+        let is_child = matches!(&entry, Entry::Thread(thread)
+            if thread.process().is_some_and(|process| process.parent_id() == parent));
+        if is_child {
+            // One that has ended just now, or is the kernel's own, stays as it is.
+            let _ = kill(id, signal);
+        }
+    });
+}
+
 /// Whether `id` could be killed: a process that runs.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ use protocol::Line;
 use super::command_line::CommandLine;
 use super::info::BootInfo;
 use super::self_test;
+use crate::device::input::{self, Foreground};
 use crate::device::{console, log, power, screen};
 use crate::shell;
 
@@ -33,7 +34,9 @@ pub(crate) fn start(info: &BootInfo, command_line: &CommandLine) {
     }
     start_kernel_process("screen", screen::keep_up_to_date);
     self_test::start(command_line);
-    if program.is_none() {
+    if program.is_some() {
+        input::set_foreground(Foreground::ChildrenOfInit);
+    } else {
         console::message(format_args!(
             "Argonaut on {} CPUs. `help` lists the commands.\n",
             smp::cpu::count()

@@ -21,6 +21,17 @@ const CONTROL_U: u8 = 0x15;
 const BACKSPACE: u8 = 0x08;
 const DELETE: u8 = 0x7f;
 
+/// Who gets what is typed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Foreground {
+    /// The kernel shell, key by key.
+    KernelShell,
+    /// A program, line by line; Ctrl-C ends it.
+    Program(Pid),
+    /// The program that the boot line names, line by line; Ctrl-C ends it, and whatever else `init` has for children.
+    ChildrenOfInit,
+}
+
 struct Input {
     /// Keys for the kernel shell.
     keys: [u8; KEYS_MAX],
@@ -28,8 +39,7 @@ struct Input {
     /// The line that is being typed for a program.
     line: [u8; LINE_MAX],
     line_len: usize,
-    /// The program in the foreground; none while the kernel shell reads.
-    foreground: Option<Pid>,
+    foreground: Foreground,
 }
 
 static INPUT: SpinLock<Input, rank::Terminal> = SpinLock::new(Input {
@@ -37,7 +47,7 @@ static INPUT: SpinLock<Input, rank::Terminal> = SpinLock::new(Input {
     keys_len: 0,
     line: [0; LINE_MAX],
     line_len: 0,
-    foreground: None,
+    foreground: Foreground::KernelShell,
 });
 static KEY_ARRIVED: WaitQueue = WaitQueue::new();
 /// Lines for programs.
@@ -52,9 +62,9 @@ pub(crate) fn serve_devices() {
     keyboard::drain(receive);
 }
 
-/// Says which program gets lines and Ctrl-C; none: the kernel shell gets keys.
-pub(crate) fn set_foreground(program: Option<Pid>) {
-    INPUT.lock().foreground = program;
+/// Says who gets what is typed from now on.
+pub(crate) fn set_foreground(foreground: Foreground) {
+    INPUT.lock().foreground = foreground;
 }
 
 /// Waits for the next key.
@@ -84,19 +94,19 @@ impl Input {
 
 fn receive(byte: u8) {
     let mut input = INPUT.lock();
-    let Some(foreground) = input.foreground else {
+    let foreground = input.foreground;
+    if foreground == Foreground::KernelShell {
         input.add_key(byte);
         drop(input);
         KEY_ARRIVED.wake_one();
         return;
-    };
+    }
     match byte {
         CONTROL_C => {
             input.line_len = 0;
             drop(input);
             console::write(b"^C\n");
-            // The program may have ended just now: then there is nobody to end.
-            let _ = proc::kill::kill(foreground, Signal::SIGINT);
+            interrupt(foreground);
         }
         CONTROL_D => finish_line(input),
         CONTROL_U => {
@@ -127,6 +137,16 @@ fn receive(byte: u8) {
             console::write(&[byte]);
         }
         _ => drop(input),
+    }
+}
+
+/// Ends the programs in the foreground.
+fn interrupt(foreground: Foreground) {
+    match foreground {
+        Foreground::KernelShell => {}
+        // It may have ended just now: then there is nobody to end.
+        Foreground::Program(program) => drop(proc::kill::kill(program, Signal::SIGINT)),
+        Foreground::ChildrenOfInit => proc::kill::kill_children(abi::INIT_PID, Signal::SIGINT),
     }
 }
 

@@ -10,7 +10,8 @@ use proc::thread::Thread;
 use proc::wait_pid::{Which, wait_for_child};
 use proc::{sched, spawn, table};
 
-use crate::device::{console, input, power};
+use crate::device::input::{self, Foreground};
+use crate::device::{console, power};
 
 /// A command.
 pub(super) struct Command {
@@ -164,9 +165,9 @@ fn run(process: &Arc<Process>, line: &str) -> ControlFlow<i32> {
 fn run_program(process: &Arc<Process>, name: &str, arguments: &str) -> Result<ExitStatus, Errno> {
     let child = sched::current();
     let child = spawn::spawn(&child, name.as_bytes(), arguments.as_bytes())?;
-    input::set_foreground(Some(child));
+    input::set_foreground(Foreground::Program(child));
     let reaped = wait_for_child(process, Which::Id(child));
-    input::set_foreground(None);
+    input::set_foreground(Foreground::KernelShell);
     Ok(reaped?.status)
 }
 

@@ -10,7 +10,8 @@ use core::ops::ControlFlow;
 use proc::process::Process;
 
 use self::line::LineEditor;
-use crate::device::{console, input};
+use crate::device::console;
+use crate::device::input::{self, Foreground};
 
 /// Runs a shell until `exit`, as a thread of the kernel. Its exit status is 0, or 1 if there was no memory for it.
 pub(crate) fn run() -> i32 {
@@ -21,7 +22,7 @@ pub(crate) fn run() -> i32 {
     let Some(process) = current.process() else {
         return 1;
     };
-    input::set_foreground(None);
+    input::set_foreground(Foreground::KernelShell);
     loop {
         console::write(b"argonaut> ");
         let Ok(line) = editor.read_line() else {
