@@ -116,3 +116,13 @@ fn control_c_goes_to_the_guest_and_control_a_x_ends_qemu() {
     terminal.type_keys("\x01x");
     terminal.end().assert_status(3);
 }
+
+#[test]
+fn control_c_ends_a_program_that_the_boot_line_names() {
+    let mut terminal = Boot::program(&["eve"]).cpus(2).terminal();
+    terminal.expect("I'm Eve");
+    terminal.type_keys("\x03");
+    terminal.expect("^C");
+    // As a shell tells it: 128 + SIGINT.
+    terminal.end().assert_status(130);
+}
