@@ -1,12 +1,17 @@
-//! QEMU's monitor, on a socket beside the console: how the harness looks into a machine that hangs.
+//! QEMU's monitor, on a socket beside the console: how the harness looks into a machine that hangs, and
+//! presses keys on its keyboard.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 const PROMPT: &str = "(qemu) ";
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// `sendkey` holds a key for 100 ms.
+const KEY_PRESSED: Duration = Duration::from_millis(120);
 
 /// How long a kernel that got an NMI may take for its backtraces.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -24,10 +29,19 @@ pub(crate) fn interrogate(socket: &Path) -> String {
     ask(socket).unwrap_or_else(|error| format!("QEMU's monitor did not answer: {error}\n"))
 }
 
+/// Presses and releases these keys of the machine's keyboard, by QEMU's names for them.
+pub(crate) fn press(socket: &Path, keys: &[&str]) -> io::Result<()> {
+    let mut stream = connect(socket)?;
+    for key in keys {
+        stream.write_all(format!("sendkey {key}\n").as_bytes())?;
+        read_to_prompt(&mut stream)?;
+        thread::sleep(KEY_PRESSED);
+    }
+    Ok(())
+}
+
 fn ask(socket: &Path) -> io::Result<String> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    read_to_prompt(&mut stream)?;
+    let mut stream = connect(socket)?;
     stream.write_all(b"info registers -a\n")?;
     let registers = read_to_prompt(&mut stream)?;
     stream.write_all(b"nmi\n")?;
@@ -39,6 +53,13 @@ fn ask(socket: &Path) -> io::Result<String> {
     Ok(places
         .map(|line| format!("{}\n", line.trim_end()))
         .collect())
+}
+
+fn connect(socket: &Path) -> io::Result<UnixStream> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    read_to_prompt(&mut stream)?;
+    Ok(stream)
 }
 
 fn read_to_prompt(stream: &mut UnixStream) -> io::Result<String> {

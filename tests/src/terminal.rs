@@ -73,6 +73,12 @@ impl Terminal {
         sent.unwrap_or_else(|error| panic!("cannot type {keys:?}: {error}"));
     }
 
+    /// Presses keys of the machine's own keyboard, by QEMU's names for them (`a`, `ret`, `shift-a`).
+    pub fn press_keys(&mut self, keys: &[&str]) {
+        let pressed = monitor::press(&self.files.path("monitor"), keys);
+        pressed.unwrap_or_else(|error| panic!("cannot press {keys:?}: {error}"));
+    }
+
     /// Waits until the console shows this text, and returns what it showed before.
     #[track_caller]
     pub fn expect(&mut self, text: &str) -> String {

@@ -72,6 +72,17 @@ fn alice_goes_on_while_eve_loops_for_ever() {
 }
 
 #[test]
+fn a_screenshot_is_a_picture_of_the_end() {
+    let file = std::env::temp_dir().join(format!("argonaut-screen-{}.png", std::process::id()));
+    let boot = Boot::program(&["hello"]).cpus(1).option("--screenshot");
+    let run = boot.option(&file.display().to_string()).run();
+    let picture = std::fs::read(&file).unwrap_or_default();
+    let _ = std::fs::remove_file(&file);
+    run.assert_status(0);
+    assert!(picture.starts_with(b"\x89PNG"), "no picture\n{run}");
+}
+
+#[test]
 fn with_icount_every_run_is_the_same() {
     let [first, second] = [(); 2].map(|()| Boot::program(&["hello"]).option("--icount").run());
     first.assert_status(0);

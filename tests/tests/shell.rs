@@ -109,6 +109,15 @@ fn a_line_can_be_edited_and_called_back() {
 }
 
 #[test]
+fn the_keyboard_types_into_the_same_shell() {
+    let mut terminal = start(1);
+    terminal.press_keys(&["l", "s", "ret"]);
+    assert!(terminal.expect(PROMPT).contains("kernel.symbols"));
+    terminal.press_keys(&["p", "o", "w", "e", "r", "o", "f", "f", "ret"]);
+    terminal.end().assert_status(0);
+}
+
+#[test]
 fn control_c_goes_to_the_guest_and_control_a_x_ends_qemu() {
     let mut terminal = start(1);
     terminal.type_keys("nonsense\x03");
