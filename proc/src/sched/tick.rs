@@ -14,8 +14,8 @@ use smp::{apic, time};
 use super::{CPUS, RUNNING, balance, place};
 use crate::sleep;
 
-/// A CPU pulls from longer queues every so many ticks. Not a multiple of two: where two threads take turns at each tick, it
-/// would always be the same one that waits.
+/// A CPU pulls from longer queues at one tick in so many, by chance: in step with the turns of threads it would always be the
+/// same ones that wait then, and so move.
 const TICKS_PER_BALANCE: u64 = 3;
 const NEVER: u64 = u64::MAX;
 const DEFAULT_PERIOD_NS: u64 = 10_000_000;
@@ -30,14 +30,15 @@ struct Clock {
     next_tick_ns: u64,
     /// When the hardware timer will fire; [`NEVER`] if it is not set.
     armed_ns: u64,
-    ticks: u64,
+    /// Numbers without a pattern, for the balance.
+    chance: u64,
 }
 
 pub(super) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
     let new_clock = |_| Clock {
         next_tick_ns: NEVER,
         armed_ns: NEVER,
-        ticks: 0,
+        chance: 0,
     };
     CLOCKS.init(possible_cpus, new_clock).map_err(|_| NoMemory)
 }
@@ -87,12 +88,15 @@ pub(super) fn serve_timer(in_user_mode: bool) -> bool {
         clock.armed_ns = NEVER;
         let tick = busy && now >= clock.next_tick_ns;
         if tick {
-            clock.ticks += 1;
+            // A linear congruential generator, stirred by the clock; its upper bits are used.
+            clock.chance = (clock.chance ^ now)
+                .wrapping_mul(0x5851_f42d_4c95_7f2d)
+                .wrapping_add(1);
             clock.next_tick_ns = now + PERIOD_NS.load(Ordering::Relaxed);
         }
-        tick.then_some(clock.ticks)
+        tick.then_some(clock.chance >> 33)
     });
-    let turn_ends = tick.is_some_and(|ticks| serve_tick(&pin, in_user_mode, ticks));
+    let turn_ends = tick.is_some_and(|chance| serve_tick(&pin, in_user_mode, chance));
     let first_sleeper_ns = sleep::wake_expired(&pin, now).unwrap_or(NEVER);
     CLOCKS.with(&pin, |clock| {
         let next_tick_ns = if busy { clock.next_tick_ns } else { NEVER };
@@ -102,11 +106,11 @@ pub(super) fn serve_timer(in_user_mode: bool) -> bool {
 }
 
 /// One tick on a busy CPU. True if the current thread's turn has ended.
-fn serve_tick(pin: &Pinned, in_user_mode: bool, ticks: u64) -> bool {
+fn serve_tick(pin: &Pinned, in_user_mode: bool, chance: u64) -> bool {
     RUNNING.with_current(|thread| thread.charge(in_user_mode, PERIOD_NS.load(Ordering::Relaxed)));
     let queue = &CPUS.get(pin).queue;
-    if ticks.is_multiple_of(TICKS_PER_BALANCE)
-        && let Some(thread) = balance::pull(pin.cpu(), queue.len_racy(), ticks / TICKS_PER_BALANCE)
+    if chance.is_multiple_of(TICKS_PER_BALANCE)
+        && let Some(thread) = balance::pull(pin.cpu(), queue.len_racy(), chance / TICKS_PER_BALANCE)
     {
         queue.push(thread);
     }
