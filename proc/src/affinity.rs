@@ -57,3 +57,41 @@ fn steer(caller: &Thread, thread: &Thread, set: &CpuSet) -> Result<(), Errno> {
 pub fn get_affinity(caller: &Thread, id: Id) -> Result<CpuSet, Errno> {
     Ok(named(caller, id)?.affinity())
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use abi::Errno;
+    use smp::cpu::CpuId;
+    use smp::cpu_set::CpuSet;
+
+    use super::{get_affinity, set_affinity};
+    use crate::exit::tests::born;
+
+    #[test]
+    fn a_process_steers_itself_and_its_children_and_nobody_else() {
+        let (parent, parent_thread) = born(None);
+        let (child, child_thread) = born(Some(&parent));
+        let (stranger, stranger_thread) = born(None);
+        let everywhere = CpuSet::first(1);
+        for id in [0, parent.id(), child.id()] {
+            assert_eq!(set_affinity(&parent_thread, id, &everywhere), Ok(()));
+        }
+        assert!(child_thread.needs_attention() && !parent_thread.needs_attention());
+        for (caller, id) in [(&stranger_thread, child.id()), (&child_thread, parent.id())] {
+            assert_eq!(set_affinity(caller, id, &everywhere), Err(Errno::EPERM));
+        }
+        assert_eq!(get_affinity(&child_thread, stranger.id()), Ok(everywhere));
+        assert_eq!(get_affinity(&child_thread, -5), Err(Errno::ESRCH));
+    }
+
+    #[test]
+    fn of_the_cpus_that_are_asked_for_one_must_be_up() {
+        let (_process, thread) = born(None);
+        let absent = CpuSet::single(CpuId::new(77));
+        assert_eq!(set_affinity(&thread, 0, &absent), Err(Errno::EINVAL));
+        assert_eq!(set_affinity(&thread, 0, &CpuSet::EMPTY), Err(Errno::EINVAL));
+        let both: CpuSet = [CpuId::BOOT, CpuId::new(77)].into_iter().collect();
+        assert_eq!(set_affinity(&thread, 0, &both), Ok(()));
+        assert_eq!(get_affinity(&thread, 0), Ok(CpuSet::single(CpuId::BOOT)));
+    }
+}

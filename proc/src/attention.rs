@@ -68,3 +68,22 @@ impl Attention {
         self.0.fetch_and(!MOVE, Ordering::Acquire);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::Attention;
+
+    #[test]
+    fn a_request_to_move_comes_and_goes_and_one_to_end_stays() {
+        let attention = Attention::new();
+        assert!(!attention.is_wanted());
+        attention.ask_to_move();
+        assert!(attention.is_wanted() && !attention.is_dying());
+        attention.clear_ask_to_move();
+        assert!(!attention.is_wanted());
+        attention.set_dying();
+        attention.ask_to_move();
+        attention.clear_ask_to_move();
+        assert!(attention.is_wanted() && attention.is_dying());
+    }
+}

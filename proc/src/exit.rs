@@ -16,6 +16,11 @@
 //! - **EXIT-2** a process leaves its place in the family tree with its `parent` lock held, so it meets either its
 //!   parent or, if that ends at the same time, `init`.
 
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(all(test, not(loom)))]
+pub(crate) mod tests;
+
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 

@@ -81,3 +81,70 @@ pub(crate) fn wake_expired(pin: &Pinned, now_ns: u64) -> Option<u64> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::{Arc, Once};
+
+    use proptest::prelude::{prop_assert_eq, proptest};
+    use smp::cpu::CpuId;
+    use smp::{host, pin};
+
+    use super::{SLEEPERS, Thread, add, init, wake_expired};
+    use crate::sched::tick;
+
+    const CPUS: usize = 4;
+
+    /// Makes this thread play a CPU on which nobody sleeps.
+    fn play(cpu: usize) {
+        static MADE: Once = Once::new();
+        MADE.call_once(|| {
+            init(CPUS).unwrap();
+            tick::init(CPUS).unwrap();
+        });
+        host::become_cpu(CpuId::new(cpu));
+    }
+
+    fn sleeper(deadline_ns: u64) -> Arc<Thread> {
+        let thread = Thread::idle(CpuId::BOOT).unwrap();
+        add(deadline_ns, &thread);
+        thread
+    }
+
+    fn deadlines(cpu: usize) -> Vec<u64> {
+        let sleepers = SLEEPERS.of(CpuId::new(cpu)).lock();
+        sleepers.iter().map(Thread::wake_at_ns).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn sleepers_wake_at_their_deadlines_in_order(
+            sleeps in proptest::collection::vec(1..100_u64, 0..30),
+            wakes in proptest::collection::vec(0..120_u64, 0..5),
+        ) {
+            play(1);
+            let threads: Vec<_> = sleeps.iter().copied().map(sleeper).collect();
+            let mut model = sleeps.clone();
+            model.sort_unstable();
+            for now_ns in wakes.into_iter().chain([u64::MAX]) {
+                model.retain(|&deadline_ns| deadline_ns > now_ns);
+                prop_assert_eq!(wake_expired(&pin::pin(), now_ns), model.first().copied());
+                prop_assert_eq!(&deadlines(1), &model);
+            }
+            prop_assert_eq!(threads.iter().map(Arc::strong_count).sum::<usize>(), threads.len());
+        }
+    }
+
+    #[test]
+    fn each_cpu_wakes_its_own_sleepers() {
+        play(2);
+        let _here = sleeper(10);
+        play(3);
+        let _there = sleeper(20);
+        assert_eq!(wake_expired(&pin::pin(), 15), Some(20));
+        assert_eq!((deadlines(2), deadlines(3)), (vec![10], vec![20]));
+        assert_eq!(wake_expired(&pin::pin(), 20), None);
+        play(2);
+        assert_eq!(wake_expired(&pin::pin(), 20), None);
+    }
+}

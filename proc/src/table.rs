@@ -219,7 +219,7 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use super::{Errno, Table};
+    use super::{Errno, Ordering, Table};
 
     #[test]
     fn an_id_is_reused_only_after_all_others() {
@@ -248,5 +248,33 @@ mod tests {
     fn zero_negative_and_large_ids_are_behind_no_slot() {
         let table = Table::with_capacity(4).unwrap();
         assert!(table.slot(0).is_none() && table.slot(-1).is_none() && table.slot(4).is_none());
+    }
+
+    #[test]
+    fn ids_that_are_reserved_at_once_are_all_different() {
+        let table = Table::with_capacity(401).unwrap();
+        let reserve_some = || {
+            (0..100)
+                .map(|_| table.reserve().unwrap())
+                .collect::<Vec<_>>()
+        };
+        let mut ids = std::thread::scope(|scope| {
+            let others = [(); 4].map(|()| scope.spawn(reserve_some));
+            others.map(|other| other.join().unwrap()).concat()
+        });
+        ids.sort_unstable();
+        assert_eq!(ids, (1..=400).collect::<Vec<_>>());
+        assert_eq!(table.reserve(), Err(Errno::EAGAIN));
+    }
+
+    #[test]
+    fn entries_are_counted_while_they_are_used_however_often_they_are_freed() {
+        let table = Table::with_capacity(8).unwrap();
+        let ids = [(); 3].map(|()| table.reserve().unwrap());
+        assert_eq!(table.used.load(Ordering::Relaxed), 3);
+        for id in [ids[0], ids[0], ids[1], 0, -1, 7, 8] {
+            table.free(id);
+        }
+        assert_eq!(table.used.load(Ordering::Relaxed), 1);
     }
 }

@@ -118,6 +118,19 @@ impl Thread {
     }
 
     #[inline(always)]
+    /// A thread of `process` that has no stack and cannot run, for tests of everything else.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn without_stack(id: Id, process: Arc<Process>) -> Arc<Thread> {
+        let here = CpuSet::single(smp::cpu::id_racy());
+        Arc::new(Thread::with_fiber(
+            id,
+            Some(process),
+            Fiber::idle(),
+            None,
+            &here,
+        ))
+    }
+
     fn with_fiber(
         id: Id,
         process: Option<Arc<Process>>,

@@ -67,3 +67,46 @@ impl IdleCpus {
         self.0.load()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+
+    use smp::cpu::CpuId;
+    use smp::cpu_set::CpuSet;
+    use smp::list::{Link, Linked};
+
+    use super::{IdleCpus, RUN_LINK, RunQueue};
+
+    #[derive(Default)]
+    struct Job(Link<Job>);
+
+    impl Linked<RUN_LINK> for Job {
+        fn link(&self) -> &Link<Job> {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn a_cpu_is_idle_while_it_halts_and_is_interrupted_only_then() {
+        let (idle, queue, cpu) = (IdleCpus::new(), RunQueue::new(), CpuId::new(3));
+        assert!(!idle.hand_over(Arc::new(Job::default()), &queue, cpu));
+        assert!(queue.pop().is_some());
+        let mut is_halted = false;
+        idle.rest(cpu, &queue, || {
+            is_halted = true;
+            assert_eq!(idle.load_racy(), CpuSet::single(cpu));
+            assert!(!idle.hand_over(Arc::new(Job::default()), &RunQueue::new(), CpuId::BOOT));
+            assert!(idle.hand_over(Arc::new(Job::default()), &queue, cpu));
+        });
+        assert!(is_halted && !idle.contains_racy(cpu));
+    }
+
+    #[test]
+    fn a_cpu_with_something_in_its_queue_does_not_halt() {
+        let (idle, queue) = (IdleCpus::new(), RunQueue::new());
+        queue.push(Arc::new(Job::default()));
+        idle.rest(CpuId::BOOT, &queue, || panic!("halted"));
+        assert!(idle.load_racy().is_empty());
+    }
+}

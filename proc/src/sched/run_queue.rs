@@ -73,3 +73,60 @@ impl<T: Linked<RUN_LINK>> RunQueue<T> {
         self.len.store(threads.len(), Ordering::Relaxed);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+    use smp::list::{Link, Linked};
+
+    use super::{RUN_LINK, RunQueue};
+
+    struct Job {
+        number: u8,
+        link: Link<Job>,
+    }
+
+    impl Linked<RUN_LINK> for Job {
+        fn link(&self) -> &Link<Job> {
+            &self.link
+        }
+    }
+
+    fn job(number: u8) -> Arc<Job> {
+        let link = Link::new();
+        Arc::new(Job { number, link })
+    }
+
+    fn number(job: Option<Arc<Job>>) -> Option<u8> {
+        job.map(|job| job.number)
+    }
+
+    proptest! {
+        #[test]
+        fn a_run_queue_is_a_queue_from_which_any_can_be_taken(
+            steps in proptest::collection::vec((0..4_u8, any::<u8>()), 0..60)
+        ) {
+            let (queue, mut model) = (RunQueue::new(), VecDeque::new());
+            for (step, value) in steps {
+                let small = |number: &u8| *number < value;
+                match step {
+                    0 | 1 => {
+                        queue.push(job(value));
+                        model.push_back(value);
+                    }
+                    2 => prop_assert_eq!(number(queue.pop()), model.pop_front()),
+                    _ => {
+                        let place = model.iter().position(small);
+                        prop_assert_eq!(queue.has_racy(|job| small(&job.number)), place.is_some());
+                        let taken = queue.take_first(|job| small(&job.number));
+                        prop_assert_eq!(number(taken), place.and_then(|place| model.remove(place)));
+                    }
+                }
+                prop_assert_eq!(queue.len_racy(), model.len());
+            }
+        }
+    }
+}

@@ -34,7 +34,7 @@ struct Clock {
     chance: u64,
 }
 
-pub(super) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
+pub(crate) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
     let new_clock = |_| Clock {
         next_tick_ns: NEVER,
         armed_ns: NEVER,
