@@ -19,8 +19,11 @@ use crate::flush::{ActiveCpus, FlushBatch};
 use crate::frame::{self, Frame, FrameKind};
 use crate::page_table::{Perm, VmIterMut};
 use crate::space::Memory;
-use crate::space::backing::{PageContent, PageSource, PageSourceError};
-use crate::space::region::{Protection, Region};
+use crate::space::backing::PageContent;
+use crate::space::file_backing::Sharing;
+use crate::space::page_source::{PageSource, PageSourceError};
+use crate::space::protection::Protection;
+use crate::space::region::Region;
 
 /// What somebody wanted to do when the processor stopped him.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -201,13 +204,12 @@ fn fill(
             source,
             index,
             len_bytes,
+            sharing,
         } => match fetched {
-            Some(fetched) if fetched.is(source, index) => file_page(
-                fetched.frame.as_ref(),
-                len_bytes,
-                region.protection,
-                access.write,
-            )?,
+            Some(fetched) if fetched.is(source, index) => match (&fetched.frame, sharing) {
+                (Some(file), Sharing::Shared) => (file.share(), region.protection.perm()),
+                (file, _) => file_page(file.as_ref(), len_bytes, region.protection, access.write)?,
+            },
             _ => {
                 return Ok(Progress::Needs(FilePage {
                     source: source.clone(),
@@ -215,6 +217,8 @@ fn fill(
                 }));
             }
         },
+        // Nothing that is borrowed is mapped page by page.
+        PageContent::Physical(_) => return Err(FaultError::MissingPage),
     };
     iter.try_fill(frame, perm)?;
     Ok(Progress::Done)
@@ -254,7 +258,7 @@ fn break_sharing(
 ) -> Result<Progress, FaultError> {
     let batch = &mut FlushBatch::new(cpus);
     let perm = region.protection.perm();
-    if iter.owns_frame_alone() {
+    if region.backing.is_shared() || iter.owns_frame_alone() {
         // An upgrade of rights sends nothing.
         iter.protect(perm, batch);
         return Ok(Progress::Done);

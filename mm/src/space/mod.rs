@@ -19,11 +19,19 @@
 
 mod backing;
 mod fault;
+mod file_backing;
 mod fork;
 mod initial;
 mod page_alloc;
+mod page_source;
+mod protection;
 mod region;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "spaces do not do yet all that the map can")
+)]
 mod region_map;
+mod shared_pages;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -40,10 +48,15 @@ use crate::flush::{ActiveCpus, FlushBatch, SpaceId};
 use crate::heap::try_arc;
 use crate::page_table::{PageTable, VmIterMut};
 
-pub use backing::{Backing, FileBacking, PageSource, PageSourceError};
+pub use backing::Backing;
 pub use fault::{FaultAccess, FaultError};
+pub use file_backing::{FileBacking, Sharing};
 pub use fork::{ForkPolicy, break_copy_on_write};
-pub use region::{Protection, Region, RegionFlags};
+pub use page_source::{PageSource, PageSourceError};
+pub use protection::Protection;
+pub use region::{Region, RegionFlags};
+pub use region_map::GUARD_PAGES;
+pub use shared_pages::SharedPages;
 pub use switch::{activate, become_idle};
 
 use fault::{FilePage, Progress};
@@ -93,13 +106,18 @@ impl Space {
     /// Adds a region. If it is eager, its pages are filled in, as reading them would.
     ///
     /// # Errors
-    /// `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file. Nothing has changed then.
+    /// `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file; `NotGrowable`, `Unaligned`, `KernelOnly`, `WrongLength`
+    /// if there can be no such region. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
         let (range, is_eager) = (region.range, region.flags.contains(RegionFlags::EAGER));
         self.memory.lock().insert(region)?;
         if is_eager && let Err(error) = self.fill(range) {
             // Nothing but the new region was there.
-            self.remove(range)?;
+            let mut memory = self.memory.lock();
+            // SPACE-5: completes before the lock is given back.
+            let mut batch = FlushBatch::new(&self.cpus);
+            memory.regions.undo_insert(range)?;
+            memory.unmap(range, &mut batch);
             return Err(error);
         }
         Ok(())
@@ -116,7 +134,7 @@ impl Space {
     /// Removes whatever regions, or parts of them, lie in `range`, with all their pages.
     ///
     /// # Errors
-    /// `NoMemory` for splitting a region. Nothing has changed then.
+    /// `Pinned` if something there is; `NoMemory` for splitting a region. Nothing has changed then.
     pub fn remove(&self, range: UserRange) -> Result<(), SpaceError> {
         let mut memory = self.memory.lock();
         // SPACE-5: completes before the lock is given back.

@@ -10,7 +10,8 @@ use crate::error::{NoMemory, SpaceError};
 use crate::flush::FlushBatch;
 use crate::frame::{self, FrameChain, FrameKind};
 use crate::page_table::VmIterMut;
-use crate::space::region::{Protection, Region, RegionFlags};
+use crate::space::protection::Protection;
+use crate::space::region::{Region, RegionFlags};
 use crate::space::{Memory, Space};
 
 impl Space {

@@ -4,6 +4,7 @@ mod files;
 mod forks;
 mod model;
 mod page_alloc;
+mod shared;
 mod switching;
 
 use std::sync::Arc;
