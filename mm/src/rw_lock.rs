@@ -122,10 +122,12 @@ impl<T> RwLock<T> {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & !WAITING == 0 {
             // Acquire pairs with the Release of the last writer, and of every reader in `ReadGuard::drop`.
-            match self
-                .word
-                .compare_exchange(word, word | WRITER, Ordering::Acquire, Ordering::Relaxed)
-            {
+            match self.word.compare_exchange(
+                word,
+                word | WRITER,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => return true,
                 Err(now) => word = now,
             }
@@ -156,8 +158,9 @@ impl<T> RwLock<T> {
                         )
                         .is_ok());
             if marked {
-                self.sleeper()
-                    .wait_while(self.key(), &|| self.word.load(Ordering::Relaxed) & WAITING != 0);
+                self.sleeper().wait_while(self.key(), &|| {
+                    self.word.load(Ordering::Relaxed) & WAITING != 0
+                });
             }
         }
     }
@@ -237,9 +240,9 @@ impl<T> RwLock<T> {
     #[inline(never)]
     fn last_reader_left(&self) {
         // Release, since this takes the place of the reader's own decrement in front of the next writer.
-        let cleared =
-            self.word
-                .compare_exchange(WAITING, 0, Ordering::Release, Ordering::Relaxed);
+        let cleared = self
+            .word
+            .compare_exchange(WAITING, 0, Ordering::Release, Ordering::Relaxed);
         if cleared.is_ok() {
             self.sleeper().wake_all(self.key());
         }

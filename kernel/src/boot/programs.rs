@@ -58,7 +58,9 @@ fn choose_fork(command_line: &CommandLine) {
         Some("cow") => ForkPolicy::CopyOnWrite,
         Some("eager") => ForkPolicy::Eager,
         Some("naive") => ForkPolicy::Naive,
-        Some(other) => panic!("boot line: fork={other} is neither shared nor cow nor eager nor naive"),
+        Some(other) => {
+            panic!("boot line: fork={other} is neither shared nor cow nor eager nor naive")
+        }
     };
     proc::fork::set_policy(policy);
 }

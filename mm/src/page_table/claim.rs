@@ -53,7 +53,8 @@ impl<'t> VmIter<'t, Faulting> {
     /// processor marks. `None` if another thread was faster.
     #[inline]
     pub(crate) fn claim(&mut self, seen: Entry) -> Option<Claim<'t>> {
-        let is_owned = self.level == 1 && !self.is_shared() && !seen.perm().contains(Perm::BORROWED);
+        let is_owned =
+            self.level == 1 && !self.is_shared() && !seen.perm().contains(Perm::BORROWED);
         assert!(is_owned, "what is claimed is not this table's own");
         let old = self.slot.claim(seen)?;
         Some(Claim {
@@ -84,9 +85,10 @@ impl Claim<'_> {
     pub(crate) fn upgrade(self, perm: Perm) {
         let claim = ManuallyDrop::new(self);
         debug_assert!(claim.old.perm().is_upgraded_by(perm | Perm::PRESENT));
-        claim
-            .slot
-            .settle(Entry::new(claim.old.pa(), perm.for_changing(claim.old.perm())));
+        claim.slot.settle(Entry::new(
+            claim.old.pa(),
+            perm.for_changing(claim.old.perm()),
+        ));
     }
 
     /// Maps `frame` with `perm` instead, after all CPUs have forgotten the old translation (TLB-5); the old frame is `batch`'s,

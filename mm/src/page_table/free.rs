@@ -15,8 +15,12 @@ use crate::page_table::usage::Usage;
 /// All of it is in the pool again when `batch` is complete.
 pub fn free_everything(table: &mut PageTable, batch: &mut FlushBatch<'_>) {
     let (start, root) = (table.start(), table.root());
-    let first = table.geometry().index(start.as_u64(), table.geometry().levels());
-    let last = table.geometry().index(USER_END.as_u64(), table.geometry().levels());
+    let first = table
+        .geometry()
+        .index(start.as_u64(), table.geometry().levels());
+    let last = table
+        .geometry()
+        .index(USER_END.as_u64(), table.geometry().levels());
     // A root is in no other table and has no leaves.
     for index in first..=last {
         let entry = root.slot(index).load();

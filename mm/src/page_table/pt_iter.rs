@@ -178,7 +178,10 @@ impl<'t> PtIterMut<'t> {
         let mut on_the_way = self.level + 1..self.table.geometry().levels();
         assert!(
             on_the_way.all(|level| {
-                let entry = self.table_of(level + 1).slot(self.table.geometry().index(self.va, level + 1)).load();
+                let entry = self
+                    .table_of(level + 1)
+                    .slot(self.table.geometry().index(self.va, level + 1))
+                    .load();
                 entry.perm().contains(Perm::WRITE)
             }),
             "PT-4: a page is taken out of a shared table"

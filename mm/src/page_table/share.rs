@@ -136,12 +136,7 @@ impl TableCopy<'_, '_> {
 
     /// The copy of `entry`, which maps a page of 4 KiB and stands in `slot`.
     #[inline]
-    fn page(
-        &mut self,
-        slot: Slot<'_>,
-        entry: Entry,
-        is_written: bool,
-    ) -> Result<Entry, NoMemory> {
+    fn page(&mut self, slot: Slot<'_>, entry: Entry, is_written: bool) -> Result<Entry, NoMemory> {
         // What is in the copy may be in a TLB already, by way of the original.
         let perm = entry.perm() | Perm::ACCESSED;
         if perm.contains(Perm::BORROWED) {
@@ -175,8 +170,12 @@ impl TableCopy<'_, '_> {
         if !perm.contains(Perm::WRITE) || perm.contains(Perm::SHARED) {
             return perm;
         }
-        let read_only =
-            |old: Entry| Entry::new(old.pa(), old.perm().difference(Perm::WRITE) | Perm::COPY_ON_WRITE);
+        let read_only = |old: Entry| {
+            Entry::new(
+                old.pa(),
+                old.perm().difference(Perm::WRITE) | Perm::COPY_ON_WRITE,
+            )
+        };
         slot.update(read_only);
         if entry.perm().contains(Perm::ACCESSED) {
             self.record_everything();

@@ -183,13 +183,14 @@ mod tests {
     fn the_range_starts_afresh_when_the_last_entry_is_gone_and_the_level_stays() {
         let word = AtomicU32::new(0);
         Usage::reset(&word, 5);
-        [3, 500]
-            .iter()
-            .for_each(|&index| Usage::add(&word, index));
+        [3, 500].iter().for_each(|&index| Usage::add(&word, index));
         assert_eq!(Usage::of(&word).level(), 5);
         assert!(!Usage::remove(&word));
         assert!(Usage::remove(&word));
         Usage::add(&word, 9);
-        assert_eq!((Usage::of(&word).range(), Usage::of(&word).level()), (9..10, 5));
+        assert_eq!(
+            (Usage::of(&word).range(), Usage::of(&word).level()),
+            (9..10, 5)
+        );
     }
 }

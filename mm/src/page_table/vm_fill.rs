@@ -26,7 +26,10 @@ impl<'t, A: Access> VmIter<'t, A> {
         if !self.table.may_map(self.va) {
             return Err(MapError::OutOfRange);
         }
-        assert!(!self.is_shared(), "PT-4: a hole in a shared table is filled");
+        assert!(
+            !self.is_shared(),
+            "PT-4: a hole in a shared table is filled"
+        );
         let new = Entry::new(frame.pa(), perm.for_leaf());
         self.slot.fill(new).map_err(|_| MapError::AlreadyMapped)?;
         Usage::add(self.container.table.usage_word(), self.slot.index());
@@ -44,7 +47,10 @@ impl<'t, A: Access> VmIter<'t, A> {
         if !self.table.may_map(self.va) {
             return Err(MapError::OutOfRange);
         }
-        assert!(!self.is_shared(), "PT-4: a hole in a shared table is filled");
+        assert!(
+            !self.is_shared(),
+            "PT-4: a hole in a shared table is filled"
+        );
         while self.level > level {
             let entry = self.slot.load();
             let child = match self.container.table.child(entry, self.level) {

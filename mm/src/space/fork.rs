@@ -60,7 +60,11 @@ impl Space {
         let stack_page = stack_pointer.page_align_down();
         // Relaxed: set at boot, before the first fork.
         let is_broken = IS_COPY_ON_WRITE_BROKEN.load(Ordering::Relaxed);
-        let policy = if is_broken { ForkPolicy::MappingsOnly } else { policy };
+        let policy = if is_broken {
+            ForkPolicy::MappingsOnly
+        } else {
+            policy
+        };
         let mut child = Space::new()?;
         let Some(Space {
             cpus, memory: copy, ..
@@ -79,8 +83,15 @@ impl Space {
                 share_tables(to, from, stack_page, &mut batch)?;
             } else {
                 from.make_range_private(from.start(), USER_END, &mut batch)?;
-                copy_by_page(policy, stack_page, from, to, &mut batch, &mut FlushBatch::new(cpus))
-                    .map_err(no_memory)?;
+                copy_by_page(
+                    policy,
+                    stack_page,
+                    from,
+                    to,
+                    &mut batch,
+                    &mut FlushBatch::new(cpus),
+                )
+                .map_err(no_memory)?;
             }
         }
         batch.complete();
