@@ -12,11 +12,15 @@
 //! them. So whatever takes something away from a table takes a [`FlushBatch`], which sees to that, and which owns what
 //! was taken away until then.
 
+mod big_copy;
+mod big_leaf;
 mod copy;
 mod free;
 mod geometry;
 mod kernel_entries;
+mod merge;
 mod perm;
+mod physical;
 mod pt_iter;
 mod table;
 mod usage;
@@ -40,11 +44,14 @@ use crate::frame::{self, Frame, FrameKind};
 use crate::kernel_map;
 use table::Table;
 
+pub use big_leaf::highest_leaf_level;
+pub(crate) use big_leaf::set_highest_leaf_level;
 pub use copy::{Copying, copy_mappings, copy_mappings_by};
 pub use free::free_everything;
 pub use geometry::{Decoded, ENTRIES, Geometry, X86};
 pub(crate) use kernel_entries::KernelEntries;
 pub use perm::{Entry, Perm};
+pub use physical::PhysicalRange;
 pub use pt_iter::{PtIter, PtIterMut};
 pub use vm_iter::{Exclusive, Shared, VmIter, VmIterMut};
 pub use walk::{Lookup, Stop, virtual_to_physical, walk};

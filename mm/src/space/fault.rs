@@ -254,11 +254,25 @@ fn break_sharing(
 ) -> Result<Progress, FaultError> {
     let batch = &mut FlushBatch::new(cpus);
     let perm = region.protection.perm();
-    if iter.owns_frame_alone() {
-        // An upgrade of rights sends nothing.
-        iter.protect(perm, batch);
-        return Ok(Progress::Done);
+    while !iter.owns_frame_alone() {
+        if iter.level() == 1 {
+            return copy_page(iter, perm, batch);
+        }
+        // One page of 4 KiB is copied; the rest of a big page stays shared.
+        iter.split(batch)?;
     }
+    // An upgrade of rights sends nothing.
+    iter.protect(perm, batch);
+    Ok(Progress::Done)
+}
+
+/// Gives the page at `iter` a frame of its own.
+#[inline(always)]
+fn copy_page(
+    iter: &mut VmIterMut<'_>,
+    perm: Perm,
+    batch: &mut FlushBatch<'_>,
+) -> Result<Progress, FaultError> {
     // The page is read-only on all CPUs, so that the copy misses no store.
     let copy = iter.copy_frame(FrameKind::Anonymous);
     iter.try_map(copy.ok_or(FaultError::Permission)??, perm, batch)?;
