@@ -14,7 +14,6 @@
 
 mod copy;
 mod free;
-mod geometry;
 mod kernel_entries;
 mod perm;
 mod pt_iter;
@@ -24,7 +23,6 @@ mod vm_fill;
 mod vm_iter;
 mod vm_iter_mut;
 mod vm_search;
-mod walk;
 mod whole_tables;
 
 #[cfg(test)]
@@ -42,12 +40,11 @@ use table::Table;
 
 pub use copy::{Copying, copy_mappings, copy_mappings_by};
 pub use free::free_everything;
-pub use geometry::{Decoded, ENTRIES, Geometry, X86};
+pub use geometry::{Decoded, ENTRIES, Geometry, Lookup, Stop, X86, virtual_to_physical, walk};
 pub(crate) use kernel_entries::KernelEntries;
 pub use perm::{Entry, Perm};
 pub use pt_iter::{PtIter, PtIterMut};
 pub use vm_iter::{Exclusive, Shared, VmIter, VmIterMut};
-pub use walk::{Lookup, Stop, virtual_to_physical, walk};
 
 /// The most levels that there can be.
 const MAX_LEVELS: usize = 5;

@@ -15,11 +15,12 @@
 //! It changes the whole leaf that it stands on; [`VmIterMut::split`] makes a big one smaller. It sees only the half of
 //! the address space that its table may map: elsewhere, nothing is present, and mapping is refused.
 
+use geometry::{ENTRIES, Geometry, X86};
+
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::{MapError, NoMemory};
 use crate::flush::FlushBatch;
 use crate::frame::{Frame, FrameKind};
-use crate::page_table::geometry::{ENTRIES, Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
 use crate::page_table::usage::Usage;
