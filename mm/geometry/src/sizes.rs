@@ -79,8 +79,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::{TableSize, TooManyPages};
-    use crate::geometry::Geometry;
-    use crate::tests::Small;
+    use crate::geometry::{Decoded, Geometry};
     use crate::{Ia32, Pae, Tag, Teensy, X86};
 
     fn size(tables: u64, bytes: u64) -> TableSize {
@@ -146,31 +145,58 @@ mod tests {
         assert_eq!(Teensy.least_table(17), Err(TooManyPages { most: 16 }));
     }
 
+    /// A machine of 128 pages, whose tables have 8, 2 and 8 entries.
+    #[derive(Copy, Clone)]
+    struct Uneven;
+
+    impl Geometry for Uneven {
+        fn page_bits(self) -> u32 {
+            4
+        }
+        fn levels(self) -> u32 {
+            3
+        }
+        fn index_bits(self, level: u32) -> u32 {
+            [3, 1, 3][level as usize - 1]
+        }
+        fn entry_bytes(self) -> u32 {
+            2
+        }
+        fn physical_bits(self) -> u32 {
+            16
+        }
+        fn highest_leaf_level(self) -> u32 {
+            1
+        }
+        fn is_sign_extended(self) -> bool {
+            false
+        }
+        fn decode(self, _raw: u64, _level: u32) -> Decoded {
+            Decoded::Empty
+        }
+    }
+
     /// How many tables map these pages, counted.
     fn count(pages: impl Iterator<Item = u64>) -> u64 {
+        let levels = |page| (1..=Uneven.levels()).map(move |level| (level, page << 4));
         let tables: BTreeSet<(u32, u64)> = pages
-            .flat_map(|page| (1..=Small.levels()).map(move |level| (level, page << 8)))
-            .map(|(level, address)| {
-                (
-                    level,
-                    address >> (Small.shift(level) + Small.index_bits(level)),
-                )
-            })
+            .flat_map(levels)
+            .map(|(level, address)| (level, address >> Uneven.shift(level + 1)))
             .collect();
         tables.len() as u64
     }
 
     #[test]
     fn no_choice_of_pages_takes_less_than_the_least_or_more_than_the_greatest() {
-        let most = Small.pages();
+        let most = Uneven.pages();
         for pages in 1..=most {
-            assert_eq!(count(0..pages), least(Small, pages).tables);
-            // Dealt out: the low bits of the count choose the root's entry.
-            let scattered = (0..pages).map(|n| (n % 16) * 64 + n / 16);
-            assert_eq!(count(scattered), greatest(Small, pages).tables);
-            for stride in [7, 65] {
+            let (least, greatest) = (least(Uneven, pages), greatest(Uneven, pages));
+            assert_eq!(count(0..pages), least.tables);
+            // Dealt out: the lowest 3 bits of the count choose the root's entry, the next one that of level 2.
+            let scattered = (0..pages).map(|n| (n % 8) << 4 | (n / 8 % 2) << 3 | n / 16);
+            assert_eq!(count(scattered), greatest.tables);
+            for stride in [3, 5, 9, 17, 33, 65, 127] {
                 let tables = count((0..pages).map(|n| n * stride % most));
-                let (least, greatest) = (least(Small, pages), greatest(Small, pages));
                 assert!((least.tables..=greatest.tables).contains(&tables));
             }
         }
