@@ -11,11 +11,11 @@ use crate::addr::PhysAddr;
 use crate::error::MapError;
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame};
-use crate::page_table::geometry::{Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::{Access, VmIter, VmIterMut};
+use geometry::{Geometry, X86};
 
 static HIGHEST_LEAF_LEVEL: AtomicU32 = AtomicU32::new(X86::HIGHEST_LEAF_LEVEL);
 

@@ -5,10 +5,10 @@ use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame};
 use crate::page_table::PageTable;
 use crate::page_table::big_leaf::order_of;
-use crate::page_table::geometry::Geometry;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
+use geometry::Geometry;
 
 /// Frees all that `table` maps for the user, and all its page-table pages except the root. It needs no memory and
 /// cannot fail. What other address spaces share of it stays theirs.

@@ -2,9 +2,9 @@
 
 use crate::addr::PhysAddr;
 use crate::error::MapError;
-use crate::page_table::geometry::Geometry;
 use crate::page_table::perm::Perm;
 use crate::page_table::vm_iter::{Access, VmIter};
+use geometry::Geometry;
 
 /// A range of physical memory, or of device registers, that outlives whatever maps it.
 ///

@@ -10,11 +10,11 @@ use crate::error::NoMemory;
 use crate::flush::FlushBatch;
 use crate::frame::Frame;
 use crate::page_table::PageTable;
-use crate::page_table::geometry::{Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::share::copy_table;
 use crate::page_table::table::{Slot, Table};
 use crate::page_table::vm_iter::{Access, VmIter, VmIterMut};
+use geometry::{Geometry, X86};
 
 impl<A: Access> VmIter<'_, A> {
     /// Whether a table on the way to this position is marked as shared.

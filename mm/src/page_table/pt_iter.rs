@@ -14,16 +14,18 @@
 
 use core::marker::PhantomData;
 
+use geometry::Geometry;
+
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::flush::FlushBatch;
 use crate::frame::Frame;
 use crate::hw;
-use crate::page_table::geometry::Geometry;
 use crate::page_table::perm::Perm;
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::{Exclusive, Shared};
 use crate::page_table::{MAX_LEVELS, PageTable};
+use geometry::Geometry;
 
 /// A position among the page-table pages of a table. See the module's page.
 pub struct PtIter<'t, A = Shared> {

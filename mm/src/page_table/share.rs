@@ -14,11 +14,11 @@ use crate::error::NoMemory;
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame, FrameKind};
 use crate::page_table::big_leaf::order_of;
-use crate::page_table::geometry::{Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
 use crate::page_table::usage::Usage;
 use crate::page_table::{PageTable, new_table_page};
+use geometry::{Geometry, X86};
 
 /// Makes `destination`, which maps nothing, map what `source` maps, by sharing page-table pages. What either side writes
 /// from then on, the other does not see, except where an entry is `SHARED`.

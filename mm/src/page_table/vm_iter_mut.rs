@@ -16,17 +16,19 @@
 //! one of small ones. It sees only the half of
 //! the address space that its table may map: elsewhere, nothing is present, and mapping is refused.
 
+use geometry::{ENTRIES, Geometry, X86};
+
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::{MapError, NoMemory};
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame, FrameKind};
 use crate::page_table::big_leaf::{huge_at, order_of};
-use crate::page_table::geometry::{ENTRIES, Geometry};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::VmIterMut;
 use crate::page_table::{PageTable, new_table_page};
+use geometry::{ENTRIES, Geometry};
 
 impl<'t> VmIterMut<'t> {
     /// An iterator over `table` that stands at `va`.
