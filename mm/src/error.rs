@@ -40,6 +40,8 @@ pub enum SpaceError {
     NotMapped,
     /// A file that is to be mapped cannot be read.
     Unreadable,
+    /// The space is of a kind whose regions cannot be changed.
+    Fixed,
 }
 
 impl From<NoMemory> for MapError {
@@ -86,7 +88,7 @@ impl From<SpaceError> for Errno {
             | SpaceError::Wraps
             | SpaceError::KernelHalf => Errno::EINVAL,
             SpaceError::Overlap => Errno::EEXIST,
-            SpaceError::Pinned => Errno::EPERM,
+            SpaceError::Pinned | SpaceError::Fixed => Errno::EPERM,
             SpaceError::NotMapped => Errno::EFAULT,
             SpaceError::Unreadable => Errno::EIO,
         }

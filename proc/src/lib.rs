@@ -24,6 +24,7 @@ pub mod registers;
 pub mod sched;
 pub mod sleep;
 pub mod sleep_lock;
+pub mod spaces;
 pub mod spawn;
 mod sync;
 pub mod table;

@@ -15,6 +15,7 @@
 mod copy;
 mod free;
 mod geometry;
+mod inspect;
 mod kernel_entries;
 mod perm;
 mod pt_iter;
@@ -43,6 +44,7 @@ use table::Table;
 pub use copy::{Copying, copy_mappings, copy_mappings_by};
 pub use free::free_everything;
 pub use geometry::{Decoded, ENTRIES, Geometry, X86};
+pub use inspect::Leaves;
 pub(crate) use kernel_entries::KernelEntries;
 pub use perm::{Entry, Perm};
 pub use pt_iter::{PtIter, PtIterMut};

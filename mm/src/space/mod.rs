@@ -21,6 +21,7 @@ mod backing;
 mod fault;
 mod fork;
 mod initial;
+mod inspect;
 mod page_alloc;
 mod region;
 mod region_map;
@@ -35,6 +36,7 @@ use core::{fmt, mem};
 use smp::{SpinLock, rank};
 
 use crate::addr::{UserRange, VirtAddr};
+use crate::aspace::ThreadCount;
 use crate::error::{NoMemory, SpaceError};
 use crate::flush::{ActiveCpus, FlushBatch, SpaceId};
 use crate::heap::try_arc;
@@ -55,6 +57,7 @@ pub struct Space {
     cpus: ActiveCpus,
     /// What goes into CR3; 0 once the space has been destroyed. Changed with `memory` locked.
     root: AtomicU64,
+    threads: ThreadCount,
     memory: SpinLock<Memory, rank::Space>,
 }
 
@@ -81,6 +84,7 @@ impl Space {
         try_arc(Space {
             cpus: ActiveCpus::new(id),
             root,
+            threads: ThreadCount::new(),
             memory,
         })
     }
