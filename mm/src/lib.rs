@@ -16,6 +16,7 @@ pub mod heap;
 pub mod hw;
 pub mod kernel_map;
 pub mod page_table;
+pub mod rw_lock;
 pub mod space;
 pub mod stack;
 pub mod user;

@@ -28,7 +28,7 @@ pub fn fork(parent: &Thread, registers: &UserRegisters) -> Result<Id, Errno> {
     let parent_process = parent.process().ok_or(Errno::EINVAL)?;
     let parent_space = parent_process.space().ok_or(Errno::EINVAL)?;
     let reservation = table::reserve()?;
-    let policy = POLICY.get().copied().unwrap_or(ForkPolicy::CopyOnWrite);
+    let policy = POLICY.get().copied().unwrap_or(ForkPolicy::Shared);
     let space = parent_space.fork_at(policy, VirtAddr::new(registers.rsp))?;
     let descriptors = parent_process.descriptors.fork()?;
     let process = mm::heap::try_arc(Process::new(

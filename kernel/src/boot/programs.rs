@@ -65,10 +65,13 @@ fn start_kernel_process(name: &str, function: fn() -> i32) {
 /// Chooses how `fork` copies memory, unless a break switch already has.
 fn choose_fork(command_line: &CommandLine) {
     let policy = match command_line.value("fork") {
-        None | Some("cow") => ForkPolicy::CopyOnWrite,
+        None | Some("shared") => ForkPolicy::Shared,
+        Some("cow") => ForkPolicy::CopyOnWrite,
         Some("eager") => ForkPolicy::Eager,
         Some("naive") => ForkPolicy::Naive,
-        Some(other) => panic!("boot line: fork={other} is neither naive nor eager nor cow"),
+        Some(other) => {
+            panic!("boot line: fork={other} is neither shared nor cow nor eager nor naive")
+        }
     };
     proc::fork::set_policy(policy);
 }

@@ -162,6 +162,18 @@ impl Frame {
         }
     }
 
+    /// Gives up this reference unless it is the last; the last one is returned.
+    #[inline]
+    pub(crate) fn release_unless_last(self) -> Option<Frame> {
+        let frame = ManuallyDrop::new(self);
+        if frame.release_reference() {
+            // Nobody else has one, so the count is this owner's to set. Relaxed: handing the frame on orders it.
+            frame.descriptor().references.store(1, Ordering::Relaxed);
+            return Some(ManuallyDrop::into_inner(frame));
+        }
+        None
+    }
+
     /// Gives up one reference; true if that was the last, and the frame is the caller's to free.
     #[inline]
     fn release_reference(&self) -> bool {

@@ -15,6 +15,8 @@ use crate::page_table::{ENTRIES, PageTable};
 pub struct Leaves {
     /// By level, less one: pages of 4 KiB, 2 MiB and 1 GiB.
     by_level: [usize; X86::HIGHEST_LEAF_LEVEL as usize],
+    /// How many of them are in tables that a fork has shared and nobody has made private since (PT-4).
+    in_shared_tables: usize,
 }
 
 impl Leaves {
@@ -30,14 +32,20 @@ impl Leaves {
         small + ENTRIES * (big + ENTRIES * huge)
     }
 
-    fn add(&mut self, level: u32) {
+    /// How many of them, of any size, are in tables that a fork has shared and nobody has made private since.
+    pub fn in_shared_tables(self) -> usize {
+        self.in_shared_tables
+    }
+
+    fn add(&mut self, level: u32, is_shared: bool) {
         if let Some(count) = self.by_level.get_mut(level as usize - 1) {
             *count += 1;
         }
+        self.in_shared_tables += usize::from(is_shared);
     }
 }
 
-/// As `2 x 2M, 5 x 4K`, or `nothing`.
+/// As `2 x 2M, 5 x 4K (4 in shared tables)`, or `nothing`.
 impl fmt::Display for Leaves {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
@@ -50,7 +58,10 @@ impl fmt::Display for Leaves {
         if separator.is_empty() {
             f.write_str("nothing")?;
         }
-        Ok(())
+        match self.in_shared_tables {
+            0 => Ok(()),
+            count => write!(f, " ({count} in shared tables)"),
+        }
     }
 }
 
@@ -60,7 +71,7 @@ impl PageTable {
         let mut leaves = Leaves::default();
         let mut iter = VmIter::new(self, start);
         while iter.find_mapping(end) {
-            leaves.add(iter.level());
+            leaves.add(iter.level(), iter.is_shared());
             iter.next();
         }
         leaves

@@ -132,8 +132,15 @@ impl<'t> VmIterMut<'t> {
             "the batch is another space's"
         );
         if self.present() {
+            self.assert_private();
             protect(self.slot, self.va(), perm, batch);
         }
+    }
+
+    /// PT-4: who changes what is present has made the table private.
+    #[inline]
+    pub(super) fn assert_private(&self) {
+        assert!(!self.is_shared(), "PT-4: a shared table is changed");
     }
 
     /// Unmaps the leaf at this position; does nothing if nothing is mapped. What was mapped is `batch`'s.
@@ -142,6 +149,7 @@ impl<'t> VmIterMut<'t> {
         if !self.present() {
             return;
         }
+        self.assert_private();
         let old = self.slot.take();
         Usage::remove(self.container.table.usage_word());
         self.record(old, batch);
@@ -180,7 +188,8 @@ impl<'t> VmIterMut<'t> {
         if self.level == 1 || !big.is_leaf(self.level) {
             return Ok(());
         }
-        let table_page = new_table_page()?;
+        self.make_private(batch)?;
+        let table_page = new_table_page(self.level - 1)?;
         // SAFETY: a page-table page, kept by `table_page` and then by the entry.
         let table = unsafe { Table::new(table_page.pa()) };
         let small_level = self.level - 1;
@@ -205,12 +214,13 @@ impl<'t> VmIterMut<'t> {
         Ok(())
     }
 
-    /// Goes down to the entry of a page of 4 KiB, splitting big leaves and adding tables.
+    /// Goes down to the entry of a page of 4 KiB, making tables private, splitting big leaves and adding tables.
     #[inline]
-    fn descend_to_page(&mut self, batch: &mut FlushBatch<'_>) -> Result<(), MapError> {
+    pub(crate) fn descend_to_page(&mut self, batch: &mut FlushBatch<'_>) -> Result<(), MapError> {
         if !self.table.may_map(self.va) {
             return Err(MapError::OutOfRange);
         }
+        self.make_private(batch)?;
         while self.level > 1 {
             if self.present() {
                 self.split(batch)?;

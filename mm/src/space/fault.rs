@@ -5,6 +5,8 @@
 //! - A page that nobody has touched is filled in: zeros, the file's own frame as long as it is only read, or a copy of it.
 //! - A write to a page that a fork or a file shares gets a copy, unless the others have gone: then it only regains the right.
 //!   The old translation is gone from all CPUs before the copy is in its place (TLB-5).
+//! - Faults of one space run in parallel. On one page only one does the work: it fills the entry in one step, or claims it
+//!   while it makes a copy.
 //! - A fault that finds all as it should be is none: another thread has been faster, or this CPU remembered less than it
 //!   could.
 //! - Everything else is an error, and the end of the thread.
@@ -17,7 +19,7 @@ use crate::addr::{PAGE_SIZE, VirtAddr};
 use crate::error::{MapError, NoMemory, SpaceError};
 use crate::flush::{ActiveCpus, FlushBatch};
 use crate::frame::{self, Frame, FrameKind};
-use crate::page_table::{Perm, VmIterMut};
+use crate::page_table::{Entry, Faulting, Perm, VmIter, VmIterMut};
 use crate::space::Memory;
 use crate::space::backing::{PageContent, PageSource, PageSourceError};
 use crate::space::region::{Protection, Region};
@@ -155,39 +157,78 @@ pub(super) enum Progress {
     Done,
     /// This page is needed; then the fault is to be tried again with it, from the start.
     Needs(FilePage),
+    /// The space has to be changed in a way for which one must have it alone: [`Memory::prepare_fault`]. Then the fault is to
+    /// be tried again.
+    NeedsAlone,
 }
 
 impl Memory {
-    /// Repairs a fault on `page`, the start of one. `fetched` is what an earlier try needed.
+    /// Repairs a fault on `page`, the start of one, along with other threads. `fetched` is what an earlier try needed.
     #[inline(always)]
     pub(super) fn fault(
-        &mut self,
+        &self,
         page: VirtAddr,
         access: FaultAccess,
         fetched: Option<&FetchedPage>,
         cpus: &ActiveCpus,
     ) -> Result<Progress, FaultError> {
+        let (Some(region), Some(table)) = (self.regions.find(page), &self.table) else {
+            return Err(FaultError::MissingPage);
+        };
+        if !access.is_allowed_by(region.protection) {
+            return Err(FaultError::Permission);
+        }
+        let mut iter = table.fault_iter(page);
+        let entry = iter.entry();
+        let is_leaf = entry.is_leaf(iter.level());
+        if is_leaf && access.is_possible_with(iter.effective_perm(entry)) {
+            // Somebody else was faster, or this CPU remembered less than it could.
+            Ok(Progress::Done)
+        } else if iter.is_shared() || (is_leaf && !can_be_claimed(entry, iter.level())) {
+            Ok(Progress::NeedsAlone)
+        } else if is_leaf {
+            break_sharing(&mut iter, entry, region, cpus)
+        } else {
+            fill(&mut iter, region, access, fetched)
+        }
+    }
+
+    /// Does what a fault on `page` needs the space alone for: makes the tables private, and splits a big page.
+    ///
+    /// # Errors
+    /// As for [`Space::fault`](crate::space::Space::fault).
+    pub(super) fn prepare_fault(
+        &mut self,
+        page: VirtAddr,
+        access: FaultAccess,
+        cpus: &ActiveCpus,
+    ) -> Result<(), FaultError> {
         let (Some(region), Some(table)) = (self.regions.find(page), &mut self.table) else {
             return Err(FaultError::MissingPage);
         };
         if !access.is_allowed_by(region.protection) {
             return Err(FaultError::Permission);
         }
-        let mut iter = VmIterMut::new_mut(table, page);
-        if !iter.present() {
-            fill(&mut iter, region, access, fetched)
-        } else if access.is_possible_with(iter.perm()) {
-            Ok(Progress::Done)
-        } else {
-            break_sharing(&mut iter, region, cpus)
+        let mut batch = FlushBatch::new(cpus);
+        let mut iter = VmIterMut::new_mut(table.get_mut(), page);
+        iter.make_private(&mut batch)?;
+        while iter.level() > 1 && iter.present() && !access.is_possible_with(iter.perm()) {
+            iter.split(&mut batch)?;
         }
+        Ok(())
     }
+}
+
+/// Whether a fault may take the leaf `entry`, of this level, to itself and then have a copy in its place.
+#[inline]
+fn can_be_claimed(entry: Entry, level: u32) -> bool {
+    level == 1 && !entry.perm().intersects(Perm::BORROWED | Perm::SHARED)
 }
 
 /// Maps what the page at `iter` holds before anybody has written it.
 #[inline(always)]
 fn fill(
-    iter: &mut VmIterMut<'_>,
+    iter: &mut VmIter<'_, Faulting>,
     region: &Region,
     access: FaultAccess,
     fetched: Option<&FetchedPage>,
@@ -216,8 +257,11 @@ fn fill(
             }
         },
     };
-    iter.try_fill(frame, perm)?;
-    Ok(Progress::Done)
+    match iter.try_fill(frame, perm) {
+        // Another thread was faster, or is about to put something there.
+        Ok(()) | Err(MapError::AlreadyMapped) => Ok(Progress::Done),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What to map for a page of a file of which `len_bytes` bytes count: the file's own frame, for whoever only reads all of it,
@@ -245,22 +289,26 @@ fn file_page(
 
 static ZEROS: [u8; PAGE_SIZE] = [0; PAGE_SIZE];
 
-/// Gives the page at `iter`, which the region allows to be written, to this space alone.
+/// Gives the page of 4 KiB at `iter`, whose entry is `entry`, and which the region allows to be written, to this space
+/// alone.
 #[inline(never)]
 fn break_sharing(
-    iter: &mut VmIterMut<'_>,
+    iter: &mut VmIter<'_, Faulting>,
+    entry: Entry,
     region: &Region,
     cpus: &ActiveCpus,
 ) -> Result<Progress, FaultError> {
-    let batch = &mut FlushBatch::new(cpus);
     let perm = region.protection.perm();
-    if iter.owns_frame_alone() {
+    let Some(claim) = iter.claim(entry) else {
+        return Ok(Progress::Done);
+    };
+    if claim.frame().is_sole_owner() {
         // An upgrade of rights sends nothing.
-        iter.protect(perm, batch);
+        claim.upgrade(perm);
         return Ok(Progress::Done);
     }
     // The page is read-only on all CPUs, so that the copy misses no store.
-    let copy = iter.copy_frame(FrameKind::Anonymous);
-    iter.try_map(copy.ok_or(FaultError::Permission)??, perm, batch)?;
+    let copy = claim.frame().copy(FrameKind::Anonymous)?;
+    claim.replace(copy, perm, &mut FlushBatch::new(cpus));
     Ok(Progress::Done)
 }

@@ -15,24 +15,24 @@ use crate::space::{Backing, Protection, Region, RegionFlags, Space};
 impl Space {
     /// The leaves that map something of `range`.
     pub fn leaves(&self, range: UserRange) -> Leaves {
-        let memory = self.memory.lock();
-        let table = memory.table.as_ref();
+        let mut memory = self.memory.write();
+        let table = memory.table.as_mut();
         table.map_or(Leaves::default(), |table| {
-            table.leaves(range.start(), range.end())
+            table.get_mut().leaves(range.start(), range.end())
         })
     }
 
     /// Calls `visit` for each entry that a walk towards `address` reads, from the root down to a leaf or a hole; never if the
-    /// address is not canonical or the space has been destroyed.
+    /// address is not canonical or the space has been destroyed. The space is locked meanwhile.
     pub fn walk(&self, address: VirtAddr, visit: &mut dyn FnMut(Lookup, Entry)) {
-        if let Some(table) = &self.memory.lock().table {
-            table.for_each_step(address, visit);
+        if let Some(table) = &mut self.memory.write().table {
+            table.get_mut().for_each_step(address, visit);
         }
     }
 
-    /// Calls `visit` for each region, by address. The space is locked meanwhile.
+    /// Calls `visit` for each region, by address. The space is locked for reading meanwhile.
     pub fn for_each_region(&self, visit: &mut dyn FnMut(&Region)) {
-        let memory = self.memory.lock();
+        let memory = self.memory.read();
         memory.regions.overlapping(UserRange::all()).for_each(visit);
     }
 

@@ -21,7 +21,7 @@ impl Space {
     pub fn page_alloc(&self, range: UserRange) -> Result<(), SpaceError> {
         // Dropped last: what is left of the frames is given back without the lock.
         let mut frames = zeroed_frames(range.len_pages())?;
-        let mut memory = self.memory.lock();
+        let mut memory = self.memory.write();
         // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
         memory.page_alloc(range, &mut frames, &mut batch)
@@ -83,7 +83,7 @@ impl Memory {
         let Some(table) = &mut self.table else {
             return Err(SpaceError::NotMapped);
         };
-        let mut iter = VmIterMut::new_mut(table, range.start());
+        let mut iter = VmIterMut::new_mut(table.get_mut(), range.start());
         for page in range.pages() {
             if !iter.find(page).present() {
                 iter.try_map(
@@ -99,7 +99,7 @@ impl Memory {
     /// Undoes what `map_where_no_region_is` has done.
     fn unmap_where_no_region_is(&mut self, range: UserRange, batch: &mut FlushBatch<'_>) {
         let Some(table) = &mut self.table else { return };
-        let mut iter = VmIterMut::new_mut(table, range.start());
+        let mut iter = VmIterMut::new_mut(table.get_mut(), range.start());
         for page in range
             .pages()
             .filter(|page| self.regions.find(*page).is_none())
@@ -118,7 +118,7 @@ impl Memory {
         let Some(table) = &mut self.table else {
             return Err(SpaceError::NotMapped);
         };
-        let mut iter = VmIterMut::new_mut(table, range.start());
+        let mut iter = VmIterMut::new_mut(table.get_mut(), range.start());
         for page in range
             .pages()
             .filter(|page| self.regions.find(*page).is_some())

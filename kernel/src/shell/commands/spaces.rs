@@ -150,13 +150,15 @@ fn say_step(at: &Lookup, entry: Entry) {
     let (pa, flags) = (entry.pa(), Flags(entry.perm()));
     let kind = match () {
         () if entry.is_leaf(*level) => "page",
+        // PT-4: only its own tables can be written through.
+        () if entry.is_table(*level) && !entry.perm().contains(Perm::WRITE) => "shared table",
         () if entry.is_table(*level) => "table",
         () => {
             say!("level {level} {table:#012x} [{index:>3}] {raw:#018x}  nothing");
             return;
         }
     };
-    say!("level {level} {table:#012x} [{index:>3}] {raw:#018x}  {kind:5} {pa:#012x}{flags}");
+    say!("level {level} {table:#012x} [{index:>3}] {raw:#018x}  {kind} {pa:#012x}{flags}");
 }
 
 /// The names of an entry's flags.

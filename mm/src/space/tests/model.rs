@@ -19,7 +19,8 @@ const FIRST: usize = 504;
 const PAGES: usize = 16;
 const MOST_SPACES: usize = 4;
 const FILE_PAGES: usize = 3;
-const POLICIES: [ForkPolicy; 3] = [
+const POLICIES: [ForkPolicy; 4] = [
+    ForkPolicy::Shared,
     ForkPolicy::Naive,
     ForkPolicy::Eager,
     ForkPolicy::CopyOnWrite,
