@@ -165,12 +165,7 @@ fn region(segment: &Segment, file: &Arc<RegularFile>) -> Result<Region, Errno> {
         0 => Backing::Anonymous,
         len => Backing::File(FileBacking::new(source, segment.file_offset, len)?),
     };
-    Ok(Region {
-        range: segment.range,
-        protection: segment.protection,
-        flags: RegionFlags::empty(),
-        backing,
-    })
+    Ok(Region::new(segment.range, segment.protection, backing))
 }
 
 /// Writes the argument string and its NUL to the top of the stack; returns where, and its length without the NUL.

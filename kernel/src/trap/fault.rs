@@ -15,6 +15,7 @@ use x86_64::registers::control::Cr2;
 /// Bits of a page fault's error code. Source: Intel SDM volume 3, 4.7.
 const PRESENT: u64 = 1 << 0;
 const WRITE: u64 = 1 << 1;
+const USER: u64 = 1 << 2;
 const EXECUTE: u64 = 1 << 4;
 
 /// The address whose access faulted. Read it before anything else can fault.
@@ -26,6 +27,7 @@ fn access(error_code: u64) -> FaultAccess {
     FaultAccess {
         write: error_code & WRITE != 0,
         execute: error_code & EXECUTE != 0,
+        user: error_code & USER != 0,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::error::SpaceError;
 use crate::flush::SpaceId;
 use crate::kernel_map;
 use crate::page_table::{Entry, Lookup};
-use crate::space::{FaultAccess, FaultError, Region, become_idle};
+use crate::space::{FaultAccess, FaultError, Protection, Region, become_idle};
 
 pub(super) static IMPLEMENTATION: Implementation = Implementation {
     name: "base",
@@ -39,6 +39,14 @@ impl AddressSpace for Base {
     }
 
     fn remove_region(&self, _range: UserRange) -> Result<(), SpaceError> {
+        Err(SpaceError::Fixed)
+    }
+
+    fn move_region(&self, _range: UserRange) -> Result<(), SpaceError> {
+        Err(SpaceError::Fixed)
+    }
+
+    fn protect_region(&self, _range: UserRange, _protection: Protection) -> Result<(), SpaceError> {
         Err(SpaceError::Fixed)
     }
 

@@ -25,7 +25,7 @@ use crate::addr::{UserRange, VirtAddr};
 use crate::error::{NoMemory, SpaceError};
 use crate::flush::SpaceId;
 use crate::page_table::{Entry, Lookup};
-use crate::space::{FaultAccess, FaultError, Region};
+use crate::space::{FaultAccess, FaultError, Protection, Region};
 
 pub use base::Base;
 pub use space_ref::SpaceRef;
@@ -51,6 +51,18 @@ pub trait AddressSpace: Send + Sync {
     /// # Errors
     /// As [`AddressSpace::add_region`]; `Pinned`.
     fn remove_region(&self, range: UserRange) -> Result<(), SpaceError>;
+
+    /// Puts the contents of `range` into other frames, which the kernel chooses.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::add_region`]; `Pinned`, `NotMapped`.
+    fn move_region(&self, range: UserRange) -> Result<(), SpaceError>;
+
+    /// Gives all of `range` other rights.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::add_region`]; `NotMapped`, `KernelOnly`.
+    fn protect_region(&self, range: UserRange, protection: Protection) -> Result<(), SpaceError>;
 
     /// This CPU goes on to run a thread of the space.
     fn switch_to(&self, off: &IrqOff);

@@ -9,7 +9,7 @@ use crate::aspace::{AddressSpace, Cpus, Implementation, SpaceRef, Summary};
 use crate::error::SpaceError;
 use crate::flush::SpaceId;
 use crate::page_table::{Entry, Lookup};
-use crate::space::{FaultAccess, FaultError, Region, Space, activate, become_idle};
+use crate::space::{FaultAccess, FaultError, Protection, Region, Space, activate, become_idle};
 
 pub(super) static IMPLEMENTATION: Implementation = Implementation {
     name: "paging",
@@ -32,6 +32,14 @@ impl AddressSpace for Space {
 
     fn remove_region(&self, range: UserRange) -> Result<(), SpaceError> {
         self.remove(range)
+    }
+
+    fn move_region(&self, range: UserRange) -> Result<(), SpaceError> {
+        self.move_frames(range)
+    }
+
+    fn protect_region(&self, range: UserRange, protection: Protection) -> Result<(), SpaceError> {
+        self.protect(range, protection)
     }
 
     #[inline]

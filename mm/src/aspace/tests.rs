@@ -51,7 +51,13 @@ fn the_map_made_at_boot_refuses_to_be_changed() {
     let _machine = machine();
     let eager = region(0, 1, RegionFlags::EAGER);
     assert_eq!(Base.add_region(eager), Err(SpaceError::Fixed));
-    assert_eq!(Base.remove_region(range(0, 1)), Err(SpaceError::Fixed));
+    for refused in [
+        Base.remove_region(range(0, 1)),
+        Base.move_region(range(0, 1)),
+        Base.protect_region(range(0, 1), Protection::WRITE),
+    ] {
+        assert_eq!(refused, Err(SpaceError::Fixed));
+    }
     let fault = |address| Base.exception(address, FaultAccess::READ);
     assert_eq!(fault(range(0, 1).start()), Err(FaultError::MissingPage));
     let kernel_address = crate::addr::VirtAddr::new(0x20_0000);
@@ -74,10 +80,30 @@ fn a_space_shows_its_regions_and_how_much_of_each_is_there() {
     let text = printed(space);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 2, "{text}");
-    assert!(lines[0].ends_with("rw- eager anonymous: 3 x 4K"), "{text}");
-    assert!(lines[1].ends_with("rw- anonymous: 1 x 4K"), "{text}");
+    assert!(lines[0].ends_with("rw-- eager anonymous: 3 x 4K"), "{text}");
+    assert!(lines[1].ends_with("rw-- anonymous: 1 x 4K"), "{text}");
     space.remove_region(range(0, 3)).unwrap();
     assert_eq!(space.summary().mapped_pages, 1);
+}
+
+#[test]
+fn a_region_that_is_moved_has_other_frames_and_a_protected_one_other_rights() {
+    let _machine = machine();
+    let space = create("paging").unwrap();
+    let space = space.as_dyn();
+    space.add_region(region(0, 1, RegionFlags::EAGER)).unwrap();
+    let page = range(0, 1);
+    let leaf = || {
+        let mut last = None;
+        space.walk(page.start(), &mut |_, entry| last = Some(entry));
+        last.unwrap()
+    };
+    let before = leaf();
+    space.move_region(page).unwrap();
+    assert_ne!(leaf().pa(), before.pa());
+    space.protect_region(page, Protection::empty()).unwrap();
+    let write = space.exception(page.start(), FaultAccess::WRITE);
+    assert_eq!(write, Err(FaultError::Permission));
 }
 
 #[test]

@@ -115,6 +115,13 @@ impl Frame {
         Ok(copy)
     }
 
+    /// Fills the frame, which nobody else has, with the contents of `source`.
+    pub(crate) fn copy_from(&self, source: &Frame) {
+        debug_assert!(self.is_sole_owner());
+        // SAFETY: 1. `source` is memory, and stays while it is borrowed; 2. this one is nobody else's.
+        unsafe { bytes::copy_page(source.as_ptr(), self.as_ptr()) };
+    }
+
     /// Gives up the reference without dropping it, for a page-table entry to keep.
     #[inline]
     #[must_use = "the reference leaks unless the address is kept"]

@@ -80,6 +80,28 @@ impl<'t> VmIterMut<'t> {
         }
     }
 
+    /// Puts the contents of the page of 4 KiB at this position, which owns its frame, into `frame`, and maps that with the same
+    /// rights. The page is gone from all CPUs before it is copied (TLB-5), so that no store is lost.
+    pub(crate) fn move_to(&mut self, frame: Frame, batch: &mut FlushBatch<'_>) {
+        self.assert_private();
+        let old = self.slot.load();
+        let owns = self.level == 1 && old.is_present() && !old.perm().contains(Perm::BORROWED);
+        assert!(owns, "what is moved is no page of this table's own");
+        let old = self.slot.take();
+        self.record(old, batch);
+        batch.complete();
+        // SAFETY: the entry owned a reference (PT-2), and `take` gave the entry to nobody else.
+        let source = unsafe { Frame::from_raw(old.pa()) };
+        frame.copy_from(&source);
+        // A copy is this table's alone, whatever the original was.
+        let mut perm = old.perm();
+        if perm.contains(Perm::COPY_ON_WRITE) {
+            perm = perm.difference(Perm::COPY_ON_WRITE) | Perm::WRITE;
+        }
+        self.slot.set(Entry::new(frame.into_raw(), perm.for_leaf()));
+        batch.release(source);
+    }
+
     /// As [`VmIterMut::try_map`], but panics if there is no memory: for boot and tests only.
     pub fn map(&mut self, frame: Frame, perm: Perm, batch: &mut FlushBatch<'_>) {
         if let Err(error) = self.try_map(frame, perm, batch) {

@@ -21,8 +21,11 @@ use crate::flush::{ActiveCpus, FlushBatch};
 use crate::frame::{self, Frame, FrameKind};
 use crate::page_table::{Entry, Faulting, Perm, VmIter, VmIterMut};
 use crate::space::Memory;
-use crate::space::backing::{PageContent, PageSource, PageSourceError};
-use crate::space::region::{Protection, Region};
+use crate::space::backing::PageContent;
+use crate::space::file_backing::Sharing;
+use crate::space::page_source::{PageSource, PageSourceError};
+use crate::space::protection::Protection;
+use crate::space::region::Region;
 
 /// What somebody wanted to do when the processor stopped him.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -31,29 +34,39 @@ pub struct FaultAccess {
     pub write: bool,
     /// To execute.
     pub execute: bool,
+    /// In user mode, where what is the kernel's is out of reach.
+    pub user: bool,
 }
 
 impl FaultAccess {
-    /// To read.
+    /// To read, by the kernel.
     pub const READ: FaultAccess = FaultAccess {
         write: false,
         execute: false,
+        user: false,
     };
-    /// To write.
+    /// To write, by the kernel.
     pub const WRITE: FaultAccess = FaultAccess {
         write: true,
         execute: false,
+        user: false,
     };
-    /// To execute.
+    /// To execute, by the kernel.
     pub const EXECUTE: FaultAccess = FaultAccess {
         write: false,
         execute: true,
+        user: false,
     };
 
+    /// Whether a region with `protection` allows it.
     #[inline]
-    fn is_allowed_by(self, protection: Protection) -> bool {
-        (!self.write || protection.contains(Protection::WRITE))
-            && (!self.execute || protection.contains(Protection::EXECUTE))
+    fn check_allowed_by(self, protection: Protection) -> Result<(), FaultError> {
+        if self.user && protection.contains(Protection::KERNEL) {
+            return Err(FaultError::Privilege);
+        }
+        let is_allowed = (!self.write || protection.contains(Protection::WRITE))
+            && (!self.execute || protection.contains(Protection::EXECUTE));
+        is_allowed.then_some(()).ok_or(FaultError::Permission)
     }
 
     #[inline]
@@ -66,7 +79,7 @@ impl FaultAccess {
 /// Why a fault cannot be repaired. Shown as the name of its class.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum FaultError {
-    /// The address is not in user space.
+    /// The address is not in user space, or only the kernel may use it.
     Privilege,
     /// The address is in no region.
     MissingPage,
@@ -172,12 +185,14 @@ impl Memory {
         fetched: Option<&FetchedPage>,
         cpus: &ActiveCpus,
     ) -> Result<Progress, FaultError> {
-        let (Some(region), Some(table)) = (self.regions.find(page), &self.table) else {
+        let Some(region) = self.regions.find(page) else {
+            // A region nearby may be one that grows.
+            return Ok(Progress::NeedsAlone);
+        };
+        let Some(table) = &self.table else {
             return Err(FaultError::MissingPage);
         };
-        if !access.is_allowed_by(region.protection) {
-            return Err(FaultError::Permission);
-        }
+        access.check_allowed_by(region.protection)?;
         let mut iter = table.fault_iter(page);
         let entry = iter.entry();
         let is_leaf = entry.is_leaf(iter.level());
@@ -203,17 +218,23 @@ impl Memory {
         access: FaultAccess,
         cpus: &ActiveCpus,
     ) -> Result<(), FaultError> {
-        let (Some(region), Some(table)) = (self.regions.find(page), &mut self.table) else {
+        let (Some(region), Some(table)) = (self.regions.grow_to(page), &mut self.table) else {
             return Err(FaultError::MissingPage);
         };
-        if !access.is_allowed_by(region.protection) {
-            return Err(FaultError::Permission);
-        }
+        access.check_allowed_by(region.protection)?;
         let mut batch = FlushBatch::new(cpus);
         let mut iter = VmIterMut::new_mut(table.get_mut(), page);
         iter.make_private(&mut batch)?;
-        while iter.level() > 1 && iter.present() && !access.is_possible_with(iter.perm()) {
-            iter.split(&mut batch)?;
+        while iter.present() && !access.is_possible_with(iter.perm()) {
+            let entry = iter.entry();
+            if entry.perm().intersects(Perm::SHARED | Perm::BORROWED) {
+                let kept = entry.perm() & Perm::SHARED;
+                iter.protect(region.protection.perm() | kept, &mut batch);
+            } else if iter.level() > 1 {
+                iter.split(&mut batch)?;
+            } else {
+                break;
+            }
         }
         Ok(())
     }
@@ -242,13 +263,14 @@ fn fill(
             source,
             index,
             len_bytes,
+            sharing,
         } => match fetched {
-            Some(fetched) if fetched.is(source, index) => file_page(
-                fetched.frame.as_ref(),
-                len_bytes,
-                region.protection,
-                access.write,
-            )?,
+            Some(fetched) if fetched.is(source, index) => match (&fetched.frame, sharing) {
+                (Some(file), Sharing::Shared) => {
+                    (file.share(), region.protection.perm() | Perm::SHARED)
+                }
+                (file, _) => file_page(file.as_ref(), len_bytes, region.protection, access.write)?,
+            },
             _ => {
                 return Ok(Progress::Needs(FilePage {
                     source: source.clone(),
@@ -256,6 +278,8 @@ fn fill(
                 }));
             }
         },
+        // Nothing that is borrowed is mapped page by page.
+        PageContent::Physical(_) => return Err(FaultError::MissingPage),
     };
     match iter.try_fill(frame, perm) {
         // Another thread was faster, or is about to put something there.

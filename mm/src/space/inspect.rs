@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 use alloc::vec::Vec;
-use core::fmt;
 
 use smp::CpuSet;
 
@@ -10,7 +9,7 @@ use crate::addr::{UserRange, VirtAddr};
 use crate::aspace::ThreadCount;
 use crate::error::NoMemory;
 use crate::page_table::{Entry, Leaves, Lookup};
-use crate::space::{Backing, Protection, Region, RegionFlags, Space};
+use crate::space::{Region, Space};
 
 impl Space {
     /// The leaves that map something of `range`.
@@ -28,12 +27,6 @@ impl Space {
         if let Some(table) = &mut self.memory.write().table {
             table.get_mut().for_each_step(address, visit);
         }
-    }
-
-    /// Calls `visit` for each region, by address. The space is locked for reading meanwhile.
-    pub fn for_each_region(&self, visit: &mut dyn FnMut(&Region)) {
-        let memory = self.memory.read();
-        memory.regions.overlapping(UserRange::all()).for_each(visit);
     }
 
     /// How many regions there are.
@@ -74,37 +67,5 @@ impl Space {
     #[inline]
     pub(crate) fn threads(&self) -> &ThreadCount {
         &self.threads
-    }
-}
-
-/// As in listings: the addresses, what a user may do (`r-x`), the flags, and the backing.
-impl fmt::Display for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let right = |right, letter| {
-            if self.protection.contains(right) {
-                letter
-            } else {
-                '-'
-            }
-        };
-        let (start, end) = (self.range.start(), self.range.end());
-        let (write, execute) = (
-            right(Protection::WRITE, 'w'),
-            right(Protection::EXECUTE, 'x'),
-        );
-        let backing = match self.backing {
-            Backing::Anonymous => "anonymous",
-            Backing::File(_) => "file",
-        };
-        write!(f, "{start:#x}-{end:#x} r{write}{execute}")?;
-        for (flag, name) in [
-            (RegionFlags::EAGER, "eager"),
-            (RegionFlags::PAGE_ALLOC, "page_alloc"),
-        ] {
-            if self.flags.contains(flag) {
-                write!(f, " {name}")?;
-            }
-        }
-        write!(f, " {backing}")
     }
 }

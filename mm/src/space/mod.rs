@@ -24,12 +24,18 @@
 mod backing;
 mod change;
 mod fault;
+mod file_backing;
 mod fork;
 mod initial;
 mod inspect;
+mod mapping;
+mod move_frames;
 mod page_alloc;
+mod page_source;
+mod protection;
 mod region;
 mod region_map;
+mod shared_pages;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -38,7 +44,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::{fmt, mem};
 
-use crate::addr::{UserRange, VirtAddr};
+use crate::addr::{PAGE_SIZE, UserRange, VirtAddr};
 use crate::aspace::ThreadCount;
 use crate::error::{NoMemory, SpaceError};
 use crate::flush::{ActiveCpus, FlushBatch, SpaceId};
@@ -46,10 +52,16 @@ use crate::heap::try_arc;
 use crate::page_table::{FaultTable, PageTable};
 use crate::rw_lock::RwLock;
 
-pub use backing::{Backing, FileBacking, PageSource, PageSourceError};
+pub use backing::Backing;
 pub use fault::{FaultAccess, FaultError};
+pub use file_backing::{FileBacking, Sharing};
 pub use fork::{ForkPolicy, break_copy_on_write};
-pub use region::{Protection, Region, RegionFlags};
+pub use mapping::{MappedPage, Mapping};
+pub use page_source::{PageSource, PageSourceError};
+pub use protection::Protection;
+pub use region::{Region, RegionFlags};
+pub use region_map::GUARD_PAGES;
+pub use shared_pages::SharedPages;
 pub use switch::{activate, become_idle};
 
 use fault::Progress;
@@ -101,13 +113,47 @@ impl Space {
     /// Adds a region. If it is eager, its pages are filled in, as reading them would.
     ///
     /// # Errors
-    /// `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file. Nothing has changed then.
+    /// `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file; `NotGrowable`, `Unaligned`, `KernelOnly`, `WrongLength`
+    /// if there can be no such region. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
         let (range, is_eager) = (region.range, region.flags.contains(RegionFlags::EAGER));
         self.memory.write().insert(region)?;
+        self.fill_if(is_eager, range)
+    }
+
+    /// Adds the region that `make` makes of a free range of `len_bytes` bytes, a multiple of the page size, and returns that range.
+    /// It begins at a multiple of `align_bytes`.
+    ///
+    /// # Errors
+    /// Those of [`Space::add`] and of `make`; `NoMemory` also if there is no such range.
+    pub fn add_anywhere(
+        &self,
+        len_bytes: usize,
+        align_bytes: usize,
+        make: impl FnOnce(UserRange) -> Result<Region, SpaceError>,
+    ) -> Result<UserRange, SpaceError> {
+        let mut memory = self.memory.write();
+        let range = memory
+            .regions
+            .find_free(len_bytes / PAGE_SIZE, align_bytes)
+            .ok_or(SpaceError::NoMemory)?;
+        let region = make(range)?;
+        let is_eager = region.flags.contains(RegionFlags::EAGER);
+        memory.insert(region)?;
+        drop(memory);
+        self.fill_if(is_eager, range)?;
+        Ok(range)
+    }
+
+    /// Fills in all pages of the region that has just been added as `range`, if it `is_eager`; or else takes it out again.
+    fn fill_if(&self, is_eager: bool, range: UserRange) -> Result<(), SpaceError> {
         if is_eager && let Err(error) = self.fill(range) {
             // Nothing but the new region was there.
-            self.remove(range)?;
+            let mut memory = self.memory.write();
+            // SPACE-5: completes before the lock is given back.
+            let mut batch = FlushBatch::new(&self.cpus);
+            memory.regions.undo_insert(range)?;
+            memory.unmap(range, &mut batch);
             return Err(error);
         }
         Ok(())

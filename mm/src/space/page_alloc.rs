@@ -10,7 +10,8 @@ use crate::error::{NoMemory, SpaceError};
 use crate::flush::FlushBatch;
 use crate::frame::{self, FrameChain, FrameKind};
 use crate::page_table::VmIterMut;
-use crate::space::region::{Protection, Region, RegionFlags};
+use crate::space::protection::Protection;
+use crate::space::region::{Region, RegionFlags};
 use crate::space::{Memory, Space};
 
 impl Space {
@@ -57,6 +58,9 @@ impl Memory {
             is_empty = false;
         }
         self.regions.reserve()?;
+        if !is_empty {
+            self.prepare_replacing(range, batch)?;
+        }
         if let Err(error) = self.map_where_no_region_is(range, frames, batch) {
             self.unmap_where_no_region_is(range, batch);
             return Err(error);
@@ -70,6 +74,26 @@ impl Memory {
             Protection::WRITE,
             RegionFlags::PAGE_ALLOC,
         ))?;
+        Ok(())
+    }
+
+    /// SPACE-6, for giving each page in `range` another frame.
+    fn prepare_replacing(
+        &mut self,
+        range: UserRange,
+        batch: &mut FlushBatch<'_>,
+    ) -> Result<(), NoMemory> {
+        self.prepare_pages(range, batch)?;
+        let Some(table) = self.table() else {
+            return Ok(());
+        };
+        let mut page = VmIterMut::new_mut(table, range.start());
+        while page.find_mapping(range.end()) {
+            while page.level() > 1 {
+                page.split(batch)?;
+            }
+            page.next();
+        }
         Ok(())
     }
 
