@@ -8,6 +8,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
+pub mod aspace;
 pub mod error;
 pub mod flush;
 pub mod frame;

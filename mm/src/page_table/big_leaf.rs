@@ -7,6 +7,8 @@
 use core::ops::Deref;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use geometry::{Geometry, X86};
+
 use crate::addr::PhysAddr;
 use crate::error::MapError;
 use crate::flush::FlushBatch;
@@ -15,7 +17,6 @@ use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::{Access, VmIter, VmIterMut};
-use geometry::{Geometry, X86};
 
 static HIGHEST_LEAF_LEVEL: AtomicU32 = AtomicU32::new(X86::HIGHEST_LEAF_LEVEL);
 

@@ -1,5 +1,7 @@
 //! What `exit` does with page tables: dropping references, and with the last one of a table everything below it.
 
+use geometry::Geometry;
+
 use crate::addr::USER_END;
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame};
@@ -8,7 +10,6 @@ use crate::page_table::big_leaf::order_of;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
-use geometry::Geometry;
 
 /// Frees all that `table` maps for the user, and all its page-table pages except the root. It needs no memory and
 /// cannot fail. What other address spaces share of it stays theirs.

@@ -2,6 +2,8 @@
 
 use core::mem::ManuallyDrop;
 
+use geometry::{ENTRIES, Geometry};
+
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame};
@@ -11,7 +13,6 @@ use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::VmIterMut;
 use crate::page_table::vm_iter_mut::record;
-use geometry::{ENTRIES, Geometry};
 
 impl VmIterMut<'_> {
     /// Replaces the table that serves this position by one leaf of the next level, if its entries are leaves of

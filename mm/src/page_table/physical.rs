@@ -1,10 +1,11 @@
 //! Physical memory that no owner of frames accounts for, as something that safe code may map.
 
+use geometry::Geometry;
+
 use crate::addr::PhysAddr;
 use crate::error::MapError;
 use crate::page_table::perm::Perm;
 use crate::page_table::vm_iter::{Access, VmIter};
-use geometry::Geometry;
 
 /// A range of physical memory, or of device registers, that outlives whatever maps it.
 ///

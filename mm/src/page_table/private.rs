@@ -5,6 +5,8 @@
 //! reference to the old one goes into the batch, since the page walkers of this space may be reading it. Nothing that
 //! can be seen changes either way, so that an error on the way does no harm.
 
+use geometry::{Geometry, X86};
+
 use crate::addr::VirtAddr;
 use crate::error::NoMemory;
 use crate::flush::FlushBatch;
@@ -14,7 +16,6 @@ use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::share::copy_table;
 use crate::page_table::table::{Slot, Table};
 use crate::page_table::vm_iter::{Access, VmIter, VmIterMut};
-use geometry::{Geometry, X86};
 
 impl<A: Access> VmIter<'_, A> {
     /// Whether a table on the way to this position is marked as shared.

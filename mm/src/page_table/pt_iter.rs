@@ -25,7 +25,6 @@ use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::{Exclusive, Shared};
 use crate::page_table::{MAX_LEVELS, PageTable};
-use geometry::Geometry;
 
 /// A position among the page-table pages of a table. See the module's page.
 pub struct PtIter<'t, A = Shared> {

@@ -9,6 +9,8 @@
 //! Copying takes rights away in the original, which may be shared itself and belong to others. That is no change that
 //! anybody could notice: it is read-only for all of them already.
 
+use geometry::{Geometry, X86};
+
 use crate::addr::{USER_END, VirtAddr};
 use crate::error::NoMemory;
 use crate::flush::FlushBatch;
@@ -18,7 +20,6 @@ use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
 use crate::page_table::usage::Usage;
 use crate::page_table::{PageTable, new_table_page};
-use geometry::{Geometry, X86};
 
 /// Makes `destination`, which maps nothing, map what `source` maps, by sharing page-table pages. What either side writes
 /// from then on, the other does not see, except where an entry is `SHARED`.

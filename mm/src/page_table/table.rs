@@ -27,7 +27,6 @@ use crate::frame::Frame;
 use crate::hw;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::usage::Usage;
-use geometry::ENTRIES;
 
 /// A page-table page that stays one for `'t`.
 #[derive(Copy, Clone)]

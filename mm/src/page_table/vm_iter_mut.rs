@@ -16,7 +16,7 @@
 //! one of small ones. It sees only the half of
 //! the address space that its table may map: elsewhere, nothing is present, and mapping is refused.
 
-use geometry::{ENTRIES, Geometry, X86};
+use geometry::{ENTRIES, Geometry};
 
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::{MapError, NoMemory};
@@ -28,7 +28,6 @@ use crate::page_table::table::{Slot, Table};
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::VmIterMut;
 use crate::page_table::{PageTable, new_table_page};
-use geometry::{ENTRIES, Geometry};
 
 impl<'t> VmIterMut<'t> {
     /// An iterator over `table` that stands at `va`.

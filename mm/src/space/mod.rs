@@ -27,6 +27,7 @@ mod fault;
 mod file_backing;
 mod fork;
 mod initial;
+mod inspect;
 mod mapping;
 mod move_frames;
 mod page_alloc;
@@ -45,6 +46,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::{fmt, mem};
 
 use crate::addr::{PAGE_SIZE, UserRange, VirtAddr};
+use crate::aspace::ThreadCount;
 use crate::error::{NoMemory, SpaceError};
 use crate::flush::{ActiveCpus, FlushBatch, SpaceId};
 use crate::heap::try_arc;
@@ -72,6 +74,7 @@ pub struct Space {
     cpus: ActiveCpus,
     /// What goes into CR3; 0 once the space has been destroyed. Changed with `memory` locked for writing.
     root: AtomicU64,
+    threads: ThreadCount,
     memory: RwLock<Memory>,
 }
 
@@ -98,6 +101,7 @@ impl Space {
         try_arc(Space {
             cpus: ActiveCpus::new(id),
             root,
+            threads: ThreadCount::new(),
             memory,
         })
     }
