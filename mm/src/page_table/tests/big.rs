@@ -321,7 +321,8 @@ fn pages_that_do_not_fit_together_do_not_merge() {
     let _machine = machine();
     let before = frames_in_use();
     let mut shared = None;
-    let cases: [(&str, &mut dyn FnMut(&mut TestSpace)); 5] = [
+    type Change<'c> = &'c mut dyn FnMut(&mut TestSpace);
+    let cases: [(&str, Change<'_>); 5] = [
         ("a hole", &mut |space| space.unmap(page(PAGES - 1))),
         ("another right", &mut |space| {
             space.protect(511, DATA | Perm::COPY_ON_WRITE);
