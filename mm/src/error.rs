@@ -22,24 +22,33 @@ pub enum MapError {
 /// Why an operation on an address space failed. Nothing has changed then.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum SpaceError {
-    /// There is not enough memory.
+    /// There is not enough memory, or no free range of addresses that is long enough. `ENOMEM`.
     NoMemory,
-    /// The range does not consist of whole pages.
+    /// An address or a length is not a multiple of the page size. `EINVAL`.
     Unaligned,
-    /// The range has no pages.
+    /// The range has no pages. `EINVAL`.
     Empty,
-    /// The range goes past the end of the address space.
+    /// The range goes past the end of the address space. `EINVAL`.
     Wraps,
-    /// Some of the range is not in user space.
+    /// Some of the range is not in user space. `EINVAL`.
     KernelHalf,
-    /// The range overlaps a region that exists.
+    /// The range overlaps a region that exists. `EEXIST`.
     Overlap,
-    /// The range touches a pinned region.
+    /// The range touches a pinned region. `EPERM`.
     Pinned,
-    /// Nothing is mapped where something has to be.
+    /// Nothing is mapped where something has to be. `EFAULT`.
     NotMapped,
-    /// A file that is to be mapped cannot be read.
+    /// A file that is to be mapped cannot be read. `EIO`.
     Unreadable,
+    /// The region cannot grow: it is not plain anonymous memory, would have to grow both ways, or its limit lies inside of
+    /// it. `EINVAL`.
+    NotGrowable,
+    /// Users may not have what only the kernel may use: physical memory, or a region that was the kernel's before. `EPERM`.
+    KernelOnly,
+    /// The physical memory behind a region is not exactly as long as the region. `EINVAL`.
+    WrongLength,
+    /// The space is of a kind whose regions cannot be changed. `EPERM`.
+    Fixed,
 }
 
 impl From<NoMemory> for MapError {
@@ -84,9 +93,11 @@ impl From<SpaceError> for Errno {
             SpaceError::Unaligned
             | SpaceError::Empty
             | SpaceError::Wraps
-            | SpaceError::KernelHalf => Errno::EINVAL,
+            | SpaceError::KernelHalf
+            | SpaceError::NotGrowable
+            | SpaceError::WrongLength => Errno::EINVAL,
             SpaceError::Overlap => Errno::EEXIST,
-            SpaceError::Pinned => Errno::EPERM,
+            SpaceError::Pinned | SpaceError::KernelOnly | SpaceError::Fixed => Errno::EPERM,
             SpaceError::NotMapped => Errno::EFAULT,
             SpaceError::Unreadable => Errno::EIO,
         }

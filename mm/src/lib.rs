@@ -8,6 +8,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
+pub mod aspace;
 pub mod error;
 pub mod flush;
 pub mod frame;
@@ -15,6 +16,7 @@ pub mod heap;
 pub mod hw;
 pub mod kernel_map;
 pub mod page_table;
+pub mod rw_lock;
 pub mod space;
 pub mod stack;
 pub mod user;

@@ -2,6 +2,7 @@
 
 use abi::Errno;
 use mm::addr::VirtAddr;
+use mm::aspace::SpaceRef;
 use mm::space::ForkPolicy;
 use smp::fiber::FpuState;
 use spin::Once;
@@ -27,13 +28,13 @@ pub fn fork(parent: &Thread, registers: &UserRegisters) -> Result<Id, Errno> {
     let parent_process = parent.process().ok_or(Errno::EINVAL)?;
     let parent_space = parent_process.space().ok_or(Errno::EINVAL)?;
     let reservation = table::reserve()?;
-    let policy = POLICY.get().copied().unwrap_or(ForkPolicy::CopyOnWrite);
+    let policy = POLICY.get().copied().unwrap_or(ForkPolicy::Shared);
     let space = parent_space.fork_at(policy, VirtAddr::new(registers.rsp))?;
     let descriptors = parent_process.descriptors.fork()?;
     let process = mm::heap::try_arc(Process::new(
         reservation.id(),
         *parent_process.name(),
-        Some(space),
+        SpaceRef::Paging(space),
         descriptors,
         Some(parent_process.clone()),
     ))?;

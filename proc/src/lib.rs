@@ -24,6 +24,8 @@ pub mod registers;
 pub mod sched;
 pub mod sleep;
 pub mod sleep_lock;
+mod sleep_places;
+pub mod spaces;
 pub mod spawn;
 mod sync;
 pub mod table;
@@ -48,6 +50,7 @@ pub fn init(
     total_frames: usize,
     run_user: fn(&Thread, UserRegisters),
 ) -> Result<(), NoMemory> {
+    mm::rw_lock::set_sleeper(&sleep_places::SLEEPER);
     table::init(total_frames)?;
     sleep::init(possible_cpus)?;
     sched::init(possible_cpus, run_user)

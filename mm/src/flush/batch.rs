@@ -9,7 +9,8 @@ use crate::addr::VirtAddr;
 use crate::flush::active::{ActiveCpus, Reach, SpaceId};
 use crate::flush::inline_list::InlineList;
 use crate::flush::{TLBS, ThisProcessor, flush_for_another, leave_for_another, leave_space};
-use crate::frame::{BigFrame, Frame, FrameChain};
+use crate::frame::{BigFrame, Frame, FrameChain, FrameKind};
+use crate::page_table::drop_table;
 
 /// Up to so many pages are flushed one by one. Under QEMU a full flush costs as much as flushing nine pages, and then
 /// each page that is used again costs half of that: it wins above some 14 pages (docs/design.md, "What QEMU makes
@@ -39,7 +40,7 @@ pub struct FlushBatch<'a> {
     are_pages_many: bool,
     /// Frames that were mapped.
     frames: FrameChain,
-    /// Page-table pages. All their entries are empty.
+    /// Page-table pages, some with all that they map.
     tables: FrameChain,
     /// Frames that are shared and whose link another batch uses.
     linked_elsewhere: InlineList<Frame, MOST_LINKED_ELSEWHERE>,
@@ -88,6 +89,15 @@ impl<'a> FlushBatch<'a> {
         self.are_pages_many = self.pages.push(page).is_err();
     }
 
+    /// Step 1: all translations of the space have to go.
+    #[inline]
+    pub(crate) fn record_everything(&mut self) {
+        if !self.is_unreachable {
+            self.must_reach(Reach::Active);
+            self.are_pages_many = true;
+        }
+    }
+
     /// Step 1: `frame` was mapped. This reference is given back when no CPU can reach it any more.
     #[inline]
     pub fn release(&mut self, frame: Frame) {
@@ -125,11 +135,12 @@ impl<'a> FlushBatch<'a> {
         }
     }
 
-    /// Step 1: `table` was a page-table page, and all its entries are empty.
+    /// Step 1: `table` was a page-table page. If this is its last reference, what it still maps goes with it, and must have
+    /// been recorded.
     #[inline]
     pub(crate) fn release_table(&mut self, table: Frame) {
         if self.is_unreachable {
-            give_back_table(table);
+            drop_table(table);
             return;
         }
         self.must_reach(Reach::Loaded);
@@ -221,13 +232,16 @@ impl<'a> FlushBatch<'a> {
     /// Step 3, when all CPUs have answered: gives everything back (TLB-1).
     fn give_back(&mut self) {
         while let Some(table) = self.tables.pop() {
-            give_back_table(table);
+            drop_table(table);
         }
         while let Some(frame) = self.frames.pop() {
             drop(frame);
         }
         while let Some(frame) = self.linked_elsewhere.pop() {
-            drop(frame);
+            match frame.kind() {
+                FrameKind::PageTable => drop_table(frame),
+                _ => drop(frame),
+            }
         }
         while let Some(big) = self.big_frames.pop() {
             drop(big);
@@ -237,13 +251,6 @@ impl<'a> FlushBatch<'a> {
         self.reach = None;
         self.is_empty = true;
     }
-}
-
-/// Gives a page-table page back, after all CPUs that could look at it have answered.
-#[inline]
-fn give_back_table(table: Frame) {
-    // SAFETY: its entries were all empty when it was released, and since then only page walkers have looked at it.
-    unsafe { table.drop_zeroed() };
 }
 
 impl Drop for FlushBatch<'_> {

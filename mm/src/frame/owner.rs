@@ -115,6 +115,13 @@ impl Frame {
         Ok(copy)
     }
 
+    /// Fills the frame, which nobody else has, with the contents of `source`.
+    pub(crate) fn copy_from(&self, source: &Frame) {
+        debug_assert!(self.is_sole_owner());
+        // SAFETY: 1. `source` is memory, and stays while it is borrowed; 2. this one is nobody else's.
+        unsafe { bytes::copy_page(source.as_ptr(), self.as_ptr()) };
+    }
+
     /// Gives up the reference without dropping it, for a page-table entry to keep.
     #[inline]
     #[must_use = "the reference leaks unless the address is kept"]
@@ -160,6 +167,18 @@ impl Frame {
             }
             cache::free_zeroed(frame.number, frame.descriptor());
         }
+    }
+
+    /// Gives up this reference unless it is the last; the last one is returned.
+    #[inline]
+    pub(crate) fn release_unless_last(self) -> Option<Frame> {
+        let frame = ManuallyDrop::new(self);
+        if frame.release_reference() {
+            // Nobody else has one, so the count is this owner's to set. Relaxed: handing the frame on orders it.
+            frame.descriptor().references.store(1, Ordering::Relaxed);
+            return Some(ManuallyDrop::into_inner(frame));
+        }
+        None
     }
 
     /// Gives up one reference; true if that was the last, and the frame is the caller's to free.

@@ -6,7 +6,8 @@
 //! - [`VmIter`] goes through a virtual address space by address, and says what is mapped where. [`VmIterMut`] has the
 //!   table to itself and changes that.
 //! - [`PtIter`] goes through the page-table pages.
-//! - [`copy_mappings`] and [`free_everything`] are written with them: the eager `fork`, and `exit`.
+//! - [`copy_mappings`] is written with them: the eager `fork`. The usual one shares page-table pages: [`share_tables`].
+//! - [`PageTable::unmap_range`] and its kin change whole ranges, and [`free_everything`] takes everything down.
 //!
 //! Other CPUs use a table while it changes: the processor keeps translations, and no change to memory makes it forget
 //! them. So whatever takes something away from a table takes a [`FlushBatch`], which sees to that, and which owns what
@@ -14,28 +15,30 @@
 
 mod big_copy;
 mod big_leaf;
+mod claim;
 mod copy;
 mod free;
-mod geometry;
+mod inspect;
 mod kernel_entries;
 mod merge;
 mod perm;
 mod physical;
+mod private;
 mod pt_iter;
+mod range;
+mod share;
 mod table;
 mod usage;
 mod vm_fill;
 mod vm_iter;
 mod vm_iter_mut;
 mod vm_search;
-mod walk;
 mod whole_tables;
 
 #[cfg(test)]
 mod tests;
 
 use core::mem::ManuallyDrop;
-use core::sync::atomic::Ordering;
 
 use crate::addr::{PAGE_SIZE, PhysAddr, USER_END, VirtAddr};
 use crate::error::NoMemory;
@@ -43,18 +46,22 @@ use crate::flush::{FlushBatch, SpaceId};
 use crate::frame::{self, Frame, FrameKind};
 use crate::kernel_map;
 use table::Table;
+use usage::Usage;
 
 pub use big_leaf::highest_leaf_level;
 pub(crate) use big_leaf::set_highest_leaf_level;
+pub(crate) use claim::FaultTable;
 pub use copy::{Copying, copy_mappings, copy_mappings_by};
+pub(crate) use free::drop_table;
 pub use free::free_everything;
-pub use geometry::{Decoded, ENTRIES, Geometry, X86};
+pub use geometry::{Decoded, ENTRIES, Geometry, Lookup, Stop, X86, virtual_to_physical, walk};
+pub use inspect::Leaves;
 pub(crate) use kernel_entries::KernelEntries;
 pub use perm::{Entry, Perm};
 pub use physical::PhysicalRange;
 pub use pt_iter::{PtIter, PtIterMut};
-pub use vm_iter::{Exclusive, Shared, VmIter, VmIterMut};
-pub use walk::{Lookup, Stop, virtual_to_physical, walk};
+pub(crate) use share::share_tables;
+pub use vm_iter::{Exclusive, Faulting, Shared, VmIter, VmIterMut};
 
 /// The most levels that there can be.
 const MAX_LEVELS: usize = 5;
@@ -87,7 +94,7 @@ impl PageTable {
 
     /// A table of the user's half, without the kernel's.
     fn empty(space: SpaceId, geometry: X86) -> Result<PageTable, NoMemory> {
-        let root = ManuallyDrop::new(new_table_page()?);
+        let root = ManuallyDrop::new(new_table_page(geometry.levels())?);
         let start = geometry.upper_half();
         Ok(PageTable {
             root,
@@ -100,7 +107,7 @@ impl PageTable {
 
     /// The kernel's own table, of the lower half, with nothing in it; `root` is a page of zeros.
     pub(crate) fn of_kernel(root: Frame, geometry: X86) -> PageTable {
-        reset_usage(&root);
+        Usage::reset(root.word(), geometry.levels());
         let start = PAGE_SIZE as u64;
         let len_bytes = !geometry.upper_half() + 1 - start;
         PageTable {
@@ -170,16 +177,10 @@ impl Drop for PageTable {
     }
 }
 
-/// A new, empty page-table page.
-fn new_table_page() -> Result<Frame, NoMemory> {
-    let page = frame::alloc_zeroed(FrameKind::PageTable)?;
-    reset_usage(&page);
-    Ok(page)
-}
-
-/// Says that none of the entries of the page-table page `page` is in use.
+/// A new, empty page-table page of `level`.
 #[inline]
-fn reset_usage(page: &Frame) {
-    // Relaxed: nobody else has the page yet; publishing the entry that names it orders this too.
-    page.word().store(0, Ordering::Relaxed);
+fn new_table_page(level: u32) -> Result<Frame, NoMemory> {
+    let page = frame::alloc_zeroed(FrameKind::PageTable)?;
+    Usage::reset(page.word(), level);
+    Ok(page)
 }

@@ -1,7 +1,8 @@
 //! What an x86-64 page-table entry allows, and its value as a whole.
 
+use geometry::ADDRESS_BITS;
+
 use crate::addr::PhysAddr;
-use crate::page_table::geometry::ADDRESS_BITS;
 
 bitflags::bitflags! {
     /// The rights and the other flags of an entry, bit for bit as the processor wants them.
@@ -32,6 +33,8 @@ bitflags::bitflags! {
         const COPY_ON_WRITE = 1 << 9;
         /// For software: the entry does not own a reference of what it maps (the kernel's own map, device registers).
         const BORROWED = 1 << 10;
+        /// For software: the page is shared on purpose. A fork leaves it writable for both.
+        const SHARED = 1 << 11;
         /// The memory may not be executed.
         const NO_EXECUTE = 1 << 63;
     }
@@ -96,6 +99,9 @@ impl Entry {
     /// Maps nothing.
     pub const EMPTY: Entry = Entry(0);
 
+    /// Maps nothing for a moment: a fault is putting another frame there. The processor looks at no bit but `PRESENT`.
+    pub(super) const CLAIMED: Entry = Entry(Perm::COPY_ON_WRITE.bits());
+
     /// The entry that maps (or, above the leaves, continues at) `pa`.
     #[inline]
     pub fn new(pa: PhysAddr, perm: Perm) -> Entry {
@@ -125,6 +131,12 @@ impl Entry {
     #[inline]
     pub(super) fn owns(self, pa: PhysAddr) -> bool {
         self.pa() == pa && !self.perm().contains(Perm::BORROWED)
+    }
+
+    /// Whether it is `other` but for what the processor marks.
+    #[inline]
+    pub(super) fn differs_in_marks_only(self, other: Entry) -> bool {
+        (self.0 ^ other.0) & !Perm::BY_PROCESSOR.bits() == 0
     }
 
     /// Its flags.

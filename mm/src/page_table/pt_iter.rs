@@ -14,11 +14,13 @@
 
 use core::marker::PhantomData;
 
+use geometry::Geometry;
+
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::flush::FlushBatch;
 use crate::frame::Frame;
 use crate::hw;
-use crate::page_table::geometry::Geometry;
+use crate::page_table::perm::Perm;
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::{Exclusive, Shared};
@@ -174,6 +176,17 @@ impl<'t> PtIterMut<'t> {
             "the batch is another space's"
         );
         let parent = self.table_of(self.level + 1);
+        let mut on_the_way = self.level + 1..self.table.geometry().levels();
+        assert!(
+            on_the_way.all(|level| {
+                let entry = self
+                    .table_of(level + 1)
+                    .slot(self.table.geometry().index(self.va, level + 1))
+                    .load();
+                entry.perm().contains(Perm::WRITE)
+            }),
+            "PT-4: a page is taken out of a shared table"
+        );
         let old = parent.slot(self.index_in_parent()).take();
         Usage::remove(parent.usage_word());
         // SAFETY: the entry owned a reference of the table (PT-1), and `take` gave the entry to nobody else.

@@ -8,16 +8,24 @@
 //! - **PT-2** A leaf owns one reference of the frame that it maps, unless it is `BORROWED`; a big leaf, of the
 //!   [`BigFrame`](crate::frame::BigFrame) of its size.
 //! - **PT-3** While a `PageTable` is borrowed, entries may be filled (not present to present) by any number of CPUs.
-//!   Removing what is present takes the mutable borrow, and what was removed goes into a `FlushBatch`.
+//!   Removing what is present takes the mutable borrow, and what was removed goes into a `FlushBatch`. The one
+//!   exception are pages of 4 KiB in a [`FaultTable`](super::FaultTable), which may be claimed one by one
+//!   ([`super::claim`]); who uses that borrows no frames.
+//! - **PT-4** A page-table page with several references is *shared*, and every entry that names it lacks `WRITE`, so that
+//!   the processor writes nothing below it. A shared table, and whatever lies below one, does not change, except that
+//!   its entries may lose rights which nobody can use anyway ([`super::share`]). An entry that lacks `WRITE` although its
+//!   table has become somebody's alone gets it back when that one next wants to change something
+//!   ([`super::private`]).
 
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use geometry::ENTRIES;
+
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::frame::Frame;
 use crate::hw;
-use crate::page_table::geometry::ENTRIES;
-use crate::page_table::perm::Entry;
+use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::usage::Usage;
 
 /// A page-table page that stays one for `'t`.
@@ -144,6 +152,49 @@ impl<'t> Slot<'t> {
         debug_assert!(self.load() == Entry::EMPTY);
         // Release pairs with the Acquire in `load`.
         self.0.store(new.raw(), Ordering::Release);
+    }
+
+    /// Makes the entry `CLAIMED` if it is `seen` but for the processor's marks, and returns what it was.
+    #[inline]
+    pub(super) fn claim(self, seen: Entry) -> Option<Entry> {
+        let mut old = seen;
+        loop {
+            // AcqRel: Acquire as in `load`; Release, because what was done with the page comes before the entry is gone.
+            let claimed = self.0.compare_exchange(
+                old.raw(),
+                Entry::CLAIMED.raw(),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            match claimed.map_err(Entry::from_raw) {
+                Ok(_) => return Some(old),
+                Err(now) if now.differs_in_marks_only(old) => old = now,
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Ends a claim.
+    #[inline]
+    pub(super) fn settle(self, new: Entry) {
+        debug_assert!(self.load() == Entry::CLAIMED);
+        // Release pairs with the Acquire in `load`.
+        self.0.store(new.raw(), Ordering::Release);
+    }
+
+    /// Empties the entry of a table that nobody else, not even a processor, can reach any more.
+    #[inline]
+    pub(super) fn clear_alone(self) {
+        // Relaxed: the page is handed on by way of the frame's owner.
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    /// Takes the right to write from the entry, in whatever table it is: what it leads to is shared from now on.
+    /// Returns what it was.
+    #[inline]
+    pub(super) fn forbid_writing(self) -> Entry {
+        // AcqRel: Acquire as in `load`; Release, because what the caller did with the page before comes first.
+        Entry::from_raw(self.0.fetch_and(!Perm::WRITE.bits(), Ordering::AcqRel))
     }
 
     /// Empties the entry and returns what it was: a read-modify-write, so that no mark that the processor makes is

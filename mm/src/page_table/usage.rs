@@ -2,20 +2,22 @@
 //! freeing skip the rest.
 //!
 //! The word holds how many entries are in use, and a range that contains them all: it grows with each new entry, and
-//! starts afresh only when the table has become empty. All zeros say that nothing is in use, as a new table's word
-//! does.
+//! starts afresh only when the table has become empty. It also holds the table's level, so that who has nothing but the
+//! last reference of a table knows how to take it down.
 
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use crate::page_table::geometry::ENTRIES;
+use geometry::ENTRIES;
 
 /// Bits 0 to 9: how many entries are in use, 0 to 512.
 const COUNT_MASK: u32 = (1 << 10) - 1;
 /// Bits 10 to 18: the distance of the lowest used entry from the last entry, so that 0 is "none yet".
 const BELOW_LAST_SHIFT: u32 = 10;
-/// Bits 19 and up: the highest used entry.
+/// Bits 19 to 27: the highest used entry.
 const HIGHEST_SHIFT: u32 = 19;
+/// Bits 28 and up: the level of the table.
+const LEVEL_SHIFT: u32 = 28;
 const INDEX_MASK: u32 = ENTRIES as u32 - 1;
 const LAST: u32 = ENTRIES as u32 - 1;
 
@@ -30,6 +32,19 @@ impl Usage {
     #[inline]
     pub(super) fn of(word: &AtomicU32) -> Usage {
         Usage(word.load(Ordering::Relaxed))
+    }
+
+    /// Says in `word` that none of the entries of a table of `level` is in use. Nobody else has the table yet.
+    #[inline]
+    pub(super) fn reset(word: &AtomicU32, level: u32) {
+        // Relaxed: publishing the entry that names the table orders this too.
+        word.store(level << LEVEL_SHIFT, Ordering::Relaxed);
+    }
+
+    /// The level of the table.
+    #[inline]
+    pub(super) fn level(self) -> u32 {
+        self.0 >> LEVEL_SHIFT
     }
 
     /// How many entries are in use.
@@ -56,7 +71,7 @@ impl Usage {
 
     #[inline]
     fn highest(self) -> u32 {
-        self.0 >> HIGHEST_SHIFT
+        (self.0 >> HIGHEST_SHIFT) & INDEX_MASK
     }
 
     /// With `count` more entries in use, from `lowest` to `highest`.
@@ -112,10 +127,12 @@ impl Usage {
         let now = word.load(Ordering::Relaxed);
         debug_assert!(Usage(now).count() >= count);
         let is_empty = Usage(now).count() == count;
-        word.store(
-            if is_empty { 0 } else { now - count as u32 },
-            Ordering::Relaxed,
-        );
+        let left = if is_empty {
+            now & !((1 << LEVEL_SHIFT) - 1)
+        } else {
+            now - count as u32
+        };
+        word.store(left, Ordering::Relaxed);
         is_empty
     }
 }
@@ -163,11 +180,17 @@ mod tests {
     }
 
     #[test]
-    fn the_range_starts_afresh_when_the_last_entry_is_gone() {
-        let word = word_with(&[3, 500]);
+    fn the_range_starts_afresh_when_the_last_entry_is_gone_and_the_level_stays() {
+        let word = AtomicU32::new(0);
+        Usage::reset(&word, 5);
+        [3, 500].iter().for_each(|&index| Usage::add(&word, index));
+        assert_eq!(Usage::of(&word).level(), 5);
         assert!(!Usage::remove(&word));
         assert!(Usage::remove(&word));
         Usage::add(&word, 9);
-        assert_eq!(Usage::of(&word).range(), 9..10);
+        assert_eq!(
+            (Usage::of(&word).range(), Usage::of(&word).level()),
+            (9..10, 5)
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! Filling holes: what any number of CPUs may do to one page table at a time.
 
+use geometry::Geometry;
+
 use crate::error::MapError;
 use crate::frame::Frame;
-use crate::page_table::geometry::Geometry;
 use crate::page_table::new_table_page;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
@@ -12,7 +13,7 @@ use crate::page_table::vm_iter::{Access, VmIter};
 impl<'t, A: Access> VmIter<'t, A> {
     /// Maps `frame` into the hole at this position with `perm`; the mapping owns this reference of the frame.
     ///
-    /// Any number of CPUs may fill holes of one table.
+    /// Any number of CPUs may fill holes of one table, which is private (PT-4).
     ///
     /// # Errors
     /// `AlreadyMapped` if something is mapped here (another CPU was faster, say), `OutOfRange` if the table may not map
@@ -26,6 +27,10 @@ impl<'t, A: Access> VmIter<'t, A> {
         if !self.table.may_map(self.va) {
             return Err(MapError::OutOfRange);
         }
+        assert!(
+            !self.is_shared(),
+            "PT-4: a hole in a shared table is filled"
+        );
         let new = Entry::new(frame.pa(), perm.for_leaf());
         self.slot.fill(new).map_err(|_| MapError::AlreadyMapped)?;
         Usage::add(self.container.table.usage_word(), self.slot.index());
@@ -43,6 +48,10 @@ impl<'t, A: Access> VmIter<'t, A> {
         if !self.table.may_map(self.va) {
             return Err(MapError::OutOfRange);
         }
+        assert!(
+            !self.is_shared(),
+            "PT-4: a hole in a shared table is filled"
+        );
         while self.level > level {
             let entry = self.slot.load();
             let child = match self.container.table.child(entry, self.level) {
@@ -58,7 +67,7 @@ impl<'t, A: Access> VmIter<'t, A> {
 
     /// Puts a new table into the hole at this position, unless another CPU is faster; then its table is returned.
     fn add_table(&mut self) -> Result<Table<'t>, MapError> {
-        let new = new_table_page()?;
+        let new = new_table_page(self.level - 1)?;
         let entry = Entry::new(new.pa(), Perm::TABLE);
         let present = match self.slot.fill(entry) {
             Ok(()) => {

@@ -20,13 +20,13 @@
 
 use core::marker::PhantomData;
 
+use geometry::{Geometry, X86, walk};
+
 use crate::addr::{PAGE_SIZE, PhysAddr, USER_END, VirtAddr};
 use crate::frame::Frame;
 use crate::hw;
-use crate::page_table::geometry::{Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
-use crate::page_table::walk::walk;
 use crate::page_table::{MAX_LEVELS, PageTable};
 
 /// The right of a [`VmIter`] to read a page table and to fill its holes, along with others.
@@ -35,7 +35,10 @@ pub enum Shared {}
 /// The right of a [`VmIterMut`] to change a page table, alone.
 pub enum Exclusive {}
 
-/// Which right an iterator has: [`Shared`] or [`Exclusive`].
+/// The right of a fault to read a page table, to fill its holes and to claim its pages, along with others.
+pub enum Faulting {}
+
+/// Which right an iterator has: [`Shared`], [`Faulting`] or [`Exclusive`].
 pub trait Access {
     /// Whether the iterator sees only the addresses that its table may map: the others are not its to change.
     const SEES_OWN_HALF_ONLY: bool;
@@ -48,6 +51,17 @@ impl Access for Shared {
 impl Access for Exclusive {
     const SEES_OWN_HALF_ONLY: bool = true;
 }
+
+impl Access for Faulting {
+    const SEES_OWN_HALF_ONLY: bool = true;
+}
+
+/// The rights with which nobody else claims pages meanwhile, so that an entry's frame can be borrowed.
+pub trait KeepsFrames: Access {}
+
+impl KeepsFrames for Shared {}
+
+impl KeepsFrames for Exclusive {}
 
 /// A position in a virtual address space. See the module's page.
 pub struct VmIter<'t, A: Access = Shared> {
@@ -170,7 +184,7 @@ impl<'t, A: Access> VmIter<'t, A> {
 
     /// What `entry`, read from this position, allows.
     #[inline]
-    pub(super) fn effective_perm(&self, entry: Entry) -> Perm {
+    pub(crate) fn effective_perm(&self, entry: Entry) -> Perm {
         if !entry.is_leaf(self.level) {
             return Perm::empty();
         }
@@ -196,13 +210,19 @@ impl<'t, A: Access> VmIter<'t, A> {
     /// Another reference to the frame that is mapped at this position; `None` if no page of 4 KiB is mapped or no frame
     /// is owned. Of a big page: [`VmIter::share_big`].
     #[inline]
-    pub fn share_frame(&self) -> Option<Frame> {
+    pub fn share_frame(&self) -> Option<Frame>
+    where
+        A: KeepsFrames,
+    {
         self.share_mapping().map(|(frame, _)| frame)
     }
 
     /// As [`VmIter::share_frame`], with the mapping's permissions.
     #[inline]
-    pub(super) fn share_mapping(&self) -> Option<(Frame, Perm)> {
+    pub(super) fn share_mapping(&self) -> Option<(Frame, Perm)>
+    where
+        A: KeepsFrames,
+    {
         let entry = self.slot.load();
         let owns = self.level == 1 && entry.is_present() && !entry.perm().contains(Perm::BORROWED);
         // SAFETY: the entry owns a reference (PT-2), and nobody takes it back while the table is borrowed (PT-3).
@@ -265,8 +285,14 @@ impl<'t, A: Access> VmIter<'t, A> {
         }
     }
 
+    /// Goes past the table of this position, to the first address behind it.
+    pub(super) fn next_table(&mut self) -> &mut Self {
+        let last = self.va | (self.table.geometry().span(self.level + 1) - 1);
+        self.find(self.after(last))
+    }
+
     /// Goes to `address` from the root.
-    fn walk_to(&mut self, address: u64) {
+    pub(super) fn walk_to(&mut self, address: u64) {
         let geometry = self.table.geometry();
         self.va = address;
         let is_seen = if A::SEES_OWN_HALF_ONLY {

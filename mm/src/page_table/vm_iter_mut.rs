@@ -16,12 +16,13 @@
 //! one of small ones. It sees only the half of
 //! the address space that its table may map: elsewhere, nothing is present, and mapping is refused.
 
+use geometry::{ENTRIES, Geometry};
+
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::{MapError, NoMemory};
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame, FrameKind};
 use crate::page_table::big_leaf::{huge_at, order_of};
-use crate::page_table::geometry::{ENTRIES, Geometry};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
 use crate::page_table::usage::Usage;
@@ -82,6 +83,28 @@ impl<'t> VmIterMut<'t> {
         }
     }
 
+    /// Puts the contents of the page of 4 KiB at this position, which owns its frame, into `frame`, and maps that with the same
+    /// rights. The page is gone from all CPUs before it is copied (TLB-5), so that no store is lost.
+    pub(crate) fn move_to(&mut self, frame: Frame, batch: &mut FlushBatch<'_>) {
+        self.assert_private();
+        let old = self.slot.load();
+        let owns = self.level == 1 && old.is_present() && !old.perm().contains(Perm::BORROWED);
+        assert!(owns, "what is moved is no page of this table's own");
+        let old = self.slot.take();
+        self.record(old, batch);
+        batch.complete();
+        // SAFETY: the entry owned a reference (PT-2), and `take` gave the entry to nobody else.
+        let source = unsafe { Frame::from_raw(old.pa()) };
+        frame.copy_from(&source);
+        // A copy is this table's alone, whatever the original was.
+        let mut perm = old.perm();
+        if perm.contains(Perm::COPY_ON_WRITE) {
+            perm = perm.difference(Perm::COPY_ON_WRITE) | Perm::WRITE;
+        }
+        self.slot.set(Entry::new(frame.into_raw(), perm.for_leaf()));
+        batch.release(source);
+    }
+
     /// As [`VmIterMut::try_map`], but panics if there is no memory: for boot and tests only.
     pub fn map(&mut self, frame: Frame, perm: Perm, batch: &mut FlushBatch<'_>) {
         if let Err(error) = self.try_map(frame, perm, batch) {
@@ -119,8 +142,15 @@ impl<'t> VmIterMut<'t> {
             "the batch is another space's"
         );
         if self.present() {
+            self.assert_private();
             protect(self.slot, self.va(), perm, batch);
         }
+    }
+
+    /// PT-4: who changes what is present has made the table private.
+    #[inline]
+    pub(super) fn assert_private(&self) {
+        assert!(!self.is_shared(), "PT-4: a shared table is changed");
     }
 
     /// Unmaps the leaf at this position; does nothing if nothing is mapped. What was mapped is `batch`'s.
@@ -133,6 +163,7 @@ impl<'t> VmIterMut<'t> {
         if !self.present() {
             return;
         }
+        self.assert_private();
         let old = self.slot.take();
         Usage::remove(self.container.table.usage_word());
         self.record(old, batch);
@@ -177,7 +208,8 @@ impl<'t> VmIterMut<'t> {
         if self.level == 1 || !big.is_leaf(self.level) {
             return Ok(());
         }
-        let table_page = new_table_page()?;
+        self.make_private(batch)?;
+        let table_page = new_table_page(self.level - 1)?;
         // SAFETY: a page-table page, kept by `table_page` and then by the entry.
         let table = unsafe { Table::new(table_page.pa()) };
         let small_level = self.level - 1;
@@ -202,12 +234,13 @@ impl<'t> VmIterMut<'t> {
         Ok(())
     }
 
-    /// Goes down to the entry of a page of 4 KiB, splitting big leaves and adding tables.
+    /// Goes down to the entry of a page of 4 KiB, making tables private, splitting big leaves and adding tables.
     #[inline]
-    fn descend_to_page(&mut self, batch: &mut FlushBatch<'_>) -> Result<(), MapError> {
+    pub(crate) fn descend_to_page(&mut self, batch: &mut FlushBatch<'_>) -> Result<(), MapError> {
         if !self.table.may_map(self.va) {
             return Err(MapError::OutOfRange);
         }
+        self.make_private(batch)?;
         while self.level > 1 {
             if self.present() {
                 self.split(batch)?;

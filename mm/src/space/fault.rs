@@ -5,6 +5,8 @@
 //! - A page that nobody has touched is filled in: zeros, the file's own frame as long as it is only read, or a copy of it.
 //! - A write to a page that a fork or a file shares gets a copy, unless the others have gone: then it only regains the right.
 //!   The old translation is gone from all CPUs before the copy is in its place (TLB-5).
+//! - Faults of one space run in parallel. On one page only one does the work: it fills the entry in one step, or claims it
+//!   while it makes a copy.
 //! - A fault that finds all as it should be is none: another thread has been faster, or this CPU remembered less than it
 //!   could.
 //! - Everything else is an error, and the end of the thread.
@@ -17,10 +19,13 @@ use crate::addr::{PAGE_SIZE, VirtAddr};
 use crate::error::{MapError, NoMemory, SpaceError};
 use crate::flush::{ActiveCpus, FlushBatch};
 use crate::frame::{self, Frame, FrameKind};
-use crate::page_table::{Perm, VmIterMut};
+use crate::page_table::{Entry, Faulting, Perm, VmIter, VmIterMut};
 use crate::space::Memory;
-use crate::space::backing::{PageContent, PageSource, PageSourceError};
-use crate::space::region::{Protection, Region};
+use crate::space::backing::{Backing, PageContent};
+use crate::space::file_backing::Sharing;
+use crate::space::page_source::{PageSource, PageSourceError};
+use crate::space::protection::Protection;
+use crate::space::region::Region;
 
 /// What somebody wanted to do when the processor stopped him.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -29,29 +34,39 @@ pub struct FaultAccess {
     pub write: bool,
     /// To execute.
     pub execute: bool,
+    /// In user mode, where what is the kernel's is out of reach.
+    pub user: bool,
 }
 
 impl FaultAccess {
-    /// To read.
+    /// To read, by the kernel.
     pub const READ: FaultAccess = FaultAccess {
         write: false,
         execute: false,
+        user: false,
     };
-    /// To write.
+    /// To write, by the kernel.
     pub const WRITE: FaultAccess = FaultAccess {
         write: true,
         execute: false,
+        user: false,
     };
-    /// To execute.
+    /// To execute, by the kernel.
     pub const EXECUTE: FaultAccess = FaultAccess {
         write: false,
         execute: true,
+        user: false,
     };
 
+    /// Whether a region with `protection` allows it.
     #[inline]
-    fn is_allowed_by(self, protection: Protection) -> bool {
-        (!self.write || protection.contains(Protection::WRITE))
-            && (!self.execute || protection.contains(Protection::EXECUTE))
+    fn check_allowed_by(self, protection: Protection) -> Result<(), FaultError> {
+        if self.user && protection.contains(Protection::KERNEL) {
+            return Err(FaultError::Privilege);
+        }
+        let is_allowed = (!self.write || protection.contains(Protection::WRITE))
+            && (!self.execute || protection.contains(Protection::EXECUTE));
+        is_allowed.then_some(()).ok_or(FaultError::Permission)
     }
 
     #[inline]
@@ -64,7 +79,7 @@ impl FaultAccess {
 /// Why a fault cannot be repaired. Shown as the name of its class.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum FaultError {
-    /// The address is not in user space.
+    /// The address is not in user space, or only the kernel may use it.
     Privilege,
     /// The address is in no region.
     MissingPage,
@@ -155,39 +170,93 @@ pub(super) enum Progress {
     Done,
     /// This page is needed; then the fault is to be tried again with it, from the start.
     Needs(FilePage),
+    /// The space has to be changed in a way for which one must have it alone: [`Memory::prepare_fault`]. Then the fault is to
+    /// be tried again.
+    NeedsAlone,
 }
 
 impl Memory {
-    /// Repairs a fault on `page`, the start of one. `fetched` is what an earlier try needed.
+    /// Repairs a fault on `page`, the start of one, along with other threads. `fetched` is what an earlier try needed.
     #[inline(always)]
     pub(super) fn fault(
-        &mut self,
+        &self,
         page: VirtAddr,
         access: FaultAccess,
         fetched: Option<&FetchedPage>,
         cpus: &ActiveCpus,
     ) -> Result<Progress, FaultError> {
-        let (Some(region), Some(table)) = (self.regions.find(page), &mut self.table) else {
+        let Some(region) = self.regions.find(page) else {
+            // A region nearby may be one that grows.
+            return Ok(Progress::NeedsAlone);
+        };
+        let Some(table) = &self.table else {
             return Err(FaultError::MissingPage);
         };
-        if !access.is_allowed_by(region.protection) {
-            return Err(FaultError::Permission);
-        }
-        let mut iter = VmIterMut::new_mut(table, page);
-        if !iter.present() {
-            fill(&mut iter, region, access, fetched)
-        } else if access.is_possible_with(iter.perm()) {
+        access.check_allowed_by(region.protection)?;
+        let mut iter = table.fault_iter(page);
+        let entry = iter.entry();
+        let is_leaf = entry.is_leaf(iter.level());
+        if is_leaf && access.is_possible_with(iter.effective_perm(entry)) {
+            // Somebody else was faster, or this CPU remembered less than it could.
             Ok(Progress::Done)
+        } else if iter.is_shared() || (is_leaf && !can_be_claimed(entry, iter.level())) {
+            Ok(Progress::NeedsAlone)
+        } else if is_leaf {
+            break_sharing(&mut iter, entry, region, cpus)
         } else {
-            break_sharing(&mut iter, region, cpus)
+            fill(&mut iter, region, access, fetched)
         }
     }
+
+    /// Does what a fault on `page` needs the space alone for: makes the tables private, and splits a big page.
+    ///
+    /// # Errors
+    /// As for [`Space::fault`](crate::space::Space::fault).
+    pub(super) fn prepare_fault(
+        &mut self,
+        page: VirtAddr,
+        access: FaultAccess,
+        cpus: &ActiveCpus,
+    ) -> Result<(), FaultError> {
+        let (Some(region), Some(table)) = (self.regions.grow_to(page), &mut self.table) else {
+            return Err(FaultError::MissingPage);
+        };
+        access.check_allowed_by(region.protection)?;
+        let mut batch = FlushBatch::new(cpus);
+        let mut iter = VmIterMut::new_mut(table.get_mut(), page);
+        iter.make_private(&mut batch)?;
+        if !iter.present() && matches!(region.backing, Backing::Physical(_)) {
+            region.map_physical_around(&mut iter)?;
+        }
+        while iter.present() && !access.is_possible_with(iter.perm()) {
+            let entry = iter.entry();
+            if entry.perm().intersects(Perm::SHARED | Perm::BORROWED) {
+                let kept = entry.perm() & Perm::SHARED;
+                iter.protect(region.protection.perm() | kept, &mut batch);
+            } else if iter.level() == 1 {
+                break;
+            } else if iter.owns_frame_alone() {
+                // An upgrade of rights sends nothing.
+                iter.protect(region.protection.perm(), &mut batch);
+            } else {
+                // One page of 4 KiB is copied; the rest of a big page stays shared.
+                iter.split(&mut batch)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a fault may take the leaf `entry`, of this level, to itself and then have a copy in its place.
+#[inline]
+fn can_be_claimed(entry: Entry, level: u32) -> bool {
+    level == 1 && !entry.perm().intersects(Perm::BORROWED | Perm::SHARED)
 }
 
 /// Maps what the page at `iter` holds before anybody has written it.
 #[inline(always)]
 fn fill(
-    iter: &mut VmIterMut<'_>,
+    iter: &mut VmIter<'_, Faulting>,
     region: &Region,
     access: FaultAccess,
     fetched: Option<&FetchedPage>,
@@ -201,13 +270,14 @@ fn fill(
             source,
             index,
             len_bytes,
+            sharing,
         } => match fetched {
-            Some(fetched) if fetched.is(source, index) => file_page(
-                fetched.frame.as_ref(),
-                len_bytes,
-                region.protection,
-                access.write,
-            )?,
+            Some(fetched) if fetched.is(source, index) => match (&fetched.frame, sharing) {
+                (Some(file), Sharing::Shared) => {
+                    (file.share(), region.protection.perm() | Perm::SHARED)
+                }
+                (file, _) => file_page(file.as_ref(), len_bytes, region.protection, access.write)?,
+            },
             _ => {
                 return Ok(Progress::Needs(FilePage {
                     source: source.clone(),
@@ -215,9 +285,13 @@ fn fill(
                 }));
             }
         },
+        PageContent::Physical => return Ok(Progress::NeedsAlone),
     };
-    iter.try_fill(frame, perm)?;
-    Ok(Progress::Done)
+    match iter.try_fill(frame, perm) {
+        // Another thread was faster, or is about to put something there.
+        Ok(()) | Err(MapError::AlreadyMapped) => Ok(Progress::Done),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What to map for a page of a file of which `len_bytes` bytes count: the file's own frame, for whoever only reads all of it,
@@ -245,36 +319,26 @@ fn file_page(
 
 static ZEROS: [u8; PAGE_SIZE] = [0; PAGE_SIZE];
 
-/// Gives the page at `iter`, which the region allows to be written, to this space alone.
+/// Gives the page of 4 KiB at `iter`, whose entry is `entry`, and which the region allows to be written, to this space
+/// alone.
 #[inline(never)]
 fn break_sharing(
-    iter: &mut VmIterMut<'_>,
+    iter: &mut VmIter<'_, Faulting>,
+    entry: Entry,
     region: &Region,
     cpus: &ActiveCpus,
 ) -> Result<Progress, FaultError> {
-    let batch = &mut FlushBatch::new(cpus);
     let perm = region.protection.perm();
-    while !iter.owns_frame_alone() {
-        if iter.level() == 1 {
-            return copy_page(iter, perm, batch);
-        }
-        // One page of 4 KiB is copied; the rest of a big page stays shared.
-        iter.split(batch)?;
+    let Some(claim) = iter.claim(entry) else {
+        return Ok(Progress::Done);
+    };
+    if claim.frame().is_sole_owner() {
+        // An upgrade of rights sends nothing.
+        claim.upgrade(perm);
+        return Ok(Progress::Done);
     }
-    // An upgrade of rights sends nothing.
-    iter.protect(perm, batch);
-    Ok(Progress::Done)
-}
-
-/// Gives the page at `iter` a frame of its own.
-#[inline(always)]
-fn copy_page(
-    iter: &mut VmIterMut<'_>,
-    perm: Perm,
-    batch: &mut FlushBatch<'_>,
-) -> Result<Progress, FaultError> {
     // The page is read-only on all CPUs, so that the copy misses no store.
-    let copy = iter.copy_frame(FrameKind::Anonymous);
-    iter.try_map(copy.ok_or(FaultError::Permission)??, perm, batch)?;
+    let copy = claim.frame().copy(FrameKind::Anonymous)?;
+    claim.replace(copy, perm, &mut FlushBatch::new(cpus));
     Ok(Progress::Done)
 }

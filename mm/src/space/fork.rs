@@ -7,17 +7,21 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use crate::addr::{USER_END, VirtAddr};
 use crate::error::{MapError, NoMemory};
 use crate::flush::FlushBatch;
-use crate::page_table::{Copying, PageTable, Perm, VmIterMut, copy_mappings, copy_mappings_by};
+use crate::page_table::{
+    Copying, PageTable, Perm, VmIterMut, copy_mappings, copy_mappings_by, share_tables,
+};
 use crate::space::Space;
 
 /// How `fork` copies memory.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum ForkPolicy {
+    /// Shares the page-table pages, and with them all pages; copies a table or a page when somebody writes there.
+    Shared,
     /// Copies every page, also those that nobody can write.
     Naive,
     /// Copies the pages that can be written, and shares the others.
     Eager,
-    /// Shares all pages, and copies one when somebody writes it.
+    /// Shares all pages, one by one, and copies one when somebody writes it.
     CopyOnWrite,
     /// Copies nothing at all: parent and child see each other's stores (`break=mappings`).
     MappingsOnly,
@@ -55,6 +59,11 @@ impl Space {
         let stack_page = stack_pointer.page_align_down();
         // Relaxed: set at boot, before the first fork.
         let is_broken = IS_COPY_ON_WRITE_BROKEN.load(Ordering::Relaxed);
+        let policy = if is_broken {
+            ForkPolicy::MappingsOnly
+        } else {
+            policy
+        };
         let mut child = Space::new()?;
         let Some(Space {
             cpus, memory: copy, ..
@@ -63,30 +72,53 @@ impl Space {
             unreachable!("nobody else has the new space yet");
         };
         let copy = copy.get_mut();
-        let mut memory = self.memory.lock();
+        let mut memory = self.memory.write();
         // SPACE-5: completes before the lock is given back, also after an error.
         let mut batch = FlushBatch::new(&self.cpus);
         copy.regions = memory.regions.try_clone()?;
         if let (Some(from), Some(to)) = (&mut memory.table, &mut copy.table) {
-            let copied = match policy {
-                ForkPolicy::CopyOnWrite if !is_broken => {
-                    copy_mappings_by(to, from, &mut batch, |page, perm| {
-                        match page == stack_page {
-                            _ if !perm.contains(Perm::WRITE) => Copying::Share,
-                            true => Copying::CopyNow,
-                            false => Copying::ShareUntilWritten,
-                        }
-                    })
-                }
-                ForkPolicy::Naive => copy_naively(to, from, &mut batch),
-                ForkPolicy::Eager => copy_eagerly(to, from, &mut FlushBatch::new(cpus)),
-                ForkPolicy::CopyOnWrite | ForkPolicy::MappingsOnly => copy_mappings(to, from),
-            };
-            copied.map_err(no_memory)?;
+            let (from, to) = (from.get_mut(), to.get_mut());
+            if policy == ForkPolicy::Shared {
+                share_tables(to, from, stack_page, &mut batch)?;
+            } else {
+                from.make_range_private(from.start(), USER_END, &mut batch)?;
+                copy_by_page(
+                    policy,
+                    stack_page,
+                    from,
+                    to,
+                    &mut batch,
+                    &mut FlushBatch::new(cpus),
+                )
+                .map_err(no_memory)?;
+            }
         }
         batch.complete();
         drop(memory);
         Ok(child)
+    }
+}
+
+/// The forks that go from page to page.
+fn copy_by_page(
+    policy: ForkPolicy,
+    stack_page: VirtAddr,
+    from: &mut PageTable,
+    to: &mut PageTable,
+    batch: &mut FlushBatch<'_>,
+    copys_batch: &mut FlushBatch<'_>,
+) -> Result<(), MapError> {
+    match policy {
+        ForkPolicy::Shared | ForkPolicy::CopyOnWrite => {
+            copy_mappings_by(to, from, batch, |page, perm| match page == stack_page {
+                _ if !perm.contains(Perm::WRITE) => Copying::Share,
+                true => Copying::CopyNow,
+                false => Copying::ShareUntilWritten,
+            })
+        }
+        ForkPolicy::Naive => copy_naively(to, from, batch),
+        ForkPolicy::Eager => copy_eagerly(to, from, copys_batch),
+        ForkPolicy::MappingsOnly => copy_mappings(to, from),
     }
 }
 

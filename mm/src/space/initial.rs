@@ -16,9 +16,9 @@ impl Space {
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(bytes.len().min(PAGE_SIZE - place.page_offset()));
             self.fault(place.page_align_down(), FaultAccess::WRITE)?;
-            let memory = self.memory.lock();
-            let table = memory.table.as_ref().ok_or(SpaceError::NotMapped)?;
-            let frame = VmIter::new(table, place)
+            let mut memory = self.memory.write();
+            let table = memory.table.as_mut().ok_or(SpaceError::NotMapped)?;
+            let frame = VmIter::new(table.get_mut(), place)
                 .share_frame()
                 .ok_or(SpaceError::NotMapped)?;
             frame.write_bytes(place.page_offset(), now);

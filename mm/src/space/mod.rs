@@ -10,20 +10,33 @@
 //!
 //! - SPACE-1: what is mapped lies in a region, and has no more rights than it.
 //! - SPACE-2: in a region made by `page_alloc` every page is mapped.
-//! - SPACE-3: a page whose frame others may have too is mapped read-only.
+//! - SPACE-3: a page whose frame others may have too is mapped read-only, unless it is shared on purpose (`Perm::SHARED`).
 //! - SPACE-4: a file is asked for pages with no lock held, since it may wait; afterwards everything is looked at again.
 //! - SPACE-5: what an operation has taken away is gone from all CPUs before the lock is given back. Otherwise another thread
 //!   could map or copy a page that a third still writes by an old translation, and the store would be lost.
+//! - SPACE-6: an operation that has to make page-table pages private, or to split big ones, does so before it changes
+//!   anything that a user can see, since that may fail.
 //!
-//! One lock guards regions and page table. Each operation takes it once; a fault that needs a page of a file, once more after that.
+//! One reader/writer lock guards regions and page table. Faults read: they fill holes, and take single pages to themselves
+//! ([`crate::page_table::FaultTable`]), so they run in parallel. Whatever changes regions, forks, or makes tables private,
+//! writes, and holds off faults meanwhile.
 
 mod backing;
+mod change;
 mod fault;
+mod file_backing;
 mod fork;
 mod initial;
+mod inspect;
+mod mapping;
+mod move_frames;
 mod page_alloc;
+mod page_source;
+mod populate;
+mod protection;
 mod region;
 mod region_map;
+mod shared_pages;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -32,37 +45,44 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::{fmt, mem};
 
-use smp::{SpinLock, rank};
-
-use crate::addr::{UserRange, VirtAddr};
+use crate::addr::{PAGE_SIZE, UserRange, VirtAddr};
+use crate::aspace::ThreadCount;
 use crate::error::{NoMemory, SpaceError};
 use crate::flush::{ActiveCpus, FlushBatch, SpaceId};
 use crate::heap::try_arc;
-use crate::page_table::{PageTable, VmIterMut};
+use crate::page_table::{FaultTable, PageTable};
+use crate::rw_lock::RwLock;
 
-pub use backing::{Backing, FileBacking, PageSource, PageSourceError};
+pub use backing::Backing;
 pub use fault::{FaultAccess, FaultError};
+pub use file_backing::{FileBacking, Sharing};
 pub use fork::{ForkPolicy, break_copy_on_write};
-pub use region::{Protection, Region, RegionFlags};
+pub use mapping::{MappedPage, Mapping};
+pub use page_source::{PageSource, PageSourceError};
+pub use protection::Protection;
+pub use region::{Region, RegionFlags};
+pub use region_map::GUARD_PAGES;
+pub use shared_pages::SharedPages;
 pub use switch::{activate, become_idle};
 
-use fault::{FilePage, Progress};
+use fault::Progress;
 use region_map::RegionMap;
 
 /// An address space. See the module's page.
 pub struct Space {
     /// Which CPUs use it.
     cpus: ActiveCpus,
-    /// What goes into CR3; 0 once the space has been destroyed. Changed with `memory` locked.
+    /// What goes into CR3; 0 once the space has been destroyed. Changed with `memory` locked for writing.
     root: AtomicU64,
-    memory: SpinLock<Memory, rank::Space>,
+    threads: ThreadCount,
+    memory: RwLock<Memory>,
 }
 
 /// What the lock of a [`Space`] guards.
 struct Memory {
     regions: RegionMap,
     /// `None` once the space has been destroyed.
-    table: Option<PageTable>,
+    table: Option<FaultTable>,
 }
 
 impl Space {
@@ -74,13 +94,14 @@ impl Space {
         let id = SpaceId::fresh();
         let table = PageTable::new(id)?;
         let root = AtomicU64::new(table.root_pa().as_u64());
-        let memory = SpinLock::new(Memory {
+        let memory = RwLock::new(Memory {
             regions: RegionMap::new(),
-            table: Some(table),
+            table: Some(FaultTable::new(table)),
         });
         try_arc(Space {
             cpus: ActiveCpus::new(id),
             root,
+            threads: ThreadCount::new(),
             memory,
         })
     }
@@ -93,42 +114,41 @@ impl Space {
     /// Adds a region. If it is eager, its pages are filled in, as reading them would.
     ///
     /// # Errors
-    /// `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file. Nothing has changed then.
+    /// `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file; `NotGrowable`, `Unaligned`, `KernelOnly`, `WrongLength`
+    /// if there can be no such region. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
-        let (range, is_eager) = (region.range, region.flags.contains(RegionFlags::EAGER));
-        self.memory.lock().insert(region)?;
-        if is_eager && let Err(error) = self.fill(range) {
-            // Nothing but the new region was there.
-            self.remove(range)?;
-            return Err(error);
-        }
-        Ok(())
+        let (range, flags) = (region.range, region.flags);
+        self.memory.write().insert(region)?;
+        self.populate_new(range, flags)
     }
 
-    /// Fills in all pages of `range`.
-    fn fill(&self, range: UserRange) -> Result<(), SpaceError> {
-        range
-            .pages()
-            .try_for_each(|page| self.fault(page, FaultAccess::READ))
-            .map_err(SpaceError::from)
-    }
-
-    /// Removes whatever regions, or parts of them, lie in `range`, with all their pages.
+    /// Adds the region that `make` makes of a free range of `len_bytes` bytes, a multiple of the page size, and returns that range.
+    /// It begins at a multiple of `align_bytes`.
     ///
     /// # Errors
-    /// `NoMemory` for splitting a region. Nothing has changed then.
-    pub fn remove(&self, range: UserRange) -> Result<(), SpaceError> {
-        let mut memory = self.memory.lock();
-        // SPACE-5: completes before the lock is given back.
-        let mut batch = FlushBatch::new(&self.cpus);
-        memory.regions.remove(range)?;
-        memory.unmap(range, &mut batch);
-        Ok(())
+    /// Those of [`Space::add`] and of `make`; `NoMemory` also if there is no such range.
+    pub fn add_anywhere(
+        &self,
+        len_bytes: usize,
+        align_bytes: usize,
+        make: impl FnOnce(UserRange) -> Result<Region, SpaceError>,
+    ) -> Result<UserRange, SpaceError> {
+        let mut memory = self.memory.write();
+        let range = memory
+            .regions
+            .find_free(len_bytes / PAGE_SIZE, align_bytes)
+            .ok_or(SpaceError::NoMemory)?;
+        let region = make(range)?;
+        let flags = region.flags;
+        memory.insert(region)?;
+        drop(memory);
+        self.populate_new(range, flags)?;
+        Ok(range)
     }
 
     /// Repairs the fault that an access to `address` has caused, so that it can be tried again.
     ///
-    /// Interrupts are on and no lock is held: a page may have to come from a file.
+    /// Interrupts are on and no spin lock is held: a page may have to come from a file, and the lock may be another's.
     ///
     /// # Errors
     /// [`FaultError`]: it cannot be repaired, and the thread must not go on.
@@ -137,31 +157,37 @@ impl Space {
             return Err(FaultError::Privilege);
         }
         let page = address.page_align_down();
-        let progress = self.memory.lock().fault(page, access, None, &self.cpus)?;
+        // A statement of its own, so that the lock is given back before the match.
+        let progress = self.memory.read().fault(page, access, None, &self.cpus)?;
         match progress {
             Progress::Done => Ok(()),
-            Progress::Needs(file_page) => self.fault_on_file(page, access, file_page),
+            progress => self.fault_slowly(page, access, progress),
         }
     }
 
-    /// Goes on with a fault that needs a page of a file.
+    /// Goes on with a fault that needs more than the lock for reading.
     #[inline(never)]
-    fn fault_on_file(
+    fn fault_slowly(
         &self,
         page: VirtAddr,
         access: FaultAccess,
-        mut file_page: FilePage,
+        mut progress: Progress,
     ) -> Result<(), FaultError> {
+        let mut fetched = None;
         loop {
-            // SPACE-4.
-            let fetched = file_page.fetch()?;
-            let progress = self
-                .memory
-                .lock()
-                .fault(page, access, Some(&fetched), &self.cpus)?;
-            match progress {
+            progress = match progress {
                 Progress::Done => return Ok(()),
-                Progress::Needs(other_page) => file_page = other_page,
+                Progress::Needs(file_page) => {
+                    // SPACE-4.
+                    fetched = Some(file_page.fetch()?);
+                    let memory = self.memory.read();
+                    memory.fault(page, access, fetched.as_ref(), &self.cpus)?
+                }
+                Progress::NeedsAlone => {
+                    let mut memory = self.memory.write();
+                    memory.prepare_fault(page, access, &self.cpus)?;
+                    memory.fault(page, access, fetched.as_ref(), &self.cpus)?
+                }
             }
         }
     }
@@ -169,7 +195,7 @@ impl Space {
     /// Gives everything back that the space has, and makes every CPU leave it that still has it loaded. It is empty from then
     /// on, and nothing can be added.
     pub fn destroy(&self) {
-        let remains = self.memory.lock().take(&self.root);
+        let remains = self.memory.write().take(&self.root);
         remains.retire(&self.cpus);
     }
 }
@@ -197,7 +223,7 @@ impl Memory {
     /// Gives everything back, when no CPU can reach it any more.
     fn retire(self, cpus: &ActiveCpus) {
         if let Some(table) = self.table {
-            table.retire(&mut FlushBatch::new(cpus));
+            table.into_inner().retire(&mut FlushBatch::new(cpus));
         }
     }
 
@@ -207,16 +233,6 @@ impl Memory {
             self.regions.insert(region)
         } else {
             Err(SpaceError::NotMapped)
-        }
-    }
-
-    /// Unmaps all pages in `range`.
-    fn unmap(&mut self, range: UserRange, batch: &mut FlushBatch<'_>) {
-        let Some(table) = &mut self.table else { return };
-        let mut iter = VmIterMut::new_mut(table, range.start());
-        while iter.find_mapping(range.end()) {
-            iter.unmap(batch);
-            iter.next();
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::error::{NoMemory, SpaceError};
 use crate::flush::FlushBatch;
 use crate::frame::{self, FrameChain, FrameKind};
 use crate::page_table::VmIterMut;
-use crate::space::region::{Protection, Region, RegionFlags};
+use crate::space::protection::Protection;
+use crate::space::region::{Region, RegionFlags};
 use crate::space::{Memory, Space};
 
 impl Space {
@@ -21,7 +22,7 @@ impl Space {
     pub fn page_alloc(&self, range: UserRange) -> Result<(), SpaceError> {
         // Dropped last: what is left of the frames is given back without the lock.
         let mut frames = zeroed_frames(range.len_pages())?;
-        let mut memory = self.memory.lock();
+        let mut memory = self.memory.write();
         // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
         memory.page_alloc(range, &mut frames, &mut batch)
@@ -57,6 +58,9 @@ impl Memory {
             is_empty = false;
         }
         self.regions.reserve()?;
+        if !is_empty {
+            self.prepare_replacing(range, batch)?;
+        }
         if let Err(error) = self.map_where_no_region_is(range, frames, batch) {
             self.unmap_where_no_region_is(range, batch);
             return Err(error);
@@ -73,6 +77,26 @@ impl Memory {
         Ok(())
     }
 
+    /// SPACE-6, for giving each page in `range` another frame.
+    fn prepare_replacing(
+        &mut self,
+        range: UserRange,
+        batch: &mut FlushBatch<'_>,
+    ) -> Result<(), NoMemory> {
+        self.prepare_pages(range, batch)?;
+        let Some(table) = self.table() else {
+            return Ok(());
+        };
+        let mut page = VmIterMut::new_mut(table, range.start());
+        while page.find_mapping(range.end()) {
+            while page.level() > 1 {
+                page.split(batch)?;
+            }
+            page.next();
+        }
+        Ok(())
+    }
+
     /// Fills the holes in `range`, which are the pages outside of all regions (SPACE-2).
     fn map_where_no_region_is(
         &mut self,
@@ -83,7 +107,7 @@ impl Memory {
         let Some(table) = &mut self.table else {
             return Err(SpaceError::NotMapped);
         };
-        let mut iter = VmIterMut::new_mut(table, range.start());
+        let mut iter = VmIterMut::new_mut(table.get_mut(), range.start());
         for page in range.pages() {
             if !iter.find(page).present() {
                 iter.try_map(
@@ -99,7 +123,7 @@ impl Memory {
     /// Undoes what `map_where_no_region_is` has done.
     fn unmap_where_no_region_is(&mut self, range: UserRange, batch: &mut FlushBatch<'_>) {
         let Some(table) = &mut self.table else { return };
-        let mut iter = VmIterMut::new_mut(table, range.start());
+        let mut iter = VmIterMut::new_mut(table.get_mut(), range.start());
         for page in range
             .pages()
             .filter(|page| self.regions.find(*page).is_none())
@@ -118,7 +142,7 @@ impl Memory {
         let Some(table) = &mut self.table else {
             return Err(SpaceError::NotMapped);
         };
-        let mut iter = VmIterMut::new_mut(table, range.start());
+        let mut iter = VmIterMut::new_mut(table.get_mut(), range.start());
         for page in range
             .pages()
             .filter(|page| self.regions.find(*page).is_some())

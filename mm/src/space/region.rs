@@ -4,19 +4,13 @@
 use core::fmt;
 
 use crate::addr::{UserRange, VirtAddr};
-use crate::page_table::Perm;
+use crate::error::SpaceError;
+use crate::page_table::PhysicalRange;
 use crate::space::backing::{Backing, PageContent};
+use crate::space::file_backing::FileBacking;
+use crate::space::protection::Protection;
 
 bitflags::bitflags! {
-    /// What the user may do with a region besides reading it, which is always allowed.
-    #[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
-    pub struct Protection: u8 {
-        /// Its memory may be written.
-        const WRITE = 1;
-        /// Its memory may be executed.
-        const EXECUTE = 1 << 1;
-    }
-
     /// How a region is treated.
     #[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
     pub struct RegionFlags: u8 {
@@ -24,39 +18,18 @@ bitflags::bitflags! {
         const EAGER = 1;
         /// Made by `page_alloc`, which may replace pages in it.
         const PAGE_ALLOC = 1 << 1;
-    }
-}
-
-impl Protection {
-    /// What the entry of a page allows that belongs to this address space alone.
-    #[inline]
-    pub(super) fn perm(self) -> Perm {
-        let write = if self.contains(Protection::WRITE) {
-            Perm::WRITE
-        } else {
-            Perm::empty()
-        };
-        let no_execute = if self.contains(Protection::EXECUTE) {
-            Perm::empty()
-        } else {
-            Perm::NO_EXECUTE
-        };
-        Perm::USER_READ | write | no_execute
-    }
-
-    /// What the entry of a page allows that others share: as `perm`, but the first write is to get a copy.
-    #[inline]
-    pub(super) fn shared_perm(self) -> Perm {
-        let perm = self.perm();
-        if perm.contains(Perm::WRITE) {
-            (perm - Perm::WRITE) | Perm::COPY_ON_WRITE
-        } else {
-            perm
-        }
+        /// It can be neither removed nor moved.
+        const PINNED = 1 << 2;
+        /// A touch below it makes it longer downwards: a stack.
+        const GROW_DOWN = 1 << 3;
+        /// A touch behind it makes it longer upwards.
+        const GROW_UP = 1 << 4;
     }
 }
 
 /// A range of an address space with one backing and one set of rights.
+///
+/// Shown as one line: its range, its rights as `rwxk`, its flags and its backing as words.
 #[derive(Clone)]
 pub struct Region {
     /// Its addresses.
@@ -65,19 +38,115 @@ pub struct Region {
     pub protection: Protection,
     /// How it is treated.
     pub flags: RegionFlags,
+    /// If it grows: the lowest address, or the highest end, that it may come to have. Without one it grows until a guard gap
+    /// before its neighbour. A part that is cut off keeps it.
+    pub growth_limit: Option<VirtAddr>,
     /// Where its contents come from.
     pub backing: Backing,
 }
 
 impl Region {
-    /// A region of zeros.
-    pub fn anonymous(range: UserRange, protection: Protection, flags: RegionFlags) -> Region {
+    /// A region with this backing and no flags.
+    pub fn new(range: UserRange, protection: Protection, backing: Backing) -> Region {
         Region {
             range,
             protection,
-            flags,
-            backing: Backing::Anonymous,
+            flags: RegionFlags::empty(),
+            growth_limit: None,
+            backing,
         }
+    }
+
+    /// A region of zeros.
+    pub fn anonymous(range: UserRange, protection: Protection, flags: RegionFlags) -> Region {
+        Region::new(range, protection, Backing::Anonymous).with_flags(flags)
+    }
+
+    /// A region that shows a part of a file, or shared memory.
+    pub fn file(range: UserRange, protection: Protection, file: FileBacking) -> Region {
+        Region::new(range, protection, Backing::File(file))
+    }
+
+    /// A region that shows all of `memory` at `start`, for the kernel only.
+    ///
+    /// # Errors
+    /// Those of [`UserRange::page_aligned`].
+    pub fn physical(
+        start: VirtAddr,
+        protection: Protection,
+        memory: PhysicalRange,
+    ) -> Result<Region, SpaceError> {
+        let range = UserRange::page_aligned(start.as_usize(), memory.len_bytes() as usize)?;
+        let protection = protection | Protection::KERNEL;
+        Ok(Region::new(range, protection, Backing::Physical(memory)))
+    }
+
+    /// The same region with these flags too.
+    pub fn with_flags(self, flags: RegionFlags) -> Region {
+        Region {
+            flags: self.flags | flags,
+            ..self
+        }
+    }
+
+    /// The same region, but it grows down, to `limit` at most.
+    pub fn growing_down(self, limit: Option<VirtAddr>) -> Region {
+        Region {
+            growth_limit: limit,
+            ..self.with_flags(RegionFlags::GROW_DOWN)
+        }
+    }
+
+    /// The same region, but it grows up, until its end is `limit` at most.
+    pub fn growing_up(self, limit: Option<VirtAddr>) -> Region {
+        Region {
+            growth_limit: limit,
+            ..self.with_flags(RegionFlags::GROW_UP)
+        }
+    }
+
+    /// Whether there can be such a region. What is made of it by cutting, joining and growing can be then, too.
+    ///
+    /// # Errors
+    /// `KernelOnly` for physical memory without [`Protection::KERNEL`], `WrongLength` for physical memory that is not as long
+    /// as the region, `NotGrowable` for one that grows but is not plain anonymous memory, that grows both ways, or whose
+    /// limit lies inside of it or has nothing to limit; `Unaligned` for a limit that is not the start of a page.
+    pub(super) fn check(&self) -> Result<(), SpaceError> {
+        if let Backing::Physical(memory) = self.backing {
+            if !self.protection.contains(Protection::KERNEL) {
+                return Err(SpaceError::KernelOnly);
+            }
+            if memory.len_bytes() != self.range.len_bytes() as u64 {
+                return Err(SpaceError::WrongLength);
+            }
+        }
+        let is_plain = self.backing.is_anonymous() && !self.flags.contains(RegionFlags::PAGE_ALLOC);
+        let limit = self.growth_limit;
+        let is_possible = match (self.grows_down(), self.grows_up()) {
+            (false, false) => limit.is_none(),
+            (true, false) => is_plain && limit.is_none_or(|limit| limit <= self.range.start()),
+            (false, true) => is_plain && limit.is_none_or(|limit| limit >= self.range.end()),
+            (true, true) => false,
+        };
+        if !is_possible {
+            return Err(SpaceError::NotGrowable);
+        }
+        if limit.is_some_and(|limit| !limit.is_page_aligned()) {
+            return Err(SpaceError::Unaligned);
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_pinned(&self) -> bool {
+        self.flags.contains(RegionFlags::PINNED)
+    }
+
+    pub(super) fn grows_down(&self) -> bool {
+        self.flags.contains(RegionFlags::GROW_DOWN)
+    }
+
+    pub(super) fn grows_up(&self) -> bool {
+        self.flags.contains(RegionFlags::GROW_UP)
     }
 
     /// What the page at `page`, in the region, holds before anybody has written it.
@@ -92,7 +161,7 @@ impl Region {
         let range = self.range.below(boundary)?;
         Some(Region {
             range,
-            backing: self.backing.clone(),
+            backing: self.backing.first(range.len_bytes() as u64),
             ..*self
         })
     }
@@ -110,31 +179,45 @@ impl Region {
 
     /// The region that is this one and `next` together, if they touch and differ in nothing else.
     pub(super) fn merged_with(&self, next: &Region) -> Option<Region> {
-        let is_alike = self.protection == next.protection && self.flags == next.flags;
-        let is_plain = self.backing.is_anonymous() && next.backing.is_anonymous();
-        if !is_alike || !is_plain {
+        let range = self.range.joined_with(next.range)?;
+        let is_alike = self.protection == next.protection
+            && self.flags == next.flags
+            && self.growth_limit == next.growth_limit;
+        if !is_alike {
             return None;
         }
-        let range = self.range.joined_with(next.range)?;
+        let len_bytes = self.range.len_bytes() as u64;
         Some(Region {
             range,
-            backing: Backing::Anonymous,
+            backing: self.backing.joined_with(len_bytes, &next.backing)?,
             ..*self
         })
     }
 }
 
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.range, self.protection)?;
+        for (flag, word) in [
+            (RegionFlags::EAGER, " eager"),
+            (RegionFlags::PAGE_ALLOC, " page_alloc"),
+            (RegionFlags::PINNED, " pinned"),
+            (RegionFlags::GROW_DOWN, " grow-down"),
+            (RegionFlags::GROW_UP, " grow-up"),
+        ] {
+            if self.flags.contains(flag) {
+                f.write_str(word)?;
+            }
+        }
+        if let Some(limit) = self.growth_limit {
+            write!(f, " to {limit}")?;
+        }
+        write!(f, " {}", self.backing)
+    }
+}
+
 impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let backing = if self.backing.is_anonymous() {
-            "anonymous"
-        } else {
-            "file"
-        };
-        write!(
-            f,
-            "{:?} {backing} {:?} {:?}",
-            self.range, self.protection, self.flags
-        )
+        fmt::Display::fmt(self, f)
     }
 }

@@ -4,15 +4,22 @@
 //!
 //! - REGION-1: the regions ascend and no two have an address in common.
 //! - REGION-2: no two that touch could be one ([`Region::merged_with`]).
-//! - REGION-3: an operation either does all of its work or, with an error, nothing.
+//! - REGION-3: an operation either does all of its work or, with an error, nothing. It asks for all the memory that it needs
+//!   before it changes anything.
 #![forbid(unsafe_code)]
 
+mod change;
+mod grow;
+
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::addr::{UserRange, VirtAddr};
 use crate::error::{NoMemory, SpaceError};
-use crate::space::region::Region;
+use crate::space::region::{Region, RegionFlags};
+
+pub use grow::GUARD_PAGES;
 
 /// The regions of an address space. See the module's page.
 #[derive(Default)]
@@ -62,16 +69,46 @@ impl RegionMap {
             .take_while(move |region| region.range.start() < range.end())
     }
 
+    /// All regions, ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Region> {
+        self.regions.iter()
+    }
+
+    /// Whether each page of `range` is in a region.
+    pub(super) fn covers(&self, range: UserRange) -> bool {
+        let mut next = range.start();
+        for region in self.overlapping(range) {
+            if next < region.range.start() {
+                return false;
+            }
+            next = region.range.end();
+        }
+        next >= range.end()
+    }
+
+    /// Whether each page of `range` is one of `page_alloc`'s.
+    pub(super) fn is_all_page_alloc(&self, range: UserRange) -> bool {
+        let is_page_alloc = |region: &Region| region.flags.contains(RegionFlags::PAGE_ALLOC);
+        self.covers(range) && self.overlapping(range).all(is_page_alloc)
+    }
+
+    /// Whether something in `range` is pinned.
+    pub(super) fn touches_pinned(&self, range: UserRange) -> bool {
+        self.overlapping(range).any(Region::is_pinned)
+    }
+
     /// Makes room for two regions more, so that the next operation cannot fail for want of memory.
     pub(super) fn reserve(&mut self) -> Result<(), NoMemory> {
         self.regions.try_reserve(2).map_err(|_| NoMemory)
     }
 
-    /// Adds `region`, as a part of its neighbours where it is like them.
+    /// Adds `region`, as a part of its neighbours where it is like them. It may lie next to one that grows, which then does
+    /// not grow there any more.
     ///
     /// # Errors
-    /// `Overlap`, `NoMemory`.
+    /// `Overlap`, `NoMemory`, and those of [`Region::check`].
     pub(super) fn insert(&mut self, region: Region) -> Result<(), SpaceError> {
+        region.check()?;
         if self.overlapping(region.range).next().is_some() {
             return Err(SpaceError::Overlap);
         }
@@ -94,19 +131,29 @@ impl RegionMap {
     }
 
     /// Takes `range` out of all regions. A region that reaches over one end of it is cut, one that reaches over both is
-    /// split.
+    /// split. There may be holes in it.
     ///
     /// # Errors
-    /// `NoMemory`.
-    pub(super) fn remove(&mut self, range: UserRange) -> Result<(), NoMemory> {
+    /// `Pinned` if something in it is, `NoMemory`.
+    pub(super) fn remove(&mut self, range: UserRange) -> Result<(), SpaceError> {
+        if self.touches_pinned(range) {
+            return Err(SpaceError::Pinned);
+        }
+        Ok(self.cut_out(range, None)?)
+    }
+
+    /// Takes out what has been inserted as `range`, pinned or not.
+    ///
+    /// # Errors
+    /// `NoMemory`, but only if something else has changed since.
+    pub(super) fn undo_insert(&mut self, range: UserRange) -> Result<(), NoMemory> {
         self.cut_out(range, None)
     }
 
     /// Takes `range` out of all regions, and puts `instead` there.
     fn cut_out(&mut self, range: UserRange, instead: Option<Region>) -> Result<(), NoMemory> {
-        let first = self.first_ending_after(range.start());
-        let end = first + self.overlapping(range).count();
-        let touched = self.regions.get(first..end).unwrap_or_default();
+        let indices = self.indices(range);
+        let touched = self.regions.get(indices.clone()).unwrap_or_default();
         let below = touched
             .first()
             .and_then(|region| region.below(range.start()));
@@ -115,10 +162,10 @@ impl RegionMap {
         let len_new = is_there.iter().filter(|is_there| **is_there).count();
         // Not more than needed, so that undoing an insertion cannot fail.
         self.regions
-            .try_reserve(len_new.saturating_sub(end - first))
+            .try_reserve(len_new.saturating_sub(touched.len()))
             .map_err(|_| NoMemory)?;
         self.regions
-            .splice(first..end, below.into_iter().chain(instead).chain(above));
+            .splice(indices, below.into_iter().chain(instead).chain(above));
         Ok(())
     }
 
@@ -140,6 +187,14 @@ impl RegionMap {
     fn first_ending_after(&self, address: VirtAddr) -> usize {
         self.regions
             .partition_point(|region| region.range.end() <= address)
+    }
+
+    /// The indices of the regions that have an address in common with `range`.
+    fn indices(&self, range: UserRange) -> Range<usize> {
+        let first = self.first_ending_after(range.start());
+        let rest = self.regions.get(first..).unwrap_or_default();
+        let len = rest.partition_point(|region| region.range.start() < range.end());
+        first..first + len
     }
 
     fn merge_with_next(&mut self, index: usize) {

@@ -4,6 +4,7 @@ mod files;
 mod forks;
 mod model;
 mod page_alloc;
+mod shared;
 mod switching;
 
 use std::sync::Arc;
@@ -50,7 +51,8 @@ fn run_in(space: &Arc<Space>) {
     on_page_fault(move |address, write| {
         let access = FaultAccess {
             write,
-            execute: false,
+            user: true,
+            ..FaultAccess::READ
         };
         faulting
             .upgrade()

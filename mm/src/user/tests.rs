@@ -28,7 +28,7 @@ fn user_with(len_pages: usize) -> User {
     on_page_fault(move |address, write| {
         let access = FaultAccess {
             write,
-            execute: false,
+            ..FaultAccess::READ
         };
         faulting
             .upgrade()

@@ -6,7 +6,8 @@ use proptest::prelude::{Strategy, prop, prop_oneof, proptest};
 use super::RegionMap;
 use crate::addr::{PAGE_SIZE, USER_START, UserRange, VirtAddr};
 use crate::error::SpaceError;
-use crate::space::region::{Protection, Region, RegionFlags};
+use crate::space::protection::Protection;
+use crate::space::region::{Region, RegionFlags};
 
 const PAGES: usize = 24;
 

@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::vec::Vec;
 
-use super::{LAZY, READ, WRITE, anonymous_frames, load, load_at, range, store};
+use super::{READ, WRITE, anonymous_frames, load, load_at, range, store};
 use crate::addr::PAGE_SIZE;
 use crate::error::SpaceError;
 use crate::frame::{Frame, FrameKind, alloc_zeroed};
 use crate::hw::host::machine;
 use crate::space::{
-    Backing, FaultAccess, FaultError, FileBacking, ForkPolicy, PageSource, PageSourceError,
-    Protection, Region, RegionFlags, Space,
+    FaultAccess, FaultError, FileBacking, ForkPolicy, PageSource, PageSourceError, Protection,
+    Region, RegionFlags, Space,
 };
 
 /// A file whose word `n` is `1000 + n`.
@@ -69,12 +69,7 @@ fn shows(
     protection: Protection,
 ) -> Region {
     let backing = FileBacking::new(file.clone(), first * PAGE_SIZE as u64, len_bytes).unwrap();
-    Region {
-        range: range(0, len_pages),
-        protection,
-        flags: LAZY,
-        backing: Backing::File(backing),
-    }
+    Region::file(range(0, len_pages), protection, backing)
 }
 
 fn space_of(region: Region) -> Arc<Space> {
@@ -153,10 +148,7 @@ fn a_write_to_a_page_that_only_the_file_shares_does_not_reach_the_file() {
 fn an_eager_file_region_is_mapped_at_once_and_still_private() {
     let _machine = machine();
     let file = CountingFile::new(2 * PAGE_SIZE);
-    let region = Region {
-        flags: RegionFlags::EAGER,
-        ..shows(&file, 0, u64::MAX, 2, WRITE)
-    };
+    let region = shows(&file, 0, u64::MAX, 2, WRITE).with_flags(RegionFlags::EAGER);
     let space = space_of(region);
     assert_eq!(file.page(1).unwrap().references(), 3);
     store(&space, 1, 5).unwrap();
@@ -200,12 +192,7 @@ fn a_file_that_cannot_be_read_is_an_error_and_an_eager_region_of_it_is_not_added
         ),
     ] {
         let file = FileBacking::new(Arc::new(BrokenFile(why)), 0, u64::MAX).unwrap();
-        let region = Region {
-            range: range(0, 1),
-            protection: READ,
-            flags: LAZY,
-            backing: Backing::File(file),
-        };
+        let region = Region::file(range(0, 1), READ, file);
         let space = space_of(region.clone());
         assert_eq!(
             space.fault(range(0, 1).start(), FaultAccess::READ),
@@ -213,10 +200,7 @@ fn a_file_that_cannot_be_read_is_an_error_and_an_eager_region_of_it_is_not_added
         );
         let space = Space::new().unwrap();
         assert_eq!(
-            space.add(Region {
-                flags: RegionFlags::EAGER,
-                ..region
-            }),
+            space.add(region.with_flags(RegionFlags::EAGER)),
             Err(refusal)
         );
         assert_eq!(
@@ -251,13 +235,8 @@ fn what_happened_while_a_file_was_slow_counts() {
         space.add(shows(&file, 2, u64::MAX, 1, WRITE)).unwrap();
     };
     let slow: Arc<dyn PageSource> = Arc::new(SlowFile(replace_region));
-    let backing = Backing::File(FileBacking::new(slow, 0, u64::MAX).unwrap());
-    let region = Region {
-        range: range(0, 1),
-        protection: WRITE,
-        flags: LAZY,
-        backing,
-    };
+    let backing = FileBacking::new(slow, 0, u64::MAX).unwrap();
+    let region = Region::file(range(0, 1), WRITE, backing);
     space.add(region).unwrap();
     assert_eq!(load(&space, 0), Ok(1000 + 2 * 512));
 }
@@ -269,13 +248,8 @@ fn a_region_that_has_gone_while_a_file_was_slow_is_missing() {
     let changed = Arc::downgrade(&space);
     let remove_region = move || changed.upgrade().unwrap().remove(range(0, 1)).unwrap();
     let slow: Arc<dyn PageSource> = Arc::new(SlowFile(remove_region));
-    let backing = Backing::File(FileBacking::new(slow, 0, u64::MAX).unwrap());
-    let region = Region {
-        range: range(0, 1),
-        protection: WRITE,
-        flags: LAZY,
-        backing,
-    };
+    let backing = FileBacking::new(slow, 0, u64::MAX).unwrap();
+    let region = Region::file(range(0, 1), WRITE, backing);
     space.add(region).unwrap();
     let fault = space.fault(range(0, 1).start(), FaultAccess::WRITE);
     assert_eq!(fault, Err(FaultError::MissingPage));

@@ -11,7 +11,7 @@ use super::{LAZY, frames_in_use, load, range, store};
 use crate::addr::PAGE_SIZE;
 use crate::error::SpaceError;
 use crate::hw::host::machine;
-use crate::space::{Backing, FileBacking, ForkPolicy, Protection, Region, RegionFlags, Space};
+use crate::space::{FileBacking, ForkPolicy, Protection, Region, RegionFlags, Space};
 use crate::user::BadUserAddress;
 
 /// Pages lie on both sides of the end of a page table.
@@ -19,7 +19,8 @@ const FIRST: usize = 504;
 const PAGES: usize = 16;
 const MOST_SPACES: usize = 4;
 const FILE_PAGES: usize = 3;
-const POLICIES: [ForkPolicy; 3] = [
+const POLICIES: [ForkPolicy; 4] = [
+    ForkPolicy::Shared,
     ForkPolicy::Naive,
     ForkPolicy::Eager,
     ForkPolicy::CopyOnWrite,
@@ -205,12 +206,8 @@ fn apply(spaces: &mut Vec<Modelled>, file: &Arc<CountingFile>, operation: &Opera
         } => {
             let backing =
                 FileBacking::new(file.clone(), (first * PAGE_SIZE) as u64, u64::MAX).unwrap();
-            let region = Region {
-                range: range(page, len_pages),
-                protection: protection(is_writable),
-                flags: flags(is_eager),
-                backing: Backing::File(backing),
-            };
+            let region = Region::file(range(page, len_pages), protection(is_writable), backing)
+                .with_flags(flags(is_eager));
             let value_of = |at: usize| {
                 if first + at < FILE_PAGES {
                     1000 + 512 * (first + at) as u64

@@ -98,7 +98,7 @@ fn check_lock_is_held_until_all_have_answered(
             thread::yield_now();
         }
         thread::sleep(Duration::from_millis(30));
-        let is_held = other_cpus.memory.try_lock().is_none();
+        let is_held = other_cpus.memory.is_taken_racy();
         leave(&irq::disable());
         mailbox::serve_flush_requests();
         is_held

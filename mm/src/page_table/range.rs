@@ -1,0 +1,142 @@
+//! Changing whole ranges of a page table: taking everything out, or giving everything other rights.
+//!
+//! What needs memory comes first ([`PageTable::prepare_range`], [`PageTable::make_range_private`]); what follows cannot
+//! fail. A table that lies in the range as a whole is taken out as a whole, whether it is shared or not.
+
+use core::ops::RangeInclusive;
+
+use geometry::{ENTRIES, Geometry, X86};
+
+use crate::addr::VirtAddr;
+use crate::flush::FlushBatch;
+use crate::frame::{BigFrame, Frame};
+use crate::page_table::PageTable;
+use crate::page_table::big_leaf::order_of;
+use crate::page_table::perm::{Entry, Perm};
+use crate::page_table::table::Table;
+use crate::page_table::usage::Usage;
+use crate::page_table::vm_iter::VmIterMut;
+use crate::page_table::vm_iter_mut::record;
+
+impl PageTable {
+    /// Unmaps everything in `[start, end)`, which has been prepared. What was mapped is `batch`'s.
+    pub(crate) fn unmap_range(
+        &mut self,
+        start: VirtAddr,
+        end: VirtAddr,
+        batch: &mut FlushBatch<'_>,
+    ) {
+        debug_assert!(
+            batch.space() == self.space(),
+            "the batch is another space's"
+        );
+        let range = start.as_u64()..=end.as_u64() - 1;
+        let geometry = self.geometry();
+        unmap_in(self.root(), geometry, geometry.levels(), range, batch);
+    }
+
+    /// Gives each leaf in `[start, end)`, the tables of which are private, the rights that `perm_of` says. Big leaves do
+    /// not reach over the ends of the range.
+    pub(crate) fn protect_range(
+        &mut self,
+        start: VirtAddr,
+        end: VirtAddr,
+        batch: &mut FlushBatch<'_>,
+        perm_of: impl Fn(&VmIterMut<'_>) -> Perm,
+    ) {
+        let mut iter = VmIterMut::new_mut(self, start);
+        while iter.find_mapping(end) {
+            let perm = perm_of(&iter);
+            iter.protect(perm, batch);
+            iter.next();
+        }
+    }
+}
+
+impl PageTable {
+    /// Makes big leaves of the tables that serve `[start, end)`, where they consist of leaves that fit together.
+    pub(crate) fn merge_range(
+        &mut self,
+        start: VirtAddr,
+        end: VirtAddr,
+        batch: &mut FlushBatch<'_>,
+    ) {
+        let mut iter = VmIterMut::new_mut(self, start);
+        while iter.find_mapping(end) {
+            while iter.try_merge(batch) {}
+            if iter.level() == 1 {
+                iter.next_table();
+            } else {
+                iter.next();
+            }
+        }
+    }
+}
+
+/// Unmaps what `table`, of `level`, maps in `range`, all of which it serves.
+fn unmap_in(
+    table: Table<'_>,
+    geometry: X86,
+    level: u32,
+    range: RangeInclusive<u64>,
+    batch: &mut FlushBatch<'_>,
+) {
+    let span = geometry.span(level);
+    let base = range.start() & !(span * ENTRIES as u64 - 1);
+    let used = table.usage().range();
+    let first = geometry.index(*range.start(), level).max(used.start);
+    let end = (geometry.index(*range.end(), level) + 1).min(used.end);
+    let mut removed = 0;
+    for index in first..end {
+        let slot = table.slot(index);
+        let entry = slot.load();
+        if entry == Entry::EMPTY {
+            continue;
+        }
+        let start = geometry.canonical(base | (index as u64) << geometry.shift(level));
+        let last = start | (span - 1);
+        let is_covered = range.contains(&start) && range.contains(&last);
+        match table.child(entry, level) {
+            Some(child) if !is_covered => {
+                assert!(
+                    entry.perm().contains(Perm::WRITE),
+                    "PT-4: a part of a shared table is unmapped"
+                );
+                let inside = start.max(*range.start())..=last.min(*range.end());
+                unmap_in(child, geometry, level - 1, inside, batch);
+            }
+            Some(_) => {
+                let _ = slot.take();
+                removed += 1;
+                batch.record_everything();
+                // SAFETY: the entry owned a reference of the table (PT-1), and `take` gave the entry to nobody else.
+                batch.release_table(unsafe { Frame::from_raw(entry.pa()) });
+            }
+            None => {
+                debug_assert!(is_covered, "a big leaf reaches over the end of the range");
+                let old = slot.take();
+                removed += 1;
+                record(VirtAddr::new(start), old, batch);
+                release_leaf(old, level, batch);
+            }
+        }
+    }
+    if removed > 0 {
+        Usage::remove_several(table.usage_word(), removed);
+    }
+}
+
+/// Gives what the leaf `old`, of `level`, owned to `batch`. It has been taken out of its table.
+#[inline]
+fn release_leaf(old: Entry, level: u32, batch: &mut FlushBatch<'_>) {
+    if old.perm().contains(Perm::BORROWED) {
+        return;
+    }
+    if level == 1 {
+        // SAFETY: the entry owned a reference (PT-2), and it was taken out once.
+        batch.release(unsafe { Frame::from_raw(old.pa()) });
+    } else {
+        // SAFETY: likewise.
+        batch.release_big(unsafe { BigFrame::from_raw(old.pa(), order_of(level)) });
+    }
+}

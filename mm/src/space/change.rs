@@ -1,0 +1,157 @@
+//! Taking regions away and changing their rights, whole or in part.
+//!
+//! Each operation first checks, then does what may fail for want of memory without changing anything that a user can see
+//! (SPACE-6), then changes regions and page table, and waits for the other CPUs (SPACE-5).
+#![forbid(unsafe_code)]
+
+use crate::addr::UserRange;
+use crate::error::{NoMemory, SpaceError};
+use crate::flush::FlushBatch;
+use crate::page_table::{PageTable, Perm, VmIterMut};
+use crate::space::protection::Protection;
+use crate::space::{Memory, Space};
+
+impl Space {
+    /// Removes whatever regions, or parts of them, lie in `range`, with all their pages. There may be holes in it.
+    ///
+    /// # Errors
+    /// `Pinned` if something there is; `NoMemory` for splitting a region or a table. Nothing has changed then.
+    pub fn remove(&self, range: UserRange) -> Result<(), SpaceError> {
+        let mut memory = self.memory.write();
+        if memory.regions.touches_pinned(range) {
+            return Err(SpaceError::Pinned);
+        }
+        // SPACE-5: completes before the lock is given back.
+        let mut batch = FlushBatch::new(&self.cpus);
+        memory.prepare_range(range, &mut batch)?;
+        memory.regions.remove(range)?;
+        memory.unmap(range, &mut batch);
+        Ok(())
+    }
+
+    /// Frees pages that `page_alloc` has put into `range`.
+    ///
+    /// # Errors
+    /// `NotMapped` if a page in it is not one of those; `Pinned`, `NoMemory` as for [`Space::remove`]. Nothing has changed
+    /// then.
+    pub fn page_free(&self, range: UserRange) -> Result<(), SpaceError> {
+        let mut memory = self.memory.write();
+        if !memory.regions.is_all_page_alloc(range) {
+            return Err(SpaceError::NotMapped);
+        }
+        if memory.regions.touches_pinned(range) {
+            return Err(SpaceError::Pinned);
+        }
+        // SPACE-5, as above.
+        let mut batch = FlushBatch::new(&self.cpus);
+        memory.prepare_range(range, &mut batch)?;
+        memory.regions.remove(range)?;
+        memory.unmap(range, &mut batch);
+        Ok(())
+    }
+
+    /// Gives all of `range` the rights `protection`.
+    ///
+    /// # Errors
+    /// `NotMapped` if a page of it is in no region, `KernelOnly` if only the kernel may use some of it and `protection` lets
+    /// users in, `NoMemory` for splitting a region or a table. Nothing has changed then.
+    pub fn protect(&self, range: UserRange, protection: Protection) -> Result<(), SpaceError> {
+        let mut memory = self.memory.write();
+        // SPACE-5: completes before the lock is given back.
+        let mut batch = FlushBatch::new(&self.cpus);
+        memory.prepare_pages(range, &mut batch)?;
+        memory.regions.protect(range, protection)?;
+        memory.protect(range, protection, &mut batch);
+        Ok(())
+    }
+
+    /// Pins all of `range`, or unpins it. What is pinned is neither removed nor moved.
+    ///
+    /// # Errors
+    /// `NotMapped` if a page of it is in no region, `NoMemory`. Nothing has changed then.
+    pub fn set_pinned(&self, range: UserRange, is_pinned: bool) -> Result<(), SpaceError> {
+        self.memory.write().regions.set_pinned(range, is_pinned)
+    }
+
+    /// [`Space::protect`] and [`Space::set_pinned`] in one step.
+    ///
+    /// # Errors
+    /// Those of both. Nothing has changed then.
+    pub fn protect_and_pin(
+        &self,
+        range: UserRange,
+        protection: Protection,
+        is_pinned: bool,
+    ) -> Result<(), SpaceError> {
+        let mut memory = self.memory.write();
+        let mut batch = FlushBatch::new(&self.cpus);
+        memory.prepare_pages(range, &mut batch)?;
+        memory
+            .regions
+            .protect_and_pin(range, protection, is_pinned)?;
+        memory.protect(range, protection, &mut batch);
+        Ok(())
+    }
+}
+
+impl Memory {
+    /// SPACE-6, for taking out `range` as a whole.
+    pub(super) fn prepare_range(
+        &mut self,
+        range: UserRange,
+        batch: &mut FlushBatch<'_>,
+    ) -> Result<(), NoMemory> {
+        let Some(table) = self.table() else {
+            return Ok(());
+        };
+        table.prepare_range(range.start(), range.end(), batch)
+    }
+
+    /// SPACE-6, for changing the pages in `range`.
+    pub(super) fn prepare_pages(
+        &mut self,
+        range: UserRange,
+        batch: &mut FlushBatch<'_>,
+    ) -> Result<(), NoMemory> {
+        let Some(table) = self.table() else {
+            return Ok(());
+        };
+        table.prepare_range(range.start(), range.end(), batch)?;
+        table.make_range_private(range.start(), range.end(), batch)
+    }
+
+    /// Unmaps all pages in `range`, which has been prepared.
+    pub(super) fn unmap(&mut self, range: UserRange, batch: &mut FlushBatch<'_>) {
+        if let Some(table) = self.table() {
+            table.unmap_range(range.start(), range.end(), batch);
+        }
+    }
+
+    /// Gives all pages in `range`, which have been prepared, the rights `protection`.
+    fn protect(&mut self, range: UserRange, protection: Protection, batch: &mut FlushBatch<'_>) {
+        if let Some(table) = self.table() {
+            table.protect_range(range.start(), range.end(), batch, |page| {
+                perm_for(page, protection)
+            });
+            table.merge_range(range.start(), range.end(), batch);
+        }
+    }
+
+    /// The page table, unless the space has been destroyed.
+    pub(super) fn table(&mut self) -> Option<&mut PageTable> {
+        self.table.as_mut().map(|table| table.get_mut())
+    }
+}
+
+/// What the entry of the mapping at `page`, which is in a region with `protection` now, may allow (SPACE-3).
+fn perm_for(page: &VmIterMut<'_>, protection: Protection) -> Perm {
+    let old = page.entry().perm();
+    let kept = old & Perm::SHARED;
+    let is_ours_alone =
+        old.intersects(Perm::WRITE | Perm::SHARED | Perm::BORROWED) || page.owns_frame_alone();
+    if is_ours_alone {
+        protection.perm() | kept
+    } else {
+        protection.shared_perm()
+    }
+}

@@ -1,0 +1,47 @@
+//! What there is in an address space, for whoever asks.
+#![forbid(unsafe_code)]
+
+use crate::addr::VirtAddr;
+use crate::page_table::Perm;
+use crate::space::{Region, Space};
+
+/// What there is at an address.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// The region that has it.
+    pub region: Region,
+    /// What the page table says; `None` if nothing is mapped there yet.
+    pub page: Option<MappedPage>,
+}
+
+/// A mapping in a page table.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub struct MappedPage {
+    /// 1 for 4 KiB, 2 for 2 MiB, 3 for 1 GiB.
+    pub level: u32,
+    /// What it allows now.
+    pub perm: Perm,
+    /// Whether a page-table page on the way to it is shared with another address space.
+    pub is_table_shared: bool,
+}
+
+impl Space {
+    /// What there is at `address`; `None` if it is in no region.
+    pub fn mapping(&self, address: VirtAddr) -> Option<Mapping> {
+        let memory = self.memory.read();
+        let region = memory.regions.find(address)?.clone();
+        let iter = memory.table.as_ref()?.fault_iter(address);
+        let page = iter.present().then(|| MappedPage {
+            level: iter.level(),
+            perm: iter.perm(),
+            is_table_shared: iter.is_shared(),
+        });
+        Some(Mapping { region, page })
+    }
+
+    /// Calls `function` with each region, by ascending address. The space is locked meanwhile: `function` must not touch
+    /// memory of it.
+    pub fn for_each_region(&self, function: &mut dyn FnMut(&Region)) {
+        self.memory.read().regions.iter().for_each(function);
+    }
+}

@@ -1,0 +1,47 @@
+//! What has its contents in page frames, for regions to map.
+#![forbid(unsafe_code)]
+
+use crate::error::NoMemory;
+use crate::frame::Frame;
+
+/// Something that has its contents in page frames, for regions to map: a file, or shared memory.
+///
+/// The frames are the source's own, one for each page however many processes map it. What is written to a page, by the
+/// source or through a shared mapping, is seen by the source and by all who have the page mapped, except through private
+/// mappings that have been written there themselves. A private mapping never writes the source's frames. A source that
+/// does not want to be seen writing puts a new frame in the place of one that is shared.
+pub trait PageSource: Send + Sync {
+    /// The frame with the bytes from `index * PAGE_SIZE` on, zero behind the end of the file unless a shared mapping has
+    /// written there.
+    ///
+    /// Called with no lock held; it may wait.
+    ///
+    /// # Errors
+    /// [`PageSourceError`].
+    fn page(&self, index: u64) -> Result<Frame, PageSourceError>;
+
+    /// How many bytes there are.
+    fn len_bytes(&self) -> u64;
+
+    /// What it is, for listings.
+    fn kind(&self) -> &'static str {
+        "file"
+    }
+}
+
+/// Why a source has no page to give.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum PageSourceError {
+    /// There is no memory for it.
+    NoMemory,
+    /// The file ends before it: it has become shorter.
+    PastEnd,
+    /// The contents could not be fetched.
+    Unreadable,
+}
+
+impl From<NoMemory> for PageSourceError {
+    fn from(_: NoMemory) -> PageSourceError {
+        PageSourceError::NoMemory
+    }
+}

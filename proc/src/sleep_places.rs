@@ -1,0 +1,40 @@
+//! Where threads sleep that wait for a lock of `mm`: a few wait queues, of which a lock's key chooses one.
+//!
+//! Locks that share a queue wake each other's waiters now and then, who look and sleep again.
+
+use mm::rw_lock::Sleeper;
+
+use crate::sched;
+use crate::wait::{Interrupted, WaitQueue};
+
+const QUEUES: usize = 64;
+
+/// What `mm` is told at boot.
+pub(crate) static SLEEPER: SleepPlaces = SleepPlaces {
+    queues: [const { WaitQueue::new() }; QUEUES],
+};
+
+pub(crate) struct SleepPlaces {
+    queues: [WaitQueue; QUEUES],
+}
+
+impl SleepPlaces {
+    fn queue(&self, key: usize) -> &WaitQueue {
+        // Keys are addresses of structs: the low bits are alike, and the next ones differ.
+        &self.queues[(key >> 6) % QUEUES]
+    }
+}
+
+impl Sleeper for SleepPlaces {
+    fn wait_while(&self, key: usize, is_to_wait: &dyn Fn() -> bool) {
+        let is_over = || (!is_to_wait()).then_some(());
+        while let Err(Interrupted) = self.queue(key).wait_until(is_over) {
+            // A thread that is being killed needs the lock all the same, to give back what it has.
+            sched::yield_now();
+        }
+    }
+
+    fn wake_all(&self, key: usize) {
+        self.queue(key).wake_all();
+    }
+}
