@@ -1,10 +1,10 @@
-//! Ranges of physical memory that a mapping may show without owning it.
+//! Physical memory that no owner of frames accounts for, as something that safe code may map.
 
 use crate::addr::PhysAddr;
 
-/// A range of physical memory, or of device registers, that outlives whatever maps it.
+/// A range of physical memory, or of device registers, that may be mapped anywhere.
 ///
-/// Invariant: whole pages, and it does not wrap.
+/// Invariant: whoever can use a mapping of it, with whatever rights, may access it, for ever.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub struct PhysicalRange {
     start: PhysAddr,
@@ -12,41 +12,45 @@ pub struct PhysicalRange {
 }
 
 impl PhysicalRange {
-    /// The `len_bytes` bytes from `start` on. None unless both are multiples of the page size and the end fits a word.
+    /// The `len_bytes` bytes from `start` on.
     ///
     /// # Safety
-    /// Whoever maps the range, and uses it by any address, does no harm: it is nobody's Rust value and no frame that is handed
-    /// out, for as long as the machine runs.
-    pub unsafe fn new(start: PhysAddr, len_bytes: u64) -> Option<PhysicalRange> {
-        let end = start.checked_add(len_bytes)?;
-        (start.is_page_aligned() && end.is_page_aligned())
-            .then_some(PhysicalRange { start, len_bytes })
+    /// Whoever can use a mapping of it, with any rights (with `USER`, all user code of a space), may read, write and execute
+    /// that memory, from now on and for ever: no Rust value that is not made for that lies there.
+    pub const unsafe fn new(start: PhysAddr, len_bytes: u64) -> PhysicalRange {
+        PhysicalRange { start, len_bytes }
     }
 
     /// The first address.
-    pub fn start(self) -> PhysAddr {
+    pub const fn start(self) -> PhysAddr {
         self.start
     }
 
     /// The length in bytes.
-    pub fn len_bytes(self) -> u64 {
+    pub const fn len_bytes(self) -> u64 {
         self.len_bytes
     }
 
-    /// The `len_bytes` bytes from `offset` on, both multiples of the page size. None unless the range has as many.
-    pub fn part(self, offset: u64, len_bytes: u64) -> Option<PhysicalRange> {
-        let left = self.len_bytes.checked_sub(offset)?;
-        let start = self.start.checked_add(offset)?;
-        let end = start.checked_add(len_bytes)?;
-        (len_bytes <= left && start.is_page_aligned() && end.is_page_aligned())
-            .then_some(PhysicalRange { start, len_bytes })
+    /// The `len_bytes` bytes from `offset` on; `None` if the range has not as many.
+    pub const fn part(self, offset: u64, len_bytes: u64) -> Option<PhysicalRange> {
+        match (
+            offset.checked_add(len_bytes),
+            self.start.checked_add(offset),
+        ) {
+            (Some(end), Some(start)) if end <= self.len_bytes => {
+                Some(PhysicalRange { start, len_bytes })
+            }
+            _ => None,
+        }
     }
 
-    /// This range and `next` as one, if `next` begins where this one ends.
+    /// This range and `next` as one; `None` unless `next` begins where this one ends.
     pub fn joined_with(self, next: PhysicalRange) -> Option<PhysicalRange> {
-        (self.start.checked_add(self.len_bytes)? == next.start).then_some(PhysicalRange {
+        let len_bytes = self.len_bytes.checked_add(next.len_bytes)?;
+        let end = self.start.checked_add(self.len_bytes)?;
+        (end == next.start).then_some(PhysicalRange {
             start: self.start,
-            len_bytes: self.len_bytes.checked_add(next.len_bytes)?,
+            len_bytes,
         })
     }
 }

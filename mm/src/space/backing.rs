@@ -4,7 +4,6 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::addr::PhysAddr;
 use crate::page_table::PhysicalRange;
 use crate::space::file_backing::{FileBacking, Sharing};
 use crate::space::page_source::PageSource;
@@ -37,8 +36,12 @@ pub(super) enum PageContent<'a> {
         len_bytes: usize,
         sharing: Sharing,
     },
-    /// This page of memory that nobody owns.
-    Physical(#[expect(dead_code, reason = "nothing maps it yet")] PhysAddr),
+    /// The page `offset` bytes behind the start of memory that nobody owns.
+    #[cfg_attr(not(test), expect(dead_code, reason = "nothing maps it yet"))]
+    Physical {
+        memory: &'a PhysicalRange,
+        offset: u64,
+    },
 }
 
 impl Backing {
@@ -86,9 +89,10 @@ impl Backing {
         match self {
             Backing::Anonymous => PageContent::Zero,
             Backing::File(file) => file.content_at(distance),
-            Backing::Physical(memory) => {
-                PageContent::Physical(PhysAddr::new(memory.start().as_u64() + distance))
-            }
+            Backing::Physical(memory) => PageContent::Physical {
+                memory,
+                offset: distance,
+            },
         }
     }
 

@@ -218,7 +218,7 @@ fn fill(
             }
         },
         // Nothing that is borrowed is mapped page by page.
-        PageContent::Physical(_) => return Err(FaultError::MissingPage),
+        PageContent::Physical { .. } => return Err(FaultError::MissingPage),
     };
     iter.try_fill(frame, perm)?;
     Ok(Progress::Done)
