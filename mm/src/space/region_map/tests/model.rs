@@ -1,6 +1,7 @@
 //! Random sequences of operations against a plain model: a map from page to what is there.
 
 mod operations;
+mod page;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,30 +21,10 @@ use crate::space::region::{Region, RegionFlags};
 use crate::space::region_map::GUARD_PAGES;
 use crate::space::tests::{address, imaginary_memory, range};
 use operations::{Extent, NewRegion, Operation, Source, operation};
+use page::{Content, Page};
 
 /// Above these, all of user space is one region.
 const PAGES: usize = 96;
-
-#[derive(Copy, Clone, Eq, PartialEq, Debug)]
-struct Page {
-    protection: Protection,
-    flags: RegionFlags,
-    limit: Option<usize>,
-    content: Content,
-}
-
-#[derive(Copy, Clone, Eq, PartialEq, Debug)]
-enum Content {
-    Zero,
-    File {
-        file: usize,
-        page: usize,
-        sharing: Sharing,
-        /// Otherwise zero, because the file's part of the region ends before.
-        is_from_file: bool,
-    },
-    Physical(usize),
-}
 
 /// A map and what it should be.
 struct Checked {
@@ -60,66 +41,6 @@ impl PageSource for Endless {
     }
     fn len_bytes(&self) -> u64 {
         u64::MAX
-    }
-}
-
-impl Content {
-    /// What the page `index` of a region from `source` holds.
-    fn of(source: Source, index: usize) -> Content {
-        match source {
-            Source::Anonymous => Content::Zero,
-            Source::File {
-                file,
-                first,
-                len_pages,
-                sharing,
-            } => Content::File {
-                file,
-                page: first + index,
-                sharing,
-                is_from_file: index < len_pages,
-            },
-            Source::Physical { first } => Content::Physical(first + index),
-        }
-    }
-
-    /// The page behind in the same region; a file's part may end with this one.
-    fn is_followed_by(self, next: Content) -> bool {
-        match (self, next) {
-            (Content::Physical(page), _) => next == Content::Physical(page + 1),
-            (
-                Content::File {
-                    file,
-                    page,
-                    sharing,
-                    is_from_file,
-                },
-                Content::File {
-                    is_from_file: next_is_from_file,
-                    ..
-                },
-            ) => {
-                let expected = Content::File {
-                    file,
-                    page: page + 1,
-                    sharing,
-                    is_from_file: next_is_from_file,
-                };
-                next == expected && (is_from_file || !next_is_from_file)
-            }
-            _ => self == next,
-        }
-    }
-}
-
-impl Page {
-    fn is_followed_by(&self, next: &Page) -> bool {
-        let alike = |page: &Page| (page.protection, page.flags, page.limit);
-        alike(self) == alike(next) && self.content.is_followed_by(next.content)
-    }
-
-    fn is_pinned(&self) -> bool {
-        self.flags.contains(RegionFlags::PINNED)
     }
 }
 
