@@ -195,6 +195,22 @@ fn fill(
     access: FaultAccess,
     fetched: Option<&FetchedPage>,
 ) -> Result<Progress, FaultError> {
+    if region.backing.is_anonymous() {
+        let frame = frame::alloc_zeroed(FrameKind::Anonymous)?;
+        iter.try_fill(frame, region.protection.perm())?;
+        return Ok(Progress::Done);
+    }
+    fill_from_backing(iter, region, access, fetched)
+}
+
+/// As `fill`, of a region that shows something.
+#[inline(never)]
+fn fill_from_backing(
+    iter: &mut VmIterMut<'_>,
+    region: &Region,
+    access: FaultAccess,
+    fetched: Option<&FetchedPage>,
+) -> Result<Progress, FaultError> {
     let (frame, perm) = match region.content_at(iter.va()) {
         PageContent::Zero => (
             frame::alloc_zeroed(FrameKind::Anonymous)?,

@@ -10,7 +10,7 @@
 //!
 //! - SPACE-1: what is mapped lies in a region, and has no more rights than it.
 //! - SPACE-2: in a region made by `page_alloc` every page is mapped.
-//! - SPACE-3: a page whose frame others may have too is mapped read-only.
+//! - SPACE-3: a page whose frame others may have too is mapped read-only, unless its region is shared.
 //! - SPACE-4: a file is asked for pages with no lock held, since it may wait; afterwards everything is looked at again.
 //! - SPACE-5: what an operation has taken away is gone from all CPUs before the lock is given back. Otherwise another thread
 //!   could map or copy a page that a third still writes by an old translation, and the store would be lost.
