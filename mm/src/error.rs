@@ -49,6 +49,8 @@ pub enum SpaceError {
     KernelOnly,
     /// The physical memory behind a region is not exactly as long as the region. `EINVAL`.
     WrongLength,
+    /// The space is of a kind whose regions cannot be changed. `EPERM`.
+    Fixed,
 }
 
 impl From<NoMemory> for MapError {
@@ -97,7 +99,7 @@ impl From<SpaceError> for Errno {
             | SpaceError::NotGrowable
             | SpaceError::WrongLength => Errno::EINVAL,
             SpaceError::Overlap => Errno::EEXIST,
-            SpaceError::Pinned | SpaceError::KernelOnly => Errno::EPERM,
+            SpaceError::Pinned | SpaceError::KernelOnly | SpaceError::Fixed => Errno::EPERM,
             SpaceError::ReadOnly => Errno::EACCES,
             SpaceError::NotMapped => Errno::EFAULT,
             SpaceError::Unreadable => Errno::EIO,

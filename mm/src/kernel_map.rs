@@ -20,7 +20,9 @@ use crate::addr::{self, PhysAddr, VirtAddr};
 use crate::error::MapError;
 use crate::frame::Frame;
 use crate::hw;
-use crate::page_table::{KernelEntries, PageTable, Perm, VmIter};
+use crate::page_table::{
+    Entry, KernelEntries, Leaves, Lookup, PageTable, Perm, VmIter, set_highest_leaf_level,
+};
 
 pub use layout::{KernelLayout, Section};
 
@@ -47,6 +49,7 @@ pub fn build(layout: &KernelLayout<'_>) -> Result<(), MapError> {
     let table = build::build_table(layout)?;
     let entries = KernelEntries::of(&table)?;
     addr::set_user_start(layout.levels);
+    set_highest_leaf_level(layout.highest_leaf_level());
     MAP.call_once(|| KernelMap { table, entries });
     Ok(())
 }
@@ -72,6 +75,21 @@ pub fn root_pa() -> Option<PhysAddr> {
 pub fn is_mapped(va: VirtAddr) -> bool {
     MAP.get()
         .is_some_and(|map| VmIter::new(&map.table, va).present())
+}
+
+/// The leaves of the map; none before [`build`].
+pub fn leaves() -> Leaves {
+    MAP.get().map_or(Leaves::default(), |map| {
+        let table = &map.table;
+        table.leaves(table.start(), addr::user_start())
+    })
+}
+
+/// Calls `visit` for each entry of the map that a walk towards `address` reads, from the root down to a leaf or a hole.
+pub fn walk(address: VirtAddr, visit: &mut dyn FnMut(Lookup, Entry)) {
+    if let Some(map) = MAP.get() {
+        map.table.for_each_step(address, visit);
+    }
 }
 
 /// Maps `frame` at `va`, in the window, for ever. Any CPU may call it.

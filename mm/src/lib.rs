@@ -8,6 +8,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
+pub mod aspace;
 pub mod error;
 pub mod flush;
 pub mod frame;
@@ -21,6 +22,7 @@ pub mod stack;
 pub mod user;
 
 pub use error::{MapError, NoMemory, SpaceError};
+pub use page_table::PhysicalRange;
 
 /// Gives each of `cpus` CPUs what it has of its own: caches of frames, a slot of the heap, a pool of stacks, what it knows
 /// of its TLB. Once, by the boot CPU before another CPU runs; `frame::init` comes before.

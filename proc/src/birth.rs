@@ -24,7 +24,9 @@ pub(crate) fn give_life(
 ) -> Result<Id, Errno> {
     let id = reservation.id();
     let thread = Thread::new(id, process.clone(), start, fpu, affinity)?;
-    // Nothing fails from here on. The family comes first: a process that ends finds its place there.
+    // Nothing fails from here on.
+    process.any_space().add_thread();
+    // The family comes first: a process that ends finds its place there.
     let parent = process.parent.lock().clone();
     if let Some(parent) = parent {
         parent.family.lock().alive.push_back(process);

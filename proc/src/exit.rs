@@ -5,7 +5,7 @@
 //!
 //! A process ends in three steps. Somebody *decides* how it ends: `exit`, a fault, or a kill; the first decision stays,
 //! and every thread of the process is told. Each thread *leaves* at its next return to user mode, in its own context,
-//! where it may still sleep: the last one closes the files, hands over the children and gives back the memory. The next
+//! where it may still sleep: the last one gives back the memory, closes the files and hands over the children. The next
 //! thread on that CPU *buries* it, because only then is its stack free: it gives back the stack and publishes the zombie
 //! to the parent.
 //!
@@ -77,9 +77,16 @@ pub(crate) fn leave_process(thread: &Thread) {
     let Some(process) = thread.process() else {
         return;
     };
-    if !process.thread_ended() {
-        return;
+    // EXIT-1: before the process counts the thread out, so that the last one of the process finds the memory given back,
+    // whichever has done it.
+    process.any_space().leave();
+    if process.thread_ended() {
+        take_down(process);
     }
+}
+
+/// The part of the process's last thread.
+fn take_down(process: &Arc<Process>) {
     if is_init(process)
         && let Some(on_exit) = ON_INIT_EXIT.get()
     {
@@ -88,9 +95,6 @@ pub(crate) fn leave_process(thread: &Thread) {
     process.descriptors.close_all();
     if let Some(init) = INIT.get() {
         give_children(process, init);
-    }
-    if let Some(space) = process.space() {
-        space.destroy();
     }
     // Relaxed: set at boot.
     if IS_LEAKING.load(Ordering::Relaxed) {

@@ -2,6 +2,7 @@
 
 use abi::Errno;
 use mm::addr::VirtAddr;
+use mm::aspace::SpaceRef;
 use mm::space::ForkPolicy;
 use smp::fiber::FpuState;
 use spin::Once;
@@ -33,7 +34,7 @@ pub fn fork(parent: &Thread, registers: &UserRegisters) -> Result<Id, Errno> {
     let process = mm::heap::try_arc(Process::new(
         reservation.id(),
         *parent_process.name(),
-        Some(space),
+        SpaceRef::Paging(space),
         descriptors,
         Some(parent_process.clone()),
     ))?;

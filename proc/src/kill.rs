@@ -15,7 +15,7 @@ pub fn kill(id: Id, signal: Signal) -> Result<(), Errno> {
         return Err(Errno::ESRCH);
     };
     let process = thread.process().ok_or(Errno::ESRCH)?;
-    if process.space().is_none() || exit::is_init(process) {
+    if process.is_kernel() || exit::is_init(process) {
         return Err(Errno::EPERM);
     }
     exit::kill_thread(thread, ExitStatus::killed(signal));

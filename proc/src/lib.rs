@@ -25,6 +25,7 @@ pub mod sched;
 pub mod sleep;
 pub mod sleep_lock;
 mod sleep_places;
+pub mod spaces;
 pub mod spawn;
 mod sync;
 pub mod table;

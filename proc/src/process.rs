@@ -11,6 +11,7 @@
 use alloc::sync::Arc;
 
 use abi::ExitStatus;
+use mm::aspace::SpaceRef;
 use mm::space::Space;
 use smp::list::{ArcList, Link, Linked};
 use smp::lock::SpinLock;
@@ -26,8 +27,10 @@ use crate::wait::WaitQueue;
 pub struct Process {
     id: Id,
     name: Name,
-    /// `None` for a process of the kernel, which runs on whatever is loaded.
-    space: Option<Arc<Space>>,
+    /// What its threads' addresses mean.
+    space: SpaceRef,
+    /// Whether it runs a function of the kernel, not a program.
+    is_kernel: bool,
     /// Open files.
     pub descriptors: Descriptors,
     /// Changed with its lock held and, inside, the `family` lock of the old and then of the new parent.
@@ -61,7 +64,7 @@ impl Process {
     pub(crate) fn new(
         id: Id,
         name: Name,
-        space: Option<Arc<Space>>,
+        space: SpaceRef,
         descriptors: Descriptors,
         parent: Option<Arc<Process>>,
     ) -> Process {
@@ -69,6 +72,7 @@ impl Process {
             id,
             name,
             space,
+            is_kernel: false,
             descriptors,
             parent_id: AtomicI32::new(parent.as_ref().map_or(0, |parent| parent.id)),
             parent: SpinLock::new(parent),
@@ -83,6 +87,21 @@ impl Process {
         }
     }
 
+    /// As [`Process::new`], for a process that runs a function of the kernel.
+    pub(crate) fn new_kernel(
+        id: Id,
+        name: Name,
+        space: SpaceRef,
+        descriptors: Descriptors,
+        parent: Option<Arc<Process>>,
+    ) -> Process {
+        let is_kernel = true;
+        Process {
+            is_kernel,
+            ..Process::new(id, name, space, descriptors, parent)
+        }
+    }
+
     /// Its id, which is that of its first thread.
     pub fn id(&self) -> Id {
         self.id
@@ -93,9 +112,20 @@ impl Process {
         &self.name
     }
 
-    /// Its memory; none for a process of the kernel.
+    /// Its address space, if that has regions: always so for a program, and for a process of the kernel if it was given
+    /// one.
     pub fn space(&self) -> Option<&Arc<Space>> {
-        self.space.as_ref()
+        self.space.paging()
+    }
+
+    /// Its address space, of whichever implementation.
+    pub fn any_space(&self) -> &SpaceRef {
+        &self.space
+    }
+
+    /// Whether it runs a function of the kernel, not a program.
+    pub fn is_kernel(&self) -> bool {
+        self.is_kernel
     }
 
     /// The id of the parent; 0 for a process that has none.

@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 
 use abi::{Errno, layout};
 use mm::addr::{UserRange, VirtAddr};
+use mm::aspace::SpaceRef;
 use mm::error::SpaceError;
 use mm::space::{Backing, FileBacking, PageSource, Protection, Region, RegionFlags, Space};
 use smp::fiber::FpuState;
@@ -32,7 +33,7 @@ pub fn spawn(parent: &Thread, name: &[u8], argument: &[u8]) -> Result<Id, Errno>
     let process = mm::heap::try_arc(Process::new(
         reservation.id(),
         Name::new(core::str::from_utf8(name).unwrap_or("?")),
-        Some(space),
+        SpaceRef::Paging(space),
         parent_process.descriptors.inherit_standard()?,
         Some(parent_process.clone()),
     ))?;
@@ -60,7 +61,7 @@ pub fn spawn_init(
     let process = mm::heap::try_arc(Process::new(
         reservation.id(),
         Name::new("init"),
-        Some(space),
+        SpaceRef::Paging(space),
         Descriptors::with_console()?,
         None,
     ))?;
@@ -75,20 +76,36 @@ pub fn spawn_init(
     )
 }
 
-/// Starts a process of the kernel, which runs `function` and ends with its result as status.
+/// Which address space a new process of the kernel is in.
+#[derive(Debug)]
+pub enum KernelSpace {
+    /// That of the parent, which starts it; `base` if there is no parent.
+    Parents,
+    /// This one.
+    Given(SpaceRef),
+}
+
+/// Starts a process of the kernel, which runs `function` and ends with its result as status. `parent` is the process of the
+/// thread that calls this, if it has one that is to wait for the new one.
 ///
 /// # Errors
 /// `EAGAIN` if the process table is full, `ENOMEM`.
 pub fn spawn_kernel_process(
     name: &str,
     parent: Option<&Arc<Process>>,
+    space: KernelSpace,
     function: fn() -> i32,
 ) -> Result<Id, Errno> {
+    let space = match (space, parent) {
+        (KernelSpace::Given(space), _) => space,
+        (KernelSpace::Parents, Some(parent)) => parent.any_space().clone(),
+        (KernelSpace::Parents, None) => SpaceRef::Base,
+    };
     let reservation = table::reserve()?;
-    let process = mm::heap::try_arc(Process::new(
+    let process = mm::heap::try_arc(Process::new_kernel(
         reservation.id(),
         Name::new(name),
-        None,
+        space,
         Descriptors::with_console()?,
         parent.cloned(),
     ))?;

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use mm::NoMemory;
+use mm::aspace::SpaceRef;
 use smp::cpu::CpuId;
 use smp::cpu_set::{AtomicCpuSet, CpuSet};
 use smp::fiber::{Fiber, FpuState, HasFiber};
@@ -114,6 +115,7 @@ impl Thread {
             &CpuSet::single(cpu),
         ))?;
         idle.set_cpu(cpu);
+        idle.space().add_thread();
         Ok(idle)
     }
 
@@ -166,6 +168,15 @@ impl Thread {
     /// The process whose memory and files it uses; none for an idle loop.
     pub fn process(&self) -> Option<&Arc<Process>> {
         self.process.as_ref()
+    }
+
+    /// The address space that it is in.
+    #[inline]
+    pub fn space(&self) -> &SpaceRef {
+        match &self.process {
+            Some(process) => process.any_space(),
+            None => &SpaceRef::Base,
+        }
     }
 
     /// Whether this is the idle loop of a CPU.

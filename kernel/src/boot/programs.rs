@@ -3,6 +3,7 @@
 use abi::ExitStatus;
 use abi::{Outcome, Signal};
 use mm::space::ForkPolicy;
+use proc::spawn::{KernelSpace, spawn_kernel_process};
 use protocol::Line;
 
 use super::command_line::CommandLine;
@@ -41,12 +42,22 @@ pub(crate) fn start(info: &BootInfo, command_line: &CommandLine) {
             "Argonaut on {} CPUs. `help` lists the commands.\n",
             smp::cpu::count()
         ));
-        start_kernel_process("shell", shell::run);
+        start_shell();
+    }
+}
+
+fn start_shell() {
+    let started = shell::space::create(shell::space::USUAL).and_then(|space| {
+        let space = KernelSpace::Given(space);
+        Ok(spawn_kernel_process("shell", None, space, shell::run)?)
+    });
+    if let Err(error) = started {
+        panic!("cannot start the shell: {error}");
     }
 }
 
 fn start_kernel_process(name: &str, function: fn() -> i32) {
-    if let Err(error) = proc::spawn::spawn_kernel_process(name, None, function) {
+    if let Err(error) = spawn_kernel_process(name, None, KernelSpace::Parents, function) {
         panic!("cannot start {name}: {error}");
     }
 }

@@ -1,6 +1,7 @@
 //! Things that the boot line can ask for so that tests see them happen (`test=`).
 
 use proc::sched;
+use proc::spawn::{KernelSpace, spawn_kernel_process};
 use smp::cpu::{self, CpuId};
 use smp::cpu_set::CpuSet;
 
@@ -16,7 +17,9 @@ pub(crate) fn start(command_line: &CommandLine) {
     match command_line.value("test") {
         None => {}
         Some("panic") => {
-            if let Err(error) = proc::spawn::spawn_kernel_process("panic", None, panic_elsewhere) {
+            if let Err(error) =
+                spawn_kernel_process("panic", None, KernelSpace::Parents, panic_elsewhere)
+            {
                 panic!("cannot start the process that panics: {error}");
             }
         }

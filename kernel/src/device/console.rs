@@ -48,6 +48,11 @@ pub(crate) fn write(bytes: &[u8]) {
     }
 }
 
+/// A writer of whole lines, for messages of the kernel that are made piece by piece.
+pub(crate) fn lines() -> impl fmt::Write {
+    LineBuffer::new(write)
+}
+
 /// Writes a message of the kernel itself.
 pub(crate) fn message(text: fmt::Arguments<'_>) {
     LineBuffer::write(text, write);

@@ -13,13 +13,18 @@ pub(super) struct LineBuffer {
 }
 
 impl LineBuffer {
-    /// Formats `text` and hands it to `hand_on`.
-    pub(super) fn write(text: fmt::Arguments<'_>, hand_on: fn(&[u8])) {
-        let mut buffer = LineBuffer {
+    /// A buffer that hands lines to `hand_on`. What is behind the last line feed stays in it.
+    pub(super) fn new(hand_on: fn(&[u8])) -> LineBuffer {
+        LineBuffer {
             bytes: [0; CAPACITY],
             len: 0,
             hand_on,
-        };
+        }
+    }
+
+    /// Formats `text` and hands it to `hand_on`.
+    pub(super) fn write(text: fmt::Arguments<'_>, hand_on: fn(&[u8])) {
+        let mut buffer = LineBuffer::new(hand_on);
         // Writing to the buffer cannot fail.
         let _ = buffer.write_fmt(text);
         if buffer.len > 0 {

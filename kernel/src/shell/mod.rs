@@ -1,9 +1,11 @@
 //! The kernel shell: commands that look into the kernel and run programs.
 //!
-//! A shell is a process of the kernel, the parent of the programs that it runs. `shell` starts another one inside it.
+//! A shell is a process of the kernel, the parent of the programs that it runs, and has an address space of its own
+//! ([`space`]). `shell` starts another one inside it.
 
 mod commands;
 mod line;
+pub(crate) mod space;
 
 use core::ops::ControlFlow;
 

@@ -38,18 +38,14 @@ pub(super) fn repair_for_kernel(address: u64, error_code: u64) -> bool {
         return false;
     }
     let current = proc::sched::current();
-    let space = current.process().and_then(|process| process.space());
-    space.is_some_and(|space| space.fault(address, access(error_code)).is_ok())
+    let space = current.space();
+    space.exception(address, access(error_code)).is_ok()
 }
 
 /// Handles a page fault of a user program: repairs it or ends the process.
 pub(super) fn handle_page_fault(thread: &Thread, registers: &UserRegisters, address: u64) {
-    let space = thread.process().and_then(|process| process.space());
-    let outcome = match space {
-        Some(space) => space.fault(VirtAddr::new(address), access(registers.error_code)),
-        None => Err(FaultError::Privilege),
-    };
-    if let Err(reason) = outcome {
+    let space = thread.space();
+    if let Err(reason) = space.exception(VirtAddr::new(address), access(registers.error_code)) {
         let mut text = describe(address, registers.error_code, registers.rip);
         text.reason = Some(reason);
         end(thread, Signal::SIGSEGV, format_args!("{text}"));

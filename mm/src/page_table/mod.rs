@@ -13,11 +13,14 @@
 //! them. So whatever takes something away from a table takes a [`FlushBatch`], which sees to that, and which owns what
 //! was taken away until then.
 
+mod big_copy;
+mod big_leaf;
 mod claim;
 mod copy;
 mod free;
-mod geometry;
+mod inspect;
 mod kernel_entries;
+mod merge;
 mod perm;
 mod physical;
 mod private;
@@ -30,7 +33,6 @@ mod vm_fill;
 mod vm_iter;
 mod vm_iter_mut;
 mod vm_search;
-mod walk;
 mod whole_tables;
 
 #[cfg(test)]
@@ -46,18 +48,20 @@ use crate::kernel_map;
 use table::Table;
 use usage::Usage;
 
+pub use big_leaf::highest_leaf_level;
+pub(crate) use big_leaf::set_highest_leaf_level;
 pub(crate) use claim::FaultTable;
 pub use copy::{Copying, copy_mappings, copy_mappings_by};
 pub(crate) use free::drop_table;
 pub use free::free_everything;
-pub use geometry::{Decoded, ENTRIES, Geometry, X86};
+pub use geometry::{Decoded, ENTRIES, Geometry, Lookup, Stop, X86, virtual_to_physical, walk};
+pub use inspect::Leaves;
 pub(crate) use kernel_entries::KernelEntries;
 pub use perm::{Entry, Perm};
 pub use physical::PhysicalRange;
 pub use pt_iter::{PtIter, PtIterMut};
 pub(crate) use share::share_tables;
 pub use vm_iter::{Exclusive, Faulting, Shared, VmIter, VmIterMut};
-pub use walk::{Lookup, Stop, virtual_to_physical, walk};
 
 /// The most levels that there can be.
 const MAX_LEVELS: usize = 5;

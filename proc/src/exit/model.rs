@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use loom::thread;
+use mm::aspace::SpaceRef;
 
 use super::{give_children, publish};
 use crate::file::Descriptors;
@@ -12,7 +13,13 @@ use crate::thread::Id;
 
 fn process(id: Id, parent: Option<&Arc<Process>>) -> Arc<Process> {
     let descriptors = Descriptors::new();
-    let new = Process::new(id, Name::new("model"), None, descriptors, parent.cloned());
+    let new = Process::new(
+        id,
+        Name::new("model"),
+        SpaceRef::Base,
+        descriptors,
+        parent.cloned(),
+    );
     let process = Arc::new(new);
     // Loom wants its atomics made before they are shared.
     drop((process.parent.lock(), process.family.lock()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread as host;
 
 use abi::{Errno, ExitStatus, Signal};
+use mm::aspace::SpaceRef;
 
 use super::{bury, give_children, wait_for_references};
 use crate::file::Descriptors;
@@ -21,7 +22,13 @@ pub(crate) fn born(parent: Option<&Arc<Process>>) -> (Arc<Process>, Arc<Thread>)
     let reservation = table::reserve().unwrap();
     let id = reservation.id();
     let name = Name::new("test");
-    let new = Process::new(id, name, None, Descriptors::new(), parent.cloned());
+    let new = Process::new_kernel(
+        id,
+        name,
+        SpaceRef::Base,
+        Descriptors::new(),
+        parent.cloned(),
+    );
     let process = Arc::new(new);
     let thread = Thread::without_stack(id, process.clone());
     if let Some(parent) = parent {
@@ -158,12 +165,12 @@ fn references_that_are_known_are_not_waited_for() {
 #[test]
 fn who_has_ended_or_never_was_cannot_be_killed_and_the_kernel_must_not_be() {
     let (parent, _thread) = born(None);
+    assert!(parent.is_kernel());
     let ended = end(born(Some(&parent)), 0);
     for id in [ended, 0, -1, Id::MAX] {
         assert_eq!(kill::kill(id, Signal::SIGKILL), Err(Errno::ESRCH));
         assert_eq!(kill::check(id), Err(Errno::ESRCH));
     }
-    // It has no address space, so it is the kernel's own.
     assert_eq!(kill::kill(parent.id(), Signal::SIGKILL), Err(Errno::EPERM));
     assert_eq!(kill::check(parent.id()), Ok(()));
 }

@@ -141,10 +141,7 @@ fn switch_away(leave: Leave) {
 /// Changes to `next`. Returns when the calling thread runs again, perhaps on another CPU.
 fn switch_to(cpu: &'static Cpu, next: Arc<Thread>, leave: Leave, off: IrqOff) {
     next.set_cpu(off.cpu());
-    match next.process().and_then(|process| process.space()) {
-        Some(space) => mm::space::activate(space, &off),
-        None => mm::space::become_idle(&off),
-    }
+    next.space().switch_to(&off);
     // Relaxed: read by this CPU only, in `finish_switch`.
     cpu.leave.store(leave as u8, Ordering::Relaxed);
     let previous = RUNNING.switch_to(next, &off);

@@ -1,0 +1,34 @@
+//! Commands about memory as a whole.
+
+use alloc::sync::Arc;
+use core::ops::ControlFlow;
+
+use proc::process::Process;
+
+use super::{GO_ON, say};
+
+pub(super) fn mem(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
+    let accounts = crate::accounts::read();
+    let rows = [
+        ("total", accounts.total_frames),
+        ("free", accounts.free_frames),
+        ("pooled", accounts.pooled_frames),
+        ("kernel", accounts.kernel_frames),
+        ("kernel stacks", accounts.kernel_stack_frames),
+        ("page tables", accounts.page_table_frames),
+        ("anonymous", accounts.anonymous_frames),
+        ("files", accounts.file_frames),
+        ("pipes", accounts.pipe_frames),
+    ];
+    for (name, frames) in rows {
+        say!("{name:14} {frames:>9} frames {:>9} KiB", frames * 4);
+    }
+    say!("{:14} {:>9} bytes", "heap", accounts.heap_bytes);
+    say!(
+        "{:14} {:>9} of {}",
+        "table entries",
+        accounts.table_entries,
+        accounts.table_capacity
+    );
+    GO_ON
+}

@@ -1,0 +1,158 @@
+//! Commands about processes, threads and CPUs.
+
+use alloc::sync::Arc;
+use core::ops::ControlFlow;
+
+use abi::{Errno, ExitStatus};
+use proc::process::Process;
+use proc::table::{self, Entry};
+use proc::thread::Thread;
+use proc::wait_pid::{Which, wait_for_child};
+use proc::{sched, spawn};
+use smp::CpuId;
+
+use super::{GO_ON, say};
+use crate::device::input::{self, Foreground};
+
+pub(super) fn run(process: &Arc<Process>, line: &str) -> ControlFlow<i32> {
+    let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
+    if name.is_empty() {
+        say!("run: which program?");
+        return GO_ON;
+    }
+    match run_program(process, name, arguments) {
+        Ok(status) if status == ExitStatus::exited(0) => {}
+        Ok(status) => say!("{name}: {status}"),
+        Err(error) => say!("{name}: {error}"),
+    }
+    GO_ON
+}
+
+/// Runs a program in the foreground.
+fn run_program(process: &Arc<Process>, name: &str, arguments: &str) -> Result<ExitStatus, Errno> {
+    let child = sched::current();
+    let child = spawn::spawn(&child, name.as_bytes(), arguments.as_bytes())?;
+    input::set_foreground(Foreground::Program(child));
+    let reaped = wait_for_child(process, Which::Id(child));
+    input::set_foreground(Foreground::KernelShell);
+    Ok(reaped?.status)
+}
+
+pub(super) fn ps(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
+    say!(
+        "{:>6} {:>6} {:9} {:>3} {:>6} {:>9} {:>9}  NAME",
+        "PID",
+        "PARENT",
+        "STATE",
+        "CPU",
+        "SPACE",
+        "USER ms",
+        "KERNEL ms"
+    );
+    table::for_each(|_, entry| match entry {
+        Entry::Thread(thread) => say_process(&thread),
+        Entry::Ended(process) => {
+            say!(
+                "{:>6} {:>6} {:9} {:>3} {:>6} {:>9} {:>9}  {}",
+                process.id(),
+                process.parent_id(),
+                "ended",
+                "",
+                "",
+                "",
+                "",
+                process.name()
+            );
+        }
+        Entry::Free | Entry::Reserved => {}
+    });
+    GO_ON
+}
+
+fn say_process(thread: &Thread) {
+    let Some(process) = thread.process() else {
+        return;
+    };
+    let (user_ns, kernel_ns) = thread.times_ns();
+    let (user_ms, kernel_ms) = (user_ns / 1_000_000, kernel_ns / 1_000_000);
+    let (id, parent, cpu) = (thread.id(), process.parent_id(), thread.cpu_racy().index());
+    let (state, space) = (thread.state_racy(), thread.space().as_dyn().id());
+    say!(
+        "{id:>6} {parent:>6} {state:9} {cpu:>3} {space:>6} {user_ms:>9} {kernel_ms:>9}  {}",
+        process.name()
+    );
+}
+
+pub(super) fn threads(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
+    say!(
+        "{:>6} {:>6} {:9} {:>3} {:>6} {:8}  NAME",
+        "TID",
+        "PID",
+        "STATE",
+        "CPU",
+        "SPACE",
+        "KIND"
+    );
+    table::for_each(|id, entry| {
+        let Entry::Thread(thread) = entry else { return };
+        let Some(process) = thread.process() else {
+            return;
+        };
+        let (state, cpu) = (thread.state_racy(), thread.cpu_racy().index());
+        let (pid, space) = (process.id(), thread.space().as_dyn().id());
+        let kind = if process.is_kernel() {
+            "kernel"
+        } else {
+            "user"
+        };
+        let name = process.name();
+        say!("{id:>6} {pid:>6} {state:9} {cpu:>3} {space:>6} {kind:8}  {name}");
+    });
+    GO_ON
+}
+
+pub(super) fn cpus(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
+    say!(
+        "{:>3} {:>7} {:6} {:>5} {:>6}  RUNS",
+        "CPU",
+        "APIC ID",
+        "MODE",
+        "QUEUE",
+        "SPACE"
+    );
+    let mode = crate::boot::cpus::mode_name(smp::apic::mode());
+    for cpu in smp::cpu_set::CpuSet::all().iter() {
+        let apic_id = smp::percpu::block_of(cpu).map_or(0, |block| block.apic_id());
+        let (index, queue) = (cpu.index(), sched::queue_len_racy(cpu));
+        match table_thread_on(cpu) {
+            Some(thread) => {
+                let name = thread.process().map(|process| *process.name());
+                let space = thread.space().as_dyn().id();
+                say!(
+                    "{index:>3} {apic_id:>7} {mode:6} {queue:>5} {space:>6}  {} {}",
+                    thread.id(),
+                    name.as_ref().map_or("", |name| name.as_str())
+                );
+            }
+            None => say!(
+                "{index:>3} {apic_id:>7} {mode:6} {queue:>5} {:>6}  idle",
+                ""
+            ),
+        }
+    }
+    GO_ON
+}
+
+/// The thread that runs on `cpu`.
+fn table_thread_on(cpu: CpuId) -> Option<Arc<Thread>> {
+    let mut found = None;
+    table::for_each(|_, entry| {
+        if let Entry::Thread(thread) = entry
+            && thread.cpu_racy() == cpu
+            && thread.is_running_racy()
+        {
+            found = Some(thread);
+        }
+    });
+    found
+}
