@@ -43,6 +43,8 @@ pub enum SpaceError {
     /// The region cannot grow: it is not plain anonymous memory, would have to grow both ways, or its limit lies inside of
     /// it. `EINVAL`.
     NotGrowable,
+    /// The file that a shared region shows may not be written. `EACCES`.
+    ReadOnly,
     /// Users may not have what only the kernel may use: physical memory, or a region that was the kernel's before. `EPERM`.
     KernelOnly,
     /// The physical memory behind a region is not exactly as long as the region. `EINVAL`.
@@ -98,6 +100,7 @@ impl From<SpaceError> for Errno {
             | SpaceError::WrongLength => Errno::EINVAL,
             SpaceError::Overlap => Errno::EEXIST,
             SpaceError::Pinned | SpaceError::KernelOnly | SpaceError::Fixed => Errno::EPERM,
+            SpaceError::ReadOnly => Errno::EACCES,
             SpaceError::NotMapped => Errno::EFAULT,
             SpaceError::Unreadable => Errno::EIO,
         }

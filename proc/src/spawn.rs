@@ -137,12 +137,7 @@ fn load(name: &[u8], argument: &[u8]) -> Result<(Arc<Space>, UserRegisters), Err
     for segment in image.segments() {
         space.add(region(segment, &file)?)?;
     }
-    let stack = UserRange::page_aligned(
-        layout::STACK_BOTTOM,
-        layout::STACK_TOP - layout::STACK_BOTTOM,
-    )?;
-    let stack = Region::anonymous(stack, Protection::WRITE, RegionFlags::empty());
-    space.add(stack).map_err(|error| match error {
+    space.add(stack()?).map_err(|error| match error {
         // The segments do not overlap each other, so one of them lies where the stack has to be.
         SpaceError::Overlap => Errno::ENOEXEC,
         error => error.into(),
@@ -157,6 +152,17 @@ fn load(name: &[u8], argument: &[u8]) -> Result<(Arc<Space>, UserRegisters), Err
         len as u64,
     );
     Ok((space, registers))
+}
+
+/// The stack: a few pages, and more when they are touched.
+fn stack() -> Result<Region, Errno> {
+    let range = UserRange::page_aligned(
+        layout::STACK_TOP - layout::STACK_LEN_AT_START,
+        layout::STACK_LEN_AT_START,
+    )?;
+    let limit = VirtAddr::new(layout::STACK_BOTTOM as u64);
+    let stack = Region::anonymous(range, Protection::WRITE, RegionFlags::empty());
+    Ok(stack.growing_down(Some(limit)))
 }
 
 fn region(segment: &Segment, file: &Arc<RegularFile>) -> Result<Region, Errno> {

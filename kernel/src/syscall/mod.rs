@@ -5,6 +5,7 @@
 
 mod cpu;
 mod file;
+mod map;
 mod memory;
 mod process;
 mod system;
@@ -35,7 +36,10 @@ abi::for_each_system_call!(handler_table);
 mod handlers {
     pub(super) use super::cpu::{get_affinity, getcpu, set_affinity};
     pub(super) use super::file::{close, dup, open, pipe, read, readdir, seek, write};
-    pub(super) use super::memory::{page_alloc, page_alloc_range};
+    pub(super) use super::map::map;
+    pub(super) use super::memory::{
+        mapping, r#move, page_alloc, page_alloc_range, page_free, protect, unmap,
+    };
     pub(super) use super::process::{
         exit, fork, getpid, getppid, gettid, kill, spawn, spawn_with, waitpid, r#yield,
     };
@@ -63,5 +67,10 @@ impl Call<'_> {
     /// The caller's process.
     fn process(&self) -> Result<&alloc::sync::Arc<proc::process::Process>, Errno> {
         self.thread.process().ok_or(Errno::ESRCH)
+    }
+
+    /// The caller's memory.
+    fn space(&self) -> Result<&alloc::sync::Arc<mm::space::Space>, Errno> {
+        self.process()?.space().ok_or(Errno::EINVAL)
     }
 }

@@ -6,7 +6,7 @@ use core::fmt;
 
 use crate::page_table::PhysicalRange;
 use crate::space::file_backing::{FileBacking, Sharing};
-use crate::space::page_source::PageSource;
+use crate::space::page_source::{PageSource, SourceKind};
 
 /// What a region's pages hold before anybody has written them.
 #[derive(Clone)]
@@ -98,6 +98,19 @@ impl Backing {
     /// Whether it is [`Backing::Anonymous`].
     pub fn is_anonymous(&self) -> bool {
         matches!(self, Backing::Anonymous)
+    }
+
+    /// Whether a region with this backing may be written.
+    pub(super) fn may_be_written(&self) -> bool {
+        match self {
+            Backing::File(file) => file.may_be_written(),
+            Backing::Anonymous | Backing::Physical(_) => true,
+        }
+    }
+
+    /// Whether it is a file, and not memory of some kind.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Backing::File(file) if file.kind() == SourceKind::File)
     }
 
     /// Whether what is written is seen outside of the address space too, and a fork shares it for good.

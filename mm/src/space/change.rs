@@ -54,7 +54,7 @@ impl Space {
     ///
     /// # Errors
     /// `NotMapped` if a page of it is in no region, `KernelOnly` if only the kernel may use some of it and `protection` lets
-    /// users in, `NoMemory` for splitting a region or a table. Nothing has changed then.
+    /// users in, `ReadOnly` if it lets them write a file that may not be written, `NoMemory` for splitting a region or a table. Nothing has changed then.
     pub fn protect(&self, range: UserRange, protection: Protection) -> Result<(), SpaceError> {
         let mut memory = self.memory.write();
         // SPACE-5: completes before the lock is given back.

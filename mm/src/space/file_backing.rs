@@ -7,7 +7,7 @@ use core::fmt;
 use crate::addr::PAGE_SIZE;
 use crate::error::SpaceError;
 use crate::space::backing::PageContent;
-use crate::space::page_source::PageSource;
+use crate::space::page_source::{PageSource, SourceKind};
 
 /// Who sees what is written to a region.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -79,6 +79,16 @@ impl FileBacking {
         self.sharing
     }
 
+    /// What it shows a part of.
+    pub fn kind(&self) -> SourceKind {
+        self.source.kind()
+    }
+
+    /// Whether a region that shows it may be written: not if that would write to a source that is read-only.
+    pub(super) fn may_be_written(&self) -> bool {
+        self.sharing == Sharing::Private || !self.source.is_read_only()
+    }
+
     /// What is left when the first `distance` bytes of the region are cut off.
     pub(super) fn advanced(&self, distance: u64) -> FileBacking {
         FileBacking {
@@ -136,7 +146,11 @@ impl fmt::Display for FileBacking {
             Sharing::Private => "private",
             Sharing::Shared => "shared",
         };
-        write!(f, "{sharing} {} {:#x}", self.source.kind(), self.offset)
+        let kind = match self.kind() {
+            SourceKind::File => "file",
+            SourceKind::Memory => "memory",
+        };
+        write!(f, "{sharing} {kind} {:#x}", self.offset)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What there is in an address space, for whoever asks.
 #![forbid(unsafe_code)]
 
-use crate::addr::VirtAddr;
-use crate::page_table::Perm;
+use crate::addr::{PAGE_SIZE, VirtAddr};
+use crate::page_table::{ENTRIES, Perm};
 use crate::space::{Region, Space};
 
 /// What there is at an address.
@@ -23,6 +23,13 @@ pub struct MappedPage {
     pub perm: Perm,
     /// Whether a page-table page on the way to it is shared with another address space.
     pub is_table_shared: bool,
+}
+
+impl MappedPage {
+    /// The bytes that it translates: 4 KiB, 2 MiB or 1 GiB.
+    pub fn len_bytes(&self) -> u64 {
+        (PAGE_SIZE * ENTRIES.pow(self.level - 1)) as u64
+    }
 }
 
 impl Space {

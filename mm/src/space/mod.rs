@@ -58,7 +58,7 @@ pub use fault::{FaultAccess, FaultError};
 pub use file_backing::{FileBacking, Sharing};
 pub use fork::{ForkPolicy, break_copy_on_write};
 pub use mapping::{MappedPage, Mapping};
-pub use page_source::{PageSource, PageSourceError};
+pub use page_source::{PageSource, PageSourceError, SourceKind};
 pub use protection::Protection;
 pub use region::{Region, RegionFlags};
 pub use region_map::GUARD_PAGES;
@@ -114,8 +114,8 @@ impl Space {
     /// Adds a region. If it is eager, its pages are filled in, as reading them would.
     ///
     /// # Errors
-    /// `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file; `NotGrowable`, `Unaligned`, `KernelOnly`, `WrongLength`
-    /// if there can be no such region. Nothing has changed then.
+    /// `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file; `NotGrowable`, `Unaligned`, `KernelOnly`, `ReadOnly`,
+    /// `WrongLength` if there can be no such region. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
         let (range, flags) = (region.range, region.flags);
         self.memory.write().insert(region)?;

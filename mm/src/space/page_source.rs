@@ -23,10 +23,24 @@ pub trait PageSource: Send + Sync {
     /// How many bytes there are.
     fn len_bytes(&self) -> u64;
 
-    /// What it is, for listings.
-    fn kind(&self) -> &'static str {
-        "file"
+    /// What it is.
+    fn kind(&self) -> SourceKind {
+        SourceKind::File
     }
+
+    /// Whether it may not be written through a shared mapping.
+    fn is_read_only(&self) -> bool {
+        false
+    }
+}
+
+/// What a source is.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum SourceKind {
+    /// A file.
+    File,
+    /// Memory that is shared without a file.
+    Memory,
 }
 
 /// Why a source has no page to give.

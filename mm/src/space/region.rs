@@ -108,7 +108,8 @@ impl Region {
     /// Whether there can be such a region. What is made of it by cutting, joining and growing can be then, too.
     ///
     /// # Errors
-    /// `KernelOnly` for physical memory without [`Protection::KERNEL`], `WrongLength` for physical memory that is not as long
+    /// `ReadOnly` if it would let users write a file that may not be written, `KernelOnly` for physical memory without
+    /// [`Protection::KERNEL`], `WrongLength` for physical memory that is not as long
     /// as the region, `NotGrowable` for one that grows but is not plain anonymous memory, that grows both ways, or whose
     /// limit lies inside of it or has nothing to limit; `Unaligned` for a limit, or memory, that does not begin with a page.
     pub(super) fn check(&self) -> Result<(), SpaceError> {
@@ -122,6 +123,9 @@ impl Region {
             if !memory.start().is_page_aligned() {
                 return Err(SpaceError::Unaligned);
             }
+        }
+        if self.protection.contains(Protection::WRITE) && !self.backing.may_be_written() {
+            return Err(SpaceError::ReadOnly);
         }
         let is_plain = self.backing.is_anonymous() && !self.flags.contains(RegionFlags::PAGE_ALLOC);
         let limit = self.growth_limit;

@@ -11,7 +11,7 @@ use crate::addr::PAGE_SIZE;
 use crate::error::NoMemory;
 use crate::frame::{self, Frame, FrameKind};
 use crate::heap::{try_arc, try_box};
-use crate::space::page_source::{PageSource, PageSourceError};
+use crate::space::page_source::{PageSource, PageSourceError, SourceKind};
 
 /// A number of pages that are zero at first and the same for all who map them.
 ///
@@ -53,8 +53,8 @@ impl PageSource for SharedPages {
         self.len_pages.saturating_mul(PAGE_SIZE as u64)
     }
 
-    fn kind(&self) -> &'static str {
-        "memory"
+    fn kind(&self) -> SourceKind {
+        SourceKind::Memory
     }
 }
 

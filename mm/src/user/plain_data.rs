@@ -45,6 +45,7 @@ const fn size_of_field<Struct, Field: PlainData>(_get: fn(&Struct) -> &Field) ->
 
 plain_structs! {
     abi::Dirent { len, kind, name_len, name }
+    abi::MappingInfo { start, len, page_len, protection, flags, page, is_page_alloc }
     abi::SysInfo {
         cpus, uptime_ns, total_frames, free_frames, pooled_frames, kernel_frames, kernel_heap_frames, kernel_stack_frames,
         page_table_frames, anonymous_frames, file_frames, pipe_frames, other_frames, heap_bytes, table_entries,

@@ -6,10 +6,12 @@
 use alloc::sync::Arc;
 
 use abi::{Dirent, Errno, OpenFlags, Whence};
+use mm::heap::try_arc;
+use mm::space::{PageSource, Sharing};
 
 use super::buffer::{ReadBuffer, Source, WriteBuffer};
 use super::console;
-use super::regular::{RegularFile, WriteFrom};
+use super::regular::{ReadOnlyFile, RegularFile, WriteFrom};
 use super::tree::{Created, Directory, FileTree, Node};
 use crate::pipe::{PipeReader, PipeWriter};
 use crate::sync::{AtomicU64, Ordering};
@@ -205,6 +207,23 @@ impl OpenFile {
         let target = i64::try_from(target).map_err(|_| Errno::EOVERFLOW)?;
         offset.set(target.unsigned_abs());
         Ok(target.unsigned_abs())
+    }
+
+    /// The contents of a file, for a mapping. If that is shared, it may be written only if the file is open for writing.
+    ///
+    /// # Errors
+    /// `ENODEV` if it is no regular file; `EACCES` if it is not open for reading; `ENOMEM`.
+    pub fn page_source(&self, sharing: Sharing) -> Result<Arc<dyn PageSource>, Errno> {
+        let Object::File(file) = &self.object else {
+            return Err(Errno::ENODEV);
+        };
+        match sharing {
+            _ if !self.flags.readable() => Err(Errno::EACCES),
+            Sharing::Shared if !self.flags.writable() => {
+                Ok(try_arc(ReadOnlyFile::new(file.clone()))?)
+            }
+            Sharing::Private | Sharing::Shared => Ok(file.clone()),
+        }
     }
 
     /// Stores the next entries of a directory, as many as there are and as fit, and advances the offset behind them.

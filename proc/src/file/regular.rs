@@ -9,7 +9,10 @@
 //! - **FILE-1** who changes bytes or the length has the turn of `writing`, so a write and a cut do not mix. `contents` is
 //!   locked for moments only, never during a copy: it says which frame a page has, and the frame is kept by its count.
 //! - **FILE-2** a frame made for a page outside the lock goes in only if the file has not been cut since.
-//! - **FILE-3** a page's bytes behind the end of the file are zero.
+//! - **FILE-3** a page's bytes behind the end of the file are zero, but for what a shared mapping has written there; that is
+//!   cleared before the file grows over it.
+
+use alloc::sync::Arc;
 
 use abi::Errno;
 use mm::NoMemory;
@@ -29,6 +32,8 @@ use crate::turn::Turn;
 pub const MAX_FILE_BYTES: u64 = 1 << 32;
 
 const PAGE_BYTES: u64 = PAGE_SIZE as u64;
+
+static ZEROES: [u8; PAGE_SIZE] = [0; PAGE_SIZE];
 
 /// A file with contents.
 pub struct RegularFile {
@@ -141,10 +146,14 @@ impl RegularFile {
     /// it cannot be read, `EINTR` if the caller was killed while it waited for another writer.
     pub fn write(&self, from: WriteFrom, buffer: &mut WriteBuffer<'_>) -> Result<Written, Errno> {
         let _writing = self.writing.take()?;
+        let len = self.len_bytes();
         let start = match from {
             WriteFrom::Offset(offset) => offset,
-            WriteFrom::End => self.len_bytes(),
+            WriteFrom::End => len,
         };
+        if start > len {
+            self.clear_behind(len);
+        }
         let mut position = start;
         let mut outcome = Ok(());
         while !buffer.is_empty() && outcome.is_ok() {
@@ -191,6 +200,16 @@ impl RegularFile {
                 Ok(())
             },
         )
+    }
+
+    /// Clears the rest of the page in which the file ends, at `len`: FILE-3.
+    #[cold]
+    fn clear_behind(&self, len: u64) {
+        let page = self.contents.lock().page(page_index(len));
+        if let Page::Frame(frame) = page {
+            let skip = (len % PAGE_BYTES) as usize;
+            frame.write_bytes(skip, ZEROES.get(skip..).unwrap_or_default());
+        }
     }
 
     /// Cuts the file to length 0. Who has pages of it mapped keeps them as they are.
@@ -253,6 +272,29 @@ impl PageSource for RegularFile {
 
     fn len_bytes(&self) -> u64 {
         RegularFile::len_bytes(self)
+    }
+}
+
+/// A file for those who may map it shared, but not write it.
+pub(super) struct ReadOnlyFile(Arc<RegularFile>);
+
+impl ReadOnlyFile {
+    pub(super) fn new(file: Arc<RegularFile>) -> ReadOnlyFile {
+        ReadOnlyFile(file)
+    }
+}
+
+impl PageSource for ReadOnlyFile {
+    fn page(&self, index: u64) -> Result<Frame, PageSourceError> {
+        self.0.page(index)
+    }
+
+    fn len_bytes(&self) -> u64 {
+        self.0.len_bytes()
+    }
+
+    fn is_read_only(&self) -> bool {
+        true
     }
 }
 

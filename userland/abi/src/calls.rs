@@ -16,9 +16,9 @@ pub type Pid = i32;
 /// ```
 ///
 /// in the order of their numbers. The types are the C side's: each fits one register, pointers are claims of the user.
-/// The types named are `i32 u32 i64 u64 usize`, [`Pid`], and raw pointers to those, to `u8`, [`Dirent`](crate::Dirent)
-/// and [`SysInfo`](crate::SysInfo); a callback that uses them has them in scope. Two callers stand as examples:
-/// this crate's own [`TABLE`], and a dispatch table:
+/// The types named are `i32 u32 i64 u64 usize`, [`Pid`], and raw pointers to those, to `u8`, [`Dirent`](crate::Dirent),
+/// [`SysInfo`](crate::SysInfo) and [`MappingInfo`](crate::MappingInfo); a callback that uses them has them in scope. Two
+/// callers stand as examples: this crate's own [`TABLE`], and a dispatch table:
 ///
 /// ```
 /// mod calls { /* one function a call, with its name */
@@ -209,6 +209,67 @@ macro_rules! for_each_system_call {
             /// Gives up: writes the NUL-terminated `message` with the caller's name and id to the kernel log and ends
             /// the calling process with `SIGABRT`. A message that cannot be read does not save it. Does not return.
             Panic: fn panic(message: *const u8) -> usize;
+
+            /// Maps `len` bytes of memory at `address`, or where the kernel likes if `address` is 0. The pages come when
+            /// they are touched, or now with the flag `EAGER`. `protection` has bits of `Protection`, `flags` of
+            /// `MapFlags`.
+            ///
+            /// With the flag `ANONYMOUS` the memory is zeros, `fd` is -1, and `offset` is 0 unless the mapping grows.
+            /// Otherwise it shows the regular file `fd`, which must be open for reading, from `offset` on, and zeros
+            /// behind the end of the file. Writes stay private to the process. With the flag `SHARED` they go to the
+            /// file, which must then be open for writing too; or, without a file, to every process that has the mapping
+            /// from a fork. The file may be closed afterwards.
+            ///
+            /// With `GROW_DOWN` or `GROW_UP`, which need `ANONYMOUS` and exclude `SHARED` and each other, a touch
+            /// outside of the mapping, on that side of it, makes it longer by what is missing: up to `offset` bytes in
+            /// all (0: no limit), as long as `GUARD_GAP_LEN` bytes stay free before the next mapping. What the kernel
+            /// places may have no room to grow.
+            ///
+            /// Returns the address.
+            ///
+            /// Errors: `EINVAL` if `address`, `len` or `offset` is not a multiple of the page size, the range is empty,
+            /// wraps or leaves user space, a bit of `protection` or `flags` has no meaning, the flags contradict each
+            /// other or what goes with them, or the limit is below `len`; `EEXIST` if something is mapped in the range;
+            /// `EBADF`; `EACCES` if the file is not open for what the mapping does; `ENODEV` if it is not a regular
+            /// file; `ENOMEM`; `EIO` if an eager mapping's file cannot be read. Nothing has changed then.
+            Map: fn map(address: usize, len: usize, protection: u32, flags: u32, fd: i32, offset: u64) -> usize;
+
+            /// Removes whatever is mapped in the `len` bytes at `address`; of a mapping that lies there in part, that
+            /// part. That nothing is mapped there is no error. Returns 0.
+            ///
+            /// Errors: `EINVAL` if `address` or `len` is not a multiple of the page size, or the range is empty, wraps
+            /// or leaves user space; `EPERM` if a part of it is pinned; `ENOMEM` for cutting a mapping in two. Nothing
+            /// has changed then.
+            Unmap: fn unmap(address: usize, len: usize) -> usize;
+
+            /// Gives the `len` bytes at `address`, all of them mapped, the rights `protection`, and pins them or unpins
+            /// them as that says. Takes effect for all threads before it returns. Returns 0.
+            ///
+            /// Errors: those of `unmap` but `EPERM`; `EINVAL` for a bad `protection`; `EFAULT` if a page of the range
+            /// is in no mapping; `EACCES` for writing to a shared mapping of a file that was not open for writing.
+            /// Nothing has changed then.
+            Protect: fn protect(address: usize, len: usize, protection: u32) -> usize;
+
+            /// Moves the contents of the `len` bytes at `address`, all of them mapped, into other frames of memory, which
+            /// the kernel chooses; those of pages that are shared on purpose stay. Programs see nothing of it: no store
+            /// is lost, wherever their threads run. Returns 0.
+            ///
+            /// Errors: those of `unmap`; `EFAULT` if a page of the range is in no mapping; `ENOMEM`. Nothing has changed
+            /// then that a program could notice.
+            Move: fn r#move(address: usize, len: usize) -> usize;
+
+            /// Says in `info` what is mapped at `address`. Returns 0.
+            ///
+            /// Errors: `EINVAL` if `address` is not in user space; `EFAULT` if nothing is mapped there, or for a bad
+            /// `info`.
+            Mapping: fn mapping(address: usize, info: *mut MappingInfo) -> usize;
+
+            /// Gives `len_pages` pages at `address` back, all of them mapped by `page_alloc` or `page_alloc_range`, or
+            /// none. Returns 0.
+            ///
+            /// Errors: `EINVAL` as for `page_alloc_range`; `EFAULT` if a page of the range does not come from
+            /// `page_alloc`; `EPERM` if one is pinned; `ENOMEM` for cutting a mapping in two. Nothing has changed then.
+            PageFree: fn page_free(address: usize, len_pages: usize) -> usize;
         }
     };
 }
@@ -323,7 +384,7 @@ mod tests {
         let names: Vec<&str> = TABLE.iter().map(|call| call.name).collect();
         let expected = "getpid getppid gettid yield exit fork spawn spawn_with waitpid kill sleep_ms clock_ns getcpu \
                         set_affinity get_affinity page_alloc page_alloc_range open close read write seek dup readdir \
-                        pipe sysinfo panic";
+                        pipe sysinfo panic map unmap protect move mapping page_free";
         assert_eq!(names.join(" "), expected);
     }
 

@@ -24,10 +24,13 @@ pub const PROGRAM_BASE: usize = 0xffff_8000_0020_0000;
 /// The end of the stack (exclusive), which grows down. The page between it and [`PROGRAM_BASE`] is never mapped.
 pub const STACK_TOP: usize = PROGRAM_BASE - PAGE_SIZE;
 
-/// Size of the stack.
+/// How long the stack is at first. A touch below it makes it longer.
+pub const STACK_LEN_AT_START: usize = 4 * PAGE_SIZE;
+
+/// How long the stack can become.
 pub const STACK_LEN_PAGES: usize = 64;
 
-/// The lowest address of the stack. The page below it is never mapped.
+/// The lowest address that the stack can come to have.
 pub const STACK_BOTTOM: usize = STACK_TOP - STACK_LEN_PAGES * PAGE_SIZE;
 
 /// Where `ulib` puts a program's heap, far above any program.

@@ -14,6 +14,7 @@ mod calls;
 mod errno;
 mod file;
 pub mod layout;
+mod memory;
 mod result;
 mod signal;
 mod status;
@@ -24,6 +25,7 @@ pub use errno::Errno;
 pub use file::{
     Dirent, FileKind, NAME_MAX, OpenFlags, PATH_MAX, PIPE_ATOMIC, STDERR, STDIN, STDOUT, Whence,
 };
+pub use memory::{GUARD_GAP_LEN, MapFlags, MappingInfo, NO_FILE, PageState, Protection};
 pub use result::{MAX_ERRNO, decode, encode};
 pub use signal::Signal;
 pub use status::{ExitStatus, INIT_PID, Outcome, WAIT_ANY, WaitFlags};

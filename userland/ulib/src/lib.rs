@@ -27,6 +27,7 @@ mod fixed_string;
 #[cfg(not(test))]
 mod heap;
 mod line;
+pub mod mapping;
 pub mod memory;
 mod memory_functions;
 pub mod print;
@@ -34,7 +35,10 @@ pub mod process;
 mod start;
 pub mod system_call;
 
-pub use abi::{Errno, ExitStatus, Outcome, Pid, Signal, SysInfo, Whence};
+pub use abi::{
+    Errno, ExitStatus, MapFlags, MappingInfo, Outcome, PageState, Pid, Protection, Signal, SysInfo,
+    Whence,
+};
 pub use arguments::Arguments;
 pub use cpu_mask::CpuMask;
 pub use fixed_string::FixedString;

@@ -19,6 +19,18 @@ pub unsafe fn page_alloc_range(address: usize, len_pages: usize) -> Result<(), E
     decode(unsafe { system_call::page_alloc_range(address, len_pages) }).map(drop)
 }
 
+/// Gives back `len_pages` pages that [`page_alloc_range`] has mapped at `address`.
+///
+/// # Safety
+/// Nothing uses them any more.
+///
+/// # Errors
+/// Those of the system call `page_free`.
+pub unsafe fn page_free(address: usize, len_pages: usize) -> Result<(), Errno> {
+    // SAFETY: by the caller's word.
+    decode(unsafe { system_call::page_free(address, len_pages) }).map(drop)
+}
+
 /// Where areas are, far above the program and its heap, and how far from each other.
 const AREAS_START: usize = 0xffff_9000_0000_0000;
 const AREAS_DISTANCE: usize = 1 << 36;

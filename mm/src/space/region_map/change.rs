@@ -12,7 +12,7 @@ impl RegionMap {
     ///
     /// # Errors
     /// `NotMapped` if a page of it is in no region, `KernelOnly` if only the kernel may use some of it and `protection` lets
-    /// users in, `NoMemory`.
+    /// users in, `ReadOnly` if it would let them write a file that may not be written, `NoMemory`.
     pub(in crate::space) fn protect(
         &mut self,
         range: UserRange,
@@ -76,6 +76,10 @@ impl RegionMap {
         let is_kernels = |region: &Region| region.protection.contains(Protection::KERNEL);
         if is_for_users && self.overlapping(range).any(is_kernels) {
             return Err(SpaceError::KernelOnly);
+        }
+        let is_read_only = |region: &Region| !region.backing.may_be_written();
+        if protection.contains(Protection::WRITE) && self.overlapping(range).any(is_read_only) {
+            return Err(SpaceError::ReadOnly);
         }
         Ok(())
     }

@@ -5,8 +5,14 @@ use std::sync::Arc;
 use super::files::CountingFile;
 use super::{READ, WRITE, anonymous_frames, load, range, store};
 use crate::addr::PAGE_SIZE;
+use crate::error::SpaceError;
+use crate::frame::Frame;
 use crate::hw::host::machine;
-use crate::space::{FileBacking, ForkPolicy, PageSource, Region, RegionFlags, SharedPages, Space};
+use crate::space::{
+    FileBacking, ForkPolicy, PageSource, PageSourceError, Protection, Region, RegionFlags,
+    SharedPages, Space,
+};
+use crate::user::BadUserAddress;
 
 /// A space with a region at page 0 that shows `source` from its start on, shared.
 fn space_that_shares(source: &Arc<dyn PageSource>, len_pages: usize) -> Arc<Space> {
@@ -50,6 +56,47 @@ fn a_store_to_a_shared_file_reaches_the_file_and_those_who_have_it_mapped_privat
     let mut word = [0; 8];
     file.page(1).unwrap().read_bytes(0, &mut word);
     assert_eq!((u64::from_ne_bytes(word), load(&reader, 1)), (7, Ok(7)));
+}
+
+/// A file that may be mapped, but not written.
+struct ReadOnly(Arc<dyn PageSource>);
+
+impl PageSource for ReadOnly {
+    fn page(&self, index: u64) -> Result<Frame, PageSourceError> {
+        self.0.page(index)
+    }
+    fn len_bytes(&self) -> u64 {
+        self.0.len_bytes()
+    }
+    fn is_read_only(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn what_shows_a_read_only_source_is_never_writable_unless_it_is_private() {
+    let _machine = machine();
+    let source: Arc<dyn PageSource> = Arc::new(ReadOnly(CountingFile::new(2 * PAGE_SIZE)));
+    let shared = || FileBacking::shared(source.clone(), 0).unwrap();
+    let private = FileBacking::new(source.clone(), 0, u64::MAX).unwrap();
+    let space = Space::new().unwrap();
+    let refused = space.add(Region::file(range(0, 2), WRITE, shared()));
+    assert_eq!(refused, Err(SpaceError::ReadOnly));
+    space
+        .add(Region::file(range(0, 2), READ, shared()))
+        .unwrap();
+    space.add(Region::file(range(2, 2), READ, private)).unwrap();
+    for refused in [
+        space.protect(range(1, 3), WRITE),
+        space.protect_and_pin(range(0, 1), WRITE, true),
+    ] {
+        assert_eq!(refused, Err(SpaceError::ReadOnly));
+    }
+    assert_eq!(store(&space, 2, 7), Err(BadUserAddress), "half done");
+    space.protect(range(2, 2), WRITE).unwrap();
+    store(&space, 2, 7).unwrap();
+    space.protect(range(0, 2), Protection::EXECUTE).unwrap();
+    assert_eq!((load(&space, 0), load(&space, 2)), (Ok(1000), Ok(7)));
 }
 
 #[test]

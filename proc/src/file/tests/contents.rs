@@ -55,6 +55,24 @@ fn everybody_who_maps_a_page_has_the_same_frame_and_sees_what_is_written() {
     assert_eq!(&bytes, b"new");
 }
 
+/// As the processor does for whoever has the page mapped shared.
+fn store(file: &RegularFile, page: u64, offset: usize, bytes: &[u8]) {
+    file.page(page).unwrap().write_bytes(offset, bytes);
+}
+
+#[test]
+fn what_a_mapping_stores_behind_the_end_does_not_become_part_of_the_file() {
+    let _machine = machine();
+    let file = file(b"12345");
+    store(&file, 0, 3, b"xxxx");
+    assert_eq!(read(&file, 0, 100), b"123xx");
+    write(&file, 8, b"9").unwrap();
+    assert_eq!(read(&file, 0, 100), b"123xx\0\0\09");
+    store(&file, 0, 9, b"yyyy");
+    write(&file, 5000, b"z").unwrap();
+    assert_eq!(read(&file, 8, 100)[..5], *b"9\0\0\0\0");
+}
+
 #[test]
 fn pages_behind_the_end_are_refused() {
     let _machine = machine();

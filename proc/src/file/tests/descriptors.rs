@@ -1,6 +1,7 @@
 use abi::{Errno, OpenFlags};
 use mm::frame::{FrameKind, accounts};
 use mm::hw::host::machine;
+use mm::space::Sharing;
 
 use super::super::{Descriptors, FileTree, MAX_DESCRIPTORS, ReadBuffer, WriteBuffer, read_archive};
 use super::{pattern, read, tar, write};
@@ -59,6 +60,37 @@ fn numbers_that_are_not_open_are_refused_by_every_operation() {
         assert_eq!(
             descriptors.readdir(number, ReadBuffer::Kernel(&mut [])),
             Err(Errno::EBADF),
+            "{number}"
+        );
+    }
+}
+
+#[test]
+fn a_mapping_needs_a_regular_file_that_is_open_for_what_it_does() {
+    let _machine = machine();
+    let (tree, descriptors) = (tree(), Descriptors::new());
+    let source = |number: usize, sharing| {
+        let file = descriptors.file(number as i32).unwrap();
+        let source = file.page_source(sharing);
+        source.map(|source| (source.len_bytes(), source.is_read_only()))
+    };
+    for (flags, expected) in [
+        (OpenFlags::READ, [Ok((10, false)), Ok((10, true))]),
+        (OpenFlags::WRITE, [Err(Errno::EACCES); 2]),
+        (OpenFlags::READ_WRITE, [Ok((10, false)); 2]),
+    ] {
+        let number = descriptors.open(&tree, b"f", flags).unwrap();
+        assert_eq!(
+            [Sharing::Private, Sharing::Shared].map(|sharing| source(number, sharing)),
+            expected
+        );
+    }
+    let directory = descriptors.open(&tree, b"d", OpenFlags::READ).unwrap();
+    let [reader, writer] = pipe(&descriptors);
+    for number in [directory, reader, writer] {
+        assert_eq!(
+            source(number, Sharing::Private),
+            Err(Errno::ENODEV),
             "{number}"
         );
     }

@@ -10,6 +10,7 @@ extern crate alloc;
 
 mod forks;
 mod measure;
+mod memory;
 mod pipes;
 
 use alloc::vec::Vec;
@@ -56,6 +57,11 @@ fn rows(setting: Setting) -> Vec<Row> {
         add("pipe_pingpong_cross_cpu", pipes::pingpong, 1);
     }
     add("pipe_bandwidth", pipes::bandwidth, 0);
+    add("page_fault_anon", memory::page_faults, 1024);
+    add("map_touch_unmap", memory::map_touch_unmap, 1500);
+    add("protect_page_0remote", memory::protect_page, 0);
+    add("unmap_page_0remote", memory::map_touch_unmap, 500);
+    add("unmap_64pages_0remote", memory::unmap_pages, 64);
     let mut processes = 1;
     while processes <= 2 * setting.cpus && processes <= 64 {
         add(

@@ -11,7 +11,12 @@ pub(crate) fn row(name: &str, value: f64, unit: &str) {
 }
 
 /// Measures `operation`: a round times `count / 4 + 1` of them.
-pub(crate) fn best(name: &str, count: usize, mut operation: impl FnMut()) {
+pub(crate) fn best(name: &str, count: usize, operation: impl FnMut()) {
+    best_per(name, count, 1, operation);
+}
+
+/// The same, for an operation that does `steps` of what the row counts.
+pub(crate) fn best_per(name: &str, count: usize, steps: usize, mut operation: impl FnMut()) {
     let per_round = count / 4 + 1;
     let mut best_ns = f64::INFINITY;
     for _ in 0..ROUNDS {
@@ -20,7 +25,7 @@ pub(crate) fn best(name: &str, count: usize, mut operation: impl FnMut()) {
             operation();
         }
         let duration_ns = process::clock_ns() - start_ns;
-        best_ns = best_ns.min(duration_ns as f64 / per_round as f64);
+        best_ns = best_ns.min(duration_ns as f64 / per_round as f64 / steps as f64);
     }
     row(name, best_ns, "ns/op");
 }

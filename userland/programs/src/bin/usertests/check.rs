@@ -67,6 +67,64 @@ pub(crate) fn kill(child: Pid) {
     );
 }
 
+/// The word at `address`.
+pub(crate) fn peek(address: usize) -> u64 {
+    // SAFETY: the tests look at memory that they have mapped for words, or at what is no memory and ends the process.
+    unsafe { core::ptr::with_exposed_provenance::<u64>(address).read_volatile() }
+}
+
+/// Stores a word at `address`.
+pub(crate) fn poke(address: usize, value: u64) {
+    // SAFETY: as for `peek`.
+    unsafe { core::ptr::with_exposed_provenance_mut::<u64>(address).write_volatile(value) };
+}
+
+/// Stores `first` into the first word of the page at `address`, `first + 1` into that of the next, and so on.
+pub(crate) fn mark_pages(address: usize, len_pages: usize, first: u64) {
+    for (page, value) in (0..len_pages).zip(first..) {
+        poke(address + page * PAGE_SIZE, value);
+    }
+}
+
+/// Checks what [`mark_pages`] has stored.
+#[track_caller]
+pub(crate) fn expect_marks(address: usize, len_pages: usize, first: u64) {
+    for (page, value) in (0..len_pages).zip(first..) {
+        let found = peek(address + page * PAGE_SIZE);
+        assert!(found == value, "page {page} has {found} instead of {value}");
+    }
+}
+
+/// An access that nobody is allowed, tried in a child.
+#[track_caller]
+pub(crate) fn expect_fatal(what: &str, access: impl FnOnce()) {
+    let status = status_of(|| {
+        access();
+        0
+    });
+    let expected = ExitStatus::killed(ulib::Signal::SIGSEGV);
+    assert!(status == expected, "{what}: {status}");
+}
+
+/// Ranges in which nobody can have memory: address and length.
+pub(crate) const BAD_RANGES: [(usize, usize); 15] = [
+    (AREA_START + 1, PAGE_SIZE),
+    (AREA_START + PAGE_SIZE / 2, PAGE_SIZE),
+    (AREA_START, PAGE_SIZE - 1),
+    (AREA_START, PAGE_SIZE + 8),
+    (AREA_START, 0),
+    (AREA_START, usize::MAX),
+    (AREA_START, 0x0000_6000_0000_0000),
+    (AREA_START, usize::MAX & !(PAGE_SIZE - 1)),
+    (PAGE_SIZE, PAGE_SIZE),
+    (KERNEL_TEXT, PAGE_SIZE),
+    (NOT_CANONICAL, PAGE_SIZE),
+    (0x7fff_ffff_f000, 2 * PAGE_SIZE),
+    (LAST_PAGE, PAGE_SIZE),
+    (LAST_PAGE - PAGE_SIZE, 2 * PAGE_SIZE),
+    (usize::MAX & !(PAGE_SIZE - 1), PAGE_SIZE),
+];
+
 /// One mapped page, with nothing mapped around it.
 #[track_caller]
 pub(crate) fn lonely_page() -> Area {

@@ -10,20 +10,30 @@
 extern crate alloc;
 
 mod affinity;
+mod big_pages;
 mod check;
 mod faults;
 mod files;
 mod float;
+mod forks;
+mod grow;
 mod helper;
 mod identity;
 mod instructions;
 mod kill;
+mod map;
+mod mapping_info;
 mod memory;
+mod move_pages;
+mod page_free;
 mod pipes;
 mod placement;
 mod pointers;
+mod protect;
 mod runner;
+mod shared;
 mod spawn;
+mod unmap;
 mod wait;
 
 use alloc::vec::Vec;
@@ -32,7 +42,7 @@ use ulib::{Arguments, println};
 
 ulib::program!(main);
 
-const GROUPS: [&[runner::Test]; 13] = [
+const GROUPS: [&[runner::Test]; 23] = [
     identity::TESTS,
     spawn::TESTS,
     wait::TESTS,
@@ -42,6 +52,16 @@ const GROUPS: [&[runner::Test]; 13] = [
     files::TESTS,
     pipes::TESTS,
     memory::TESTS,
+    page_free::TESTS,
+    map::TESTS,
+    mapping_info::TESTS,
+    unmap::TESTS,
+    protect::TESTS,
+    move_pages::TESTS,
+    grow::TESTS,
+    shared::TESTS,
+    forks::TESTS,
+    big_pages::TESTS,
     pointers::TESTS,
     float::TESTS,
     faults::TESTS,

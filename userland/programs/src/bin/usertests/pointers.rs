@@ -24,7 +24,7 @@ tests![
 ];
 
 /// One of each kind.
-const BAD_ADDRESSES: [(&str, usize); 12] = [
+pub(crate) const BAD_ADDRESSES: [(&str, usize); 12] = [
     ("null", 0),
     ("near null", 8),
     ("unmapped", UNMAPPED),
