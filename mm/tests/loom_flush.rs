@@ -9,7 +9,7 @@ use std::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 use mm::addr::VirtAddr;
-use mm::flush::{ActiveCpus, CpuTlb, Processor, Reach, SpaceId};
+use mm::flush::{ActiveCpus, CpuTlb, Flushed, Processor, Reach, SpaceId};
 use smp::{CpuId, host, irq};
 
 /// What the entry names at first, a frame or a page-table page, and what is freed when it has been taken away.
@@ -33,8 +33,8 @@ impl Machine {
         smp::cpu::set_possible(2);
         let space = ActiveCpus::new(SpaceId::KERNEL);
         // Loom makes atomics at their first use, which has to come before there are two threads.
-        space.publish(Reach::Active);
-        space.publish(Reach::Loaded);
+        space.publish(Reach::Active, CpuId::BOOT);
+        space.publish(Reach::Loaded, CpuId::BOOT);
         Arc::new(Machine {
             space,
             entry: AtomicUsize::new(FRAME),
@@ -49,7 +49,11 @@ impl Machine {
     fn unmap_and_free(&self, other: CpuId) {
         // As `Slot::take`.
         self.entry.swap(0, Ordering::AcqRel);
-        if self.space.publish(self.reach).targets.contains(other) {
+        let published = self.space.publish(self.reach, CpuId::BOOT);
+        if published
+            .others
+            .is_some_and(|others| others.contains(other))
+        {
             self.is_asked.store(true, Ordering::Release);
             while !self.has_answered.load(Ordering::Acquire) {
                 thread::yield_now();
@@ -97,7 +101,7 @@ impl<'m> User<'m> {
             self.access();
         };
         // SAFETY: the space lives in the machine, which the user borrows.
-        unsafe {
+        let flushed = unsafe {
             self.tlb.enter(
                 &self.machine.space,
                 &irq::disable(),
@@ -105,6 +109,7 @@ impl<'m> User<'m> {
                 load_root,
             )
         };
+        assert_ne!(flushed, Flushed::Pages(0));
     }
 
     /// The processor looks at the page: by its TLB, or by the page table, which it then remembers. It must not be
@@ -126,7 +131,14 @@ impl<'m> User<'m> {
         if self.machine.is_asked.load(Ordering::Acquire)
             && !self.machine.has_answered.load(Ordering::Relaxed)
         {
-            self.tlb.catch_up(&self.machine.space, &self.processor);
+            let flushed = self.tlb.flush_for_another(
+                self.machine.space.space(),
+                u64::MAX,
+                [].into_iter(),
+                &self.processor,
+                &irq::disable(),
+            );
+            assert_ne!(flushed, Flushed::Pages(0));
             self.machine.has_answered.store(true, Ordering::Release);
         }
     }

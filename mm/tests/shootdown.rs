@@ -8,9 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use mm::addr::{PAGE_SIZE, USER_END, USER_START, VirtAddr};
-use mm::flush::{self, ActiveCpus, FlushBatch, SpaceId};
+use mm::flush::{self, ActiveCpus, Counters, FlushBatch, SpaceId};
 use mm::frame::{self, FrameKind};
-use mm::hw::host::{self, machine};
+use mm::hw::host::{self, Flushes, machine};
 use mm::kernel_map;
 use mm::page_table::{PageTable, Perm, VmIterMut, free_everything};
 use smp::{CpuId, irq, mailbox, pin};
@@ -58,6 +58,17 @@ impl Space {
     fn unmap(&self, index: u64) {
         let mut batch = self.batch();
         self.change(|table| VmIterMut::new_mut(table, page(index)).unmap(&mut batch));
+        batch.complete();
+    }
+
+    /// Unmaps the first `pages` pages together, and waits for everybody who has to know.
+    fn unmap_first(&self, pages: u64) {
+        let mut batch = self.batch();
+        self.change(|table| {
+            for index in 0..pages {
+                VmIterMut::new_mut(table, page(index)).unmap(&mut batch);
+            }
+        });
         batch.complete();
     }
 
@@ -129,11 +140,56 @@ fn play(cpu: usize) {
     smp::host::become_cpu(CpuId::new(cpu));
 }
 
-/// How often this thread's TLB was flushed as a whole during `action`, loading a root included.
-fn full_flushes(action: impl FnOnce()) -> usize {
+/// How often this thread's TLB was flushed during `action`, loading a root included.
+fn flushes(action: impl FnOnce()) -> Flushes {
     let before = host::flushes();
     action();
-    host::flushes().all - before.all
+    let after = host::flushes();
+    Flushes {
+        pages: after.pages - before.pages,
+        all: after.all - before.all,
+    }
+}
+
+/// How often this thread's TLB was flushed as a whole during `action`, loading a root included.
+fn full_flushes(action: impl FnOnce()) -> usize {
+    flushes(action).all
+}
+
+/// What the CPU with this number counts during `action`.
+fn counted(cpu: usize, action: impl FnOnce()) -> Counters {
+    let read = || flush::counters().nth(cpu).unwrap().1;
+    let before = read();
+    action();
+    let after = read();
+    Counters {
+        sent: after.sent - before.sent,
+        targets: after.targets - before.targets,
+        avoided: after.avoided - before.avoided,
+        pages: after.pages - before.pages,
+        full_flushes: after.full_flushes - before.full_flushes,
+        served: after.served - before.served,
+        wait_ns: after.wait_ns - before.wait_ns,
+    }
+}
+
+/// Runs `change` on CPU 0 while CPU 1 uses `space` and answers. What CPU 1 flushed meanwhile.
+fn flushes_of_another(space: &Space, change: impl FnOnce()) -> Flushes {
+    let (entered, is_over) = (Event::default(), Event::default());
+    thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            play(1);
+            space.enter();
+            entered.happens();
+            let flushed = flushes(|| is_over.await_serving());
+            flush::leave(&irq::disable());
+            flushed
+        });
+        entered.await_deaf();
+        change();
+        is_over.happens();
+        other.join().unwrap()
+    })
 }
 
 fn frames_in_use(kind: FrameKind) -> usize {
@@ -157,7 +213,7 @@ fn tlb_1_a_frame_comes_back_only_after_every_active_cpu_has_answered() {
             space.enter();
             entered.happens();
             may_answer.await_deaf();
-            let flushed = full_flushes(|| is_over.await_serving());
+            let flushed = flushes(|| is_over.await_serving());
             flush::leave(&irq::disable());
             flushed
         });
@@ -173,8 +229,57 @@ fn tlb_1_a_frame_comes_back_only_after_every_active_cpu_has_answered() {
         unmapping.join().unwrap();
         assert_eq!(frames_in_use(FrameKind::Anonymous), before - 1);
         is_over.happens();
-        assert_eq!(other.join().unwrap(), 1);
+        assert_eq!(other.join().unwrap(), Flushes { pages: 1, all: 0 });
     });
+}
+
+#[test]
+fn other_cpus_flush_up_to_fourteen_pages_one_by_one_and_more_all_at_once() {
+    let _machine = machine();
+    for (pages, expected) in [
+        (1, Flushes { pages: 1, all: 0 }),
+        (14, Flushes { pages: 14, all: 0 }),
+        (15, Flushes { pages: 0, all: 1 }),
+    ] {
+        let space = Space::new(pages);
+        let flushed = flushes_of_another(&space, || space.unmap_first(pages));
+        assert_eq!(flushed, expected, "{pages} pages");
+    }
+}
+
+#[test]
+fn counters_say_what_was_sent_served_and_avoided() {
+    let _machine = machine();
+    let space = Space::new(4);
+    space.enter();
+    let alone = counted(0, || space.unmap(0));
+    let expected = Counters {
+        avoided: 1,
+        pages: 1,
+        ..Counters::default()
+    };
+    assert_eq!(alone, expected, "nobody else uses the space");
+    let mut sender = Counters::default();
+    let target = counted(1, || {
+        sender = counted(0, || {
+            flushes_of_another(&space, || space.unmap_first(4));
+        });
+    });
+    assert!(sender.wait_ns > 0);
+    let expected = Counters {
+        sent: 1,
+        targets: 1,
+        pages: 3,
+        wait_ns: sender.wait_ns,
+        ..Counters::default()
+    };
+    assert_eq!(sender, expected);
+    let expected = Counters {
+        served: 1,
+        pages: 3,
+        ..Counters::default()
+    };
+    assert_eq!(target, expected);
 }
 
 #[test]

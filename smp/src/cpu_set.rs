@@ -266,6 +266,31 @@ impl AtomicCpuSet {
         )
     }
 
+    /// As [`load_after_publish`](AtomicCpuSet::load_after_publish), less `cpu`; `None` if that leaves nobody, which is found
+    /// out without making a set.
+    #[inline]
+    pub fn load_others_after_publish(&self, cpu: CpuId) -> Option<CpuSet> {
+        let mut others = 0;
+        for (place, word) in self.possible_words().iter().enumerate() {
+            let own_bit = if place == word_of(cpu) {
+                bit_of(cpu)
+            } else {
+                0
+            };
+            others |= word.fetch_or(0, Ordering::SeqCst) & !own_bit;
+        }
+        (others != 0).then(|| self.load_others(cpu))
+    }
+
+    /// The set as it is, without `cpu`.
+    // Who was seen by the read-modify-writes before and is missing now has left since, which Acquire pairs with.
+    #[inline(never)]
+    fn load_others(&self, cpu: CpuId) -> CpuSet {
+        let mut others = self.load();
+        others.remove(cpu);
+        others
+    }
+
     #[inline]
     fn possible_words(&self) -> &[AtomicU64] {
         &self.words[..cpu::possible().div_ceil(WORD_BITS).min(WORDS)]
@@ -318,6 +343,11 @@ mod tests {
             prop_assert_eq!(set.is_empty(), model.is_empty());
             prop_assert_eq!(atomic.load(), set);
             prop_assert_eq!(atomic.load_after_publish(), set);
+            for cpu in model.iter().copied().chain([CpuId::BOOT]) {
+                let mut others = set;
+                others.remove(cpu);
+                prop_assert_eq!(atomic.load_others_after_publish(cpu), (!others.is_empty()).then_some(others));
+            }
             prop_assert_eq!(CpuSet::from_words(set.used_words().iter().copied()), set);
             prop_assert_eq!(model.into_iter().collect::<CpuSet>(), set);
         }

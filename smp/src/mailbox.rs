@@ -1,4 +1,4 @@
-//! Requests from one CPU to others: a function and four words, run by each target once.
+//! Requests from one CPU to others: a function and a few words, run by each target once.
 //!
 //! When [`Pending::wait`] returns, every target has run the function and no target uses the request any more.
 //!
@@ -32,16 +32,16 @@ use crate::OutOfMemory;
 use crate::cpu_set::CpuSet;
 use crate::pin::{self, Pinned};
 
-/// What a request carries.
-pub type Words = [usize; 4];
+/// How many words a request can carry: what a flush of 14 pages needs, page by page.
+pub const WORDS_MAX: usize = 17;
 
-/// What a target shall do: `function(&words)`, with interrupts off.
+/// What a target shall do: `function(words)`, with interrupts off.
 #[derive(Copy, Clone, Debug)]
-pub struct Request {
+pub struct Request<'w> {
     /// Run by each target. In the flush class it keeps MAIL-5.
-    pub function: fn(&Words),
-    /// Its argument.
-    pub words: Words,
+    pub function: fn(&[usize]),
+    /// Its argument, at most [`WORDS_MAX`] words. They are copied, so that targets never look at the sender's stack.
+    pub words: &'w [usize],
 }
 
 /// Interrupts each CPU of the set, so that it calls [`serve_from_interrupt`]. Called with interrupts off.
@@ -92,7 +92,11 @@ fn mailboxes() -> Option<&'static Mailboxes<Ring>> {
 ///
 /// May be called with interrupts off and locks held. If this CPU's earlier flush request is still under way, waits for
 /// that first.
-pub fn send_flush<'p>(pin: &'p Pinned, targets: &CpuSet, request: Request) -> Pending<'p, Ring> {
+pub fn send_flush<'p>(
+    pin: &'p Pinned,
+    targets: &CpuSet,
+    request: Request<'_>,
+) -> Pending<'p, Ring> {
     send(pin, Class::Flush, targets, request)
 }
 
@@ -100,7 +104,7 @@ pub fn send_flush<'p>(pin: &'p Pinned, targets: &CpuSet, request: Request) -> Pe
 /// mask interrupts.
 ///
 /// Interrupts must be on, and no lock held that a handler may want (debug builds check the interrupts).
-pub fn send_call<'p>(pin: &'p Pinned, targets: &CpuSet, request: Request) -> Pending<'p, Ring> {
+pub fn send_call<'p>(pin: &'p Pinned, targets: &CpuSet, request: Request<'_>) -> Pending<'p, Ring> {
     send(pin, Class::Call, targets, request)
 }
 
@@ -108,7 +112,7 @@ fn send<'p>(
     pin: &'p Pinned,
     class: Class,
     targets: &CpuSet,
-    request: Request,
+    request: Request<'_>,
 ) -> Pending<'p, Ring> {
     match mailboxes() {
         Some(mailboxes) => mailboxes.send(pin, class, targets, request),

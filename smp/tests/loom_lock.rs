@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use loom::cell::UnsafeCell;
 use loom::thread;
-use smp::mailbox::{Bell, Class, Mailboxes, Request, Words};
+use smp::mailbox::{Bell, Class, Mailboxes, Request};
 use smp::pin::pin;
 use smp::wait::{SpinWait, set_spin_limit};
 use smp::{CpuId, CpuSet, SpinLock, host, lock::RawLock, rank};
@@ -99,7 +99,7 @@ impl Bell for NoBell {
     fn ring(&self, _targets: &CpuSet) {}
 }
 
-fn nothing(_words: &Words) {}
+fn nothing(_words: &[usize]) {}
 
 /// TLB-4: the holder waits for the answer of the CPU that waits for its lock.
 #[test]
@@ -115,7 +115,7 @@ fn a_cpu_that_waits_for_a_lock_serves_flush_requests() {
                 host::become_cpu(CpuId::new(1));
                 let request = Request {
                     function: nothing,
-                    words: [0; 4],
+                    words: &[],
                 };
                 machine
                     .1

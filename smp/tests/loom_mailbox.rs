@@ -9,8 +9,8 @@ use std::sync::Arc;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
-use smp::mailbox::{Bell, Class, Mailboxes, Request, Words};
-use smp::pin::pin;
+use smp::mailbox::{Bell, Class, Mailboxes, Pending, Request};
+use smp::pin::{Pinned, pin};
 use smp::wait::set_spin_limit;
 use smp::{CpuId, CpuSet, host, irq};
 
@@ -41,7 +41,7 @@ unsafe impl Sync for Machine {}
 unsafe impl Send for Machine {}
 
 /// What targets run: the words are the machine's address, the sender, and what the payload should be.
-fn look_at_payload(words: &Words) {
+fn look_at_payload(words: &[usize]) {
     // SAFETY: the sender holds the machine until the request has been answered.
     let machine = unsafe { &*(words[0] as *const Machine) };
     // SAFETY: the sender leaves the payload alone while its request is under way.
@@ -83,19 +83,30 @@ impl Machine {
         self.payloads[cpu].with_mut(|payload| unsafe { *payload = value });
     }
 
-    fn request(&self, cpu: usize, payload: usize) -> Request {
-        Request {
+    /// Asks `targets` to look at the payload of `cpu`, which should be `payload`.
+    fn send<'a>(
+        &'a self,
+        pin: &'a Pinned,
+        class: Class,
+        targets: &CpuSet,
+        payload: usize,
+    ) -> Pending<'a, Lines> {
+        let words = [
+            std::ptr::from_ref(self) as usize,
+            pin.cpu().index(),
+            payload,
+        ];
+        let request = Request {
             function: look_at_payload,
-            words: [std::ptr::from_ref(self) as usize, cpu, payload, 0],
-        }
+            words: &words,
+        };
+        self.mailboxes.send(pin, class, targets, request)
     }
 
     /// Sends and waits, and checks by the payload that nobody looks at the request before or after.
     fn ask(&self, cpu: usize, class: Class, targets: &CpuSet) {
         self.set_payload(cpu, 1);
-        self.mailboxes
-            .send(&pin(), class, targets, self.request(cpu, 1))
-            .wait();
+        self.send(&pin(), class, targets, 1).wait();
         self.set_payload(cpu, 2);
     }
 
@@ -187,14 +198,8 @@ fn a_record_is_not_used_again_before_its_target_has_finished() {
         machine.play(0);
         let pin = pin();
         machine.set_payload(0, 1);
-        let first =
-            machine
-                .mailboxes
-                .send(&pin, Class::Call, &CpuSet::first(2), machine.request(0, 1));
-        let second =
-            machine
-                .mailboxes
-                .send(&pin, Class::Call, &CpuSet::first(2), machine.request(0, 1));
+        let first = machine.send(&pin, Class::Call, &CpuSet::first(2), 1);
+        let second = machine.send(&pin, Class::Call, &CpuSet::first(2), 1);
         first.wait();
         second.wait();
         machine.set_payload(0, 2);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use smp::mailbox::{self, Bell, Class, Mailboxes, Request, Words};
+use smp::mailbox::{self, Bell, Class, Mailboxes, Request};
 use smp::pin::pin;
 use smp::{CpuId, CpuSet, SpinLock, host, irq, rank};
 
@@ -23,7 +23,7 @@ impl Bell for Lines {
 }
 
 /// Counts one request of the sender `words[1]` on the CPU that runs this, in the table at `words[0]`.
-fn count(words: &Words) {
+fn count(words: &[usize]) {
     // SAFETY: the senders hold the table until their requests have been answered.
     let served = unsafe { &*(words[0] as *const [[AtomicUsize; CPUS]; CPUS]) };
     served[smp::cpu::id_racy().index()][words[1]].fetch_add(1, Ordering::Relaxed);
@@ -47,10 +47,10 @@ fn every_target_runs_every_request_once() {
                         interrupted.serve_from_interrupt();
                     }
                 });
-                let words = [std::ptr::from_ref(served) as usize, cpu, 0, 0];
+                let words = [std::ptr::from_ref(served) as usize, cpu];
                 let request = Request {
                     function: count,
-                    words,
+                    words: &words,
                 };
                 for round in 0..ROUNDS {
                     let class = if round % 3 == 0 {
@@ -102,7 +102,7 @@ fn a_cpu_that_waits_for_a_lock_with_interrupts_off_serves_flush_requests() {
         }
         let request = Request {
             function: |_| (),
-            words: Words::default(),
+            words: &[],
         };
         mailbox::send_flush(&pin(), &CpuSet::first(2), request).wait();
         drop(guard);
@@ -114,7 +114,7 @@ fn a_request_to_oneself_or_to_nobody_is_done_at_once() {
     let mailboxes = Mailboxes::new(1, |_: &CpuSet| panic!("rang")).unwrap();
     let request = Request {
         function: |_| panic!("ran"),
-        words: Words::default(),
+        words: &[],
     };
     let pin = pin();
     for targets in [CpuSet::EMPTY, CpuSet::single(CpuId::BOOT)] {
@@ -133,7 +133,7 @@ fn a_call_with_interrupts_off_is_refused() {
     let mailboxes = Mailboxes::new(2, |_: &CpuSet| ()).unwrap();
     let request = Request {
         function: |_| (),
-        words: Words::default(),
+        words: &[],
     };
     let off = irq::disable();
     mailboxes

@@ -41,6 +41,11 @@ impl SpaceId {
         SpaceId(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
+    /// The space with this number.
+    pub(super) const fn from_u64(number: u64) -> SpaceId {
+        SpaceId(number)
+    }
+
     /// The number as such, for listings.
     pub const fn as_u64(self) -> u64 {
         self.0
@@ -75,8 +80,8 @@ pub enum Reach {
 pub struct Published {
     /// The generation that the change made.
     pub generation: u64,
-    /// The CPUs that have to answer.
-    pub targets: CpuSet,
+    /// The other CPUs that have to answer, if there are any.
+    pub others: Option<CpuSet>,
 }
 
 impl ActiveCpus {
@@ -106,9 +111,10 @@ impl ActiveCpus {
         self.loaded.load()
     }
 
-    /// Announces what has been taken away from the page table, after it has been: the second and third step of TLB-3.
+    /// Announces what `cpu`, which runs this, has taken away from the page table, after it has: the second and third step
+    /// of TLB-3.
     #[inline]
-    pub fn publish(&self, reach: Reach) -> Published {
+    pub fn publish(&self, reach: Reach, cpu: CpuId) -> Published {
         // AcqRel: Release publishes the entries that were written before, together with the generation, to whoever
         // reads it in `CpuTlb`; Acquire takes over those of CPUs that published before, for whom this one's flushes
         // count too.
@@ -120,7 +126,7 @@ impl ActiveCpus {
         // TLB-3: pairs with the `fetch_insert` in `add_loaded` and `add_active`.
         Published {
             generation,
-            targets: set.load_after_publish(),
+            others: set.load_others_after_publish(cpu),
         }
     }
 

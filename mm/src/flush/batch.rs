@@ -1,33 +1,23 @@
 //! [`FlushBatch`]: what a change of a page table has taken away, until no CPU can reach it any more.
 
-use core::{fmt, ptr};
+use core::fmt;
 
-use smp::mailbox::{self, Pending, Request, Ring, Words};
-use smp::{CpuSet, Pinned, irq, pin};
+use smp::{CpuId, CpuSet, Pinned, irq, pin};
 
 use crate::addr::VirtAddr;
 use crate::flush::active::{ActiveCpus, Reach, SpaceId};
 use crate::flush::inline_list::InlineList;
-use crate::flush::{TLBS, ThisProcessor, flush_for_another, leave_for_another, leave_space};
-use crate::frame::{BigFrame, Frame, FrameChain, FrameKind};
-use crate::page_table::drop_table;
-
-/// Up to so many pages are flushed one by one. Under QEMU a full flush costs as much as flushing nine pages, and then
-/// each page that is used again costs half of that: it wins above some 14 pages (docs/design.md, "What QEMU makes
-/// cheap").
-const MOST_PAGES: usize = 14;
-
-/// How many shared frames a batch can hold that some other batch has linked.
-const MOST_LINKED_ELSEWHERE: usize = 16;
-
-/// How many big frames a batch can hold.
-const MOST_BIG_FRAMES: usize = 8;
+use crate::flush::kernel::Kernel;
+use crate::flush::machine::{Machine, Released};
+use crate::flush::requests::{Asked, MOST_PAGES, Task};
+use crate::flush::strategy::Strategy;
 
 /// What has been taken away from the page table of one address space. See the module's page.
 ///
 /// An empty one costs a few instructions to make and to drop.
 #[must_use = "dropping a batch flushes at once"]
-pub struct FlushBatch<'a> {
+pub struct FlushBatch<'a, M: Machine = Kernel> {
+    machine: M,
     space: &'a ActiveCpus,
     /// Whose translations have to go; `None` as long as none has.
     reach: Option<Reach>,
@@ -35,34 +25,35 @@ pub struct FlushBatch<'a> {
     is_empty: bool,
     /// Whether no CPU can reach the space any more, so that everything is given back at once.
     is_unreachable: bool,
-    /// The pages whose translations have to go, if they are few.
+    /// The pages whose translations have to go, if they are few. If there is none, it is page-table pages that the page
+    /// walker has to forget.
     pages: InlineList<VirtAddr, MOST_PAGES>,
     are_pages_many: bool,
-    /// Frames that were mapped.
-    frames: FrameChain,
-    /// Page-table pages, some with all that they map.
-    tables: FrameChain,
-    /// Frames that are shared and whose link another batch uses.
-    linked_elsewhere: InlineList<Frame, MOST_LINKED_ELSEWHERE>,
-    /// Big pages' memory that was mapped.
-    big_frames: InlineList<BigFrame, MOST_BIG_FRAMES>,
+    /// What is given back in the end.
+    released: M::Released,
 }
 
 impl<'a> FlushBatch<'a> {
     /// An empty batch for the address space of `space`.
     #[inline]
     pub fn new(space: &'a ActiveCpus) -> FlushBatch<'a> {
+        FlushBatch::on(Kernel, space)
+    }
+}
+
+impl<'a, M: Machine> FlushBatch<'a, M> {
+    /// An empty batch for the address space of `space`, on any machine.
+    #[inline]
+    pub fn on(machine: M, space: &'a ActiveCpus) -> FlushBatch<'a, M> {
         FlushBatch {
+            machine,
             space,
             reach: None,
             is_empty: true,
             is_unreachable: false,
             pages: InlineList::new(),
             are_pages_many: false,
-            frames: FrameChain::new(),
-            tables: FrameChain::new(),
-            linked_elsewhere: InlineList::new(),
-            big_frames: InlineList::new(),
+            released: M::Released::default(),
         }
     }
 
@@ -100,36 +91,33 @@ impl<'a> FlushBatch<'a> {
 
     /// Step 1: `frame` was mapped. This reference is given back when no CPU can reach it any more.
     #[inline]
-    pub fn release(&mut self, frame: Frame) {
+    pub fn release(&mut self, frame: <M::Released as Released>::Frame) {
         if self.is_unreachable {
             drop(frame);
             return;
         }
         self.is_empty = false;
-        if let Err(frame) = self.frames.push(frame) {
-            self.release_linked_elsewhere(frame);
+        if let Err(frame) = self.released.add(frame) {
+            self.release_to_fewer(frame);
         }
     }
 
-    /// Keeps a shared frame that another batch has linked. If there are too many of them, completes what there is so
-    /// far.
+    /// Completes what there is so far, which makes room.
     #[cold]
-    fn release_linked_elsewhere(&mut self, frame: Frame) {
-        if let Err(frame) = self.linked_elsewhere.push(frame) {
-            self.complete();
-            self.release(frame);
-        }
+    fn release_to_fewer(&mut self, frame: <M::Released as Released>::Frame) {
+        self.complete();
+        self.release(frame);
     }
 
     /// Step 1: `big` was mapped; as [`FlushBatch::release`]. If there are too many, completes what there is so far.
     #[cold]
-    pub fn release_big(&mut self, big: BigFrame) {
+    pub fn release_big(&mut self, big: <M::Released as Released>::BigFrame) {
         if self.is_unreachable {
             drop(big);
             return;
         }
         self.is_empty = false;
-        if let Err(big) = self.big_frames.push(big) {
+        if let Err(big) = self.released.add_big(big) {
             self.complete();
             self.release_big(big);
         }
@@ -138,15 +126,22 @@ impl<'a> FlushBatch<'a> {
     /// Step 1: `table` was a page-table page. If this is its last reference, what it still maps goes with it, and must have
     /// been recorded.
     #[inline]
-    pub(crate) fn release_table(&mut self, table: Frame) {
+    pub fn release_table(&mut self, table: <M::Released as Released>::Frame) {
         if self.is_unreachable {
-            drop_table(table);
+            M::Released::give_back_table(table);
             return;
         }
         self.must_reach(Reach::Loaded);
-        if let Err(table) = self.tables.push(table) {
-            self.release_linked_elsewhere(table);
+        if let Err(table) = self.released.add_table(table) {
+            self.release_table_to_fewer(table);
         }
+    }
+
+    /// As [`FlushBatch::release_to_fewer`].
+    #[cold]
+    fn release_table_to_fewer(&mut self, table: <M::Released as Released>::Frame) {
+        self.complete();
+        self.release_table(table);
     }
 
     #[inline]
@@ -158,21 +153,31 @@ impl<'a> FlushBatch<'a> {
     /// Makes every CPU that has the space loaded leave it, and waits for that. From then on nothing needs to be
     /// flushed, and what is released is given back at once (TLB-1). The caller has seen to it that no CPU enters the
     /// space any more.
-    pub(crate) fn make_unreachable(&mut self) {
+    pub fn make_unreachable(&mut self) {
         self.complete();
-        let pin = pin::pin();
-        let published = self.space.publish(Reach::Loaded);
-        let request = self.ask_others(&pin, published.targets, leave_for_another);
-        leave_space(self.space, &irq::disable());
-        drop(request);
+        let (machine, pin) = (self.machine, pin::pin());
+        let published = self.space.publish(Reach::Loaded, pin.cpu());
+        let others = match machine.strategy() {
+            Strategy::Broadcast => others_of(machine, pin.cpu()),
+            Strategy::Targeted | Strategy::Nobody => published.others,
+        };
+        let asked =
+            others.map(|others| Asked::ask(machine, &pin, &others, self.space(), Task::Leave));
+        if let Some(own) = machine.cpu(pin.cpu()) {
+            let off = irq::disable();
+            own.tlb.leave_if_loaded(self.space(), &off, || {
+                machine.load_kernel_root(&off);
+            });
+        }
+        drop(asked);
         self.is_unreachable = true;
     }
 
     /// Step 2: this CPU forgets what was recorded, and the other CPUs that it concerns are asked to.
-    pub fn dispatch<'p>(&'p mut self, pin: &'p Pinned) -> Dispatched<'p, 'a> {
-        let request = self.reach.and_then(|reach| self.flush(pin, reach));
+    pub fn dispatch<'p>(&'p mut self, pin: &'p Pinned) -> Dispatched<'p, 'a, M> {
+        let asked = self.reach.and_then(|reach| self.flush(pin, reach));
         let batch = self;
-        Dispatched { request, batch }
+        Dispatched { asked, batch }
     }
 
     /// Steps 2 and 3. The batch is empty then, and can be used again.
@@ -185,67 +190,53 @@ impl<'a> FlushBatch<'a> {
 
     fn complete_collected(&mut self) {
         let pin = pin::pin();
-        let request = self.reach.and_then(|reach| self.flush(&pin, reach));
-        if let Some(request) = request {
-            request.wait();
+        if let Some(asked) = self.reach.and_then(|reach| self.flush(&pin, reach)) {
+            asked.wait();
         }
         self.give_back();
     }
 
-    /// Flushes on this CPU, and asks the others that `reach` concerns; returns the request if there are any.
-    fn flush<'p>(&self, pin: &'p Pinned, reach: Reach) -> Option<Pending<'p, Ring>> {
-        let published = self.space.publish(reach);
-        let request = self.ask_others(pin, published.targets, flush_for_another);
+    /// Flushes on this CPU, and asks the others that `reach` concerns, if there are any.
+    fn flush<'p>(&self, pin: &'p Pinned, reach: Reach) -> Option<Asked<'p, M>>
+    where
+        M: 'p,
+    {
+        let machine = self.machine;
+        let published = self.space.publish(reach, pin.cpu());
+        let (generation, pages) = (published.generation, self.pages());
+        let others = match machine.strategy() {
+            Strategy::Targeted => published.others,
+            Strategy::Broadcast => others_of(machine, pin.cpu()),
+            Strategy::Nobody => None,
+        };
+        let task = Task::Flush { generation, pages };
+        let asked = others.map(|others| Asked::ask(machine, pin, &others, self.space(), task));
         // While the others are at it. At boot, before there is an address space, there is nothing to flush either.
-        if TLBS.is_ready() {
-            let tlb = TLBS.get(pin);
-            // Without a page, it is page-table pages that the page walker has to forget.
-            let are_few = !self.pages.is_empty() && !self.are_pages_many;
-            let pages = are_few.then_some(self.pages.as_slice());
-            tlb.flush_own(
-                self.space,
-                published.generation,
-                reach,
-                pages,
-                &ThisProcessor,
-            );
+        if let Some(own) = machine.cpu(pin.cpu()) {
+            let flushed = own
+                .tlb
+                .flush_own(self.space, generation, reach, pages, &machine);
+            own.counters.count_flushed(flushed);
+            if asked.is_none() {
+                own.counters.count_avoided();
+            }
         }
-        request
+        asked
     }
 
-    /// Asks those of `targets` that are other CPUs to run `function` for this space; `None` if there are none.
+    /// The pages that have to be flushed; none if everything has to.
     #[inline]
-    fn ask_others<'p>(
-        &self,
-        pin: &'p Pinned,
-        mut targets: CpuSet,
-        function: fn(&Words),
-    ) -> Option<Pending<'p, Ring>> {
-        targets.remove(pin.cpu());
-        (!targets.is_empty()).then(|| {
-            let address = ptr::from_ref(self.space).expose_provenance();
-            let words = [address, 0, 0, 0];
-            mailbox::send_flush(pin, &targets, Request { function, words })
-        })
+    fn pages(&self) -> &[VirtAddr] {
+        if self.are_pages_many {
+            &[]
+        } else {
+            self.pages.as_slice()
+        }
     }
 
     /// Step 3, when all CPUs have answered: gives everything back (TLB-1).
     fn give_back(&mut self) {
-        while let Some(table) = self.tables.pop() {
-            drop_table(table);
-        }
-        while let Some(frame) = self.frames.pop() {
-            drop(frame);
-        }
-        while let Some(frame) = self.linked_elsewhere.pop() {
-            match frame.kind() {
-                FrameKind::PageTable => drop_table(frame),
-                _ => drop(frame),
-            }
-        }
-        while let Some(big) = self.big_frames.pop() {
-            drop(big);
-        }
+        self.released.give_back();
         self.pages.clear();
         self.are_pages_many = false;
         self.reach = None;
@@ -253,20 +244,27 @@ impl<'a> FlushBatch<'a> {
     }
 }
 
-impl Drop for FlushBatch<'_> {
+/// All CPUs but `cpu`, if there are any.
+#[cold]
+fn others_of(machine: impl Machine, cpu: CpuId) -> Option<CpuSet> {
+    let mut others = machine.everybody();
+    others.remove(cpu);
+    (!others.is_empty()).then_some(others)
+}
+
+impl<M: Machine> Drop for FlushBatch<'_, M> {
     #[inline]
     fn drop(&mut self) {
         self.complete();
     }
 }
 
-impl fmt::Debug for FlushBatch<'_> {
+impl<M: Machine<Released: fmt::Debug>> fmt::Debug for FlushBatch<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FlushBatch")
             .field("space", &self.space())
             .field("reach", &self.reach)
-            .field("frames", &self.frames)
-            .field("tables", &self.tables)
+            .field("released", &self.released)
             .finish_non_exhaustive()
     }
 }
@@ -274,22 +272,22 @@ impl fmt::Debug for FlushBatch<'_> {
 /// A batch under way: dropping this, or [`Dispatched::wait`], ends when every CPU that it concerns has answered, and
 /// gives back what the batch had collected.
 #[must_use = "dropping it waits at once"]
-pub struct Dispatched<'p, 'a> {
-    request: Option<Pending<'p, Ring>>,
-    batch: &'p mut FlushBatch<'a>,
+pub struct Dispatched<'p, 'a, M: Machine = Kernel> {
+    asked: Option<Asked<'p, M>>,
+    batch: &'p mut FlushBatch<'a, M>,
 }
 
-impl Dispatched<'_, '_> {
+impl<M: Machine> Dispatched<'_, '_, M> {
     /// Step 3: waits for the other CPUs, and gives everything back.
     pub fn wait(self) {
         drop(self);
     }
 }
 
-impl Drop for Dispatched<'_, '_> {
+impl<M: Machine> Drop for Dispatched<'_, '_, M> {
     fn drop(&mut self) {
-        // Dropping a request waits for it.
-        drop(self.request.take());
+        // This waits.
+        drop(self.asked.take());
         self.batch.give_back();
     }
 }

@@ -6,19 +6,13 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use smp::{CpuId, IrqOff};
 
 use crate::addr::VirtAddr;
-use crate::flush::active::{ActiveCpus, Reach};
-
-/// What a CPU can be told about translations: the real one, or a model's.
-pub trait Processor {
-    /// Forgets the translation of one page, and what the page walker keeps of page-table pages.
-    fn flush_page(&self, page: VirtAddr);
-    /// Forgets all translations of user memory, and what the page walker keeps of page-table pages.
-    fn flush_all(&self);
-}
+use crate::flush::active::{ActiveCpus, Reach, SpaceId};
+use crate::flush::machine::Processor;
 
 /// What one CPU knows of its translations. Only that CPU uses it.
-// So its words need no ordering. A handler of the same CPU that comes in between may only make `seen` newer;
-// overwriting that by an older value costs one more flush and does no harm.
+// So its words need no ordering. A handler of the same CPU that comes in between may only make `seen` newer, or leave the
+// space; overwriting `seen` by an older value costs one more flush and does no harm.
+#[derive(Debug)]
 pub struct CpuTlb {
     cpu: CpuId,
     /// The space whose root is loaded; null while it is the kernel's own.
@@ -29,6 +23,18 @@ pub struct CpuTlb {
     is_idle: AtomicBool,
     /// The translations of that space are not older than this generation of it.
     seen: AtomicU64,
+}
+
+/// What a CPU has done to its translations.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+#[must_use = "flushes are counted"]
+pub enum Flushed {
+    /// Nothing: there was nothing to forget.
+    Nothing,
+    /// So many pages, one by one.
+    Pages(usize),
+    /// Everything.
+    Everything,
 }
 
 impl CpuTlb {
@@ -48,6 +54,14 @@ impl CpuTlb {
         ptr::eq(self.loaded.load(Ordering::Relaxed), active)
     }
 
+    /// The space whose root is loaded. It stays as long as interrupts are off and this CPU loads no other.
+    #[inline]
+    fn loaded<'o>(&self, _off: &'o IrqOff) -> Option<&'o ActiveCpus> {
+        // SAFETY: null, or a space in whose `loaded` set this CPU is: it has not been dropped, nor moved (`enter`). No
+        // handler comes in between and leaves the space.
+        unsafe { self.loaded.load(Ordering::Relaxed).as_ref() }
+    }
+
     /// Makes this CPU use the space of `next`: if it is not loaded already, `load_root` loads its root. TLB-2.
     ///
     /// # Safety
@@ -59,10 +73,9 @@ impl CpuTlb {
         _off: &IrqOff,
         processor: &impl Processor,
         load_root: impl FnOnce(),
-    ) {
+    ) -> Flushed {
         if self.has_loaded(next) {
-            self.leave_idleness(next, processor);
-            return;
+            return self.leave_idleness(next, processor);
         }
         next.add_loaded(self.cpu);
         let generation = next.generation();
@@ -73,25 +86,25 @@ impl CpuTlb {
         self.is_idle.store(false, Ordering::Relaxed);
         self.seen.store(generation, Ordering::Relaxed);
         self.forget(previous);
+        Flushed::Nothing
     }
 
     #[inline]
-    fn leave_idleness(&self, space: &ActiveCpus, processor: &impl Processor) {
-        if self.is_idle.load(Ordering::Relaxed) {
-            self.is_idle.store(false, Ordering::Relaxed);
-            // TLB-2: the bit before the generation.
-            space.add_active(self.cpu);
-            self.catch_up(space, processor);
+    fn leave_idleness(&self, space: &ActiveCpus, processor: &impl Processor) -> Flushed {
+        if !self.is_idle.load(Ordering::Relaxed) {
+            return Flushed::Nothing;
         }
+        self.is_idle.store(false, Ordering::Relaxed);
+        // TLB-2: the bit before the generation.
+        space.add_active(self.cpu);
+        self.catch_up(space, processor)
     }
 
     /// This CPU goes on to run the kernel's own threads, or nothing, and keeps the root. It uses no user memory until
     /// it enters a space again.
     #[inline]
-    pub fn become_idle(&self, _off: &IrqOff) {
-        let loaded = self.loaded.load(Ordering::Relaxed);
-        // SAFETY: null, or a space in whose `loaded` set this CPU is: it has not been dropped, nor moved (`enter`).
-        if let Some(space) = unsafe { loaded.as_ref() }
+    pub fn become_idle(&self, off: &IrqOff) {
+        if let Some(space) = self.loaded(off)
             && !self.is_idle.swap(true, Ordering::Relaxed)
         {
             space.remove_active(self.cpu);
@@ -107,6 +120,14 @@ impl CpuTlb {
         }
     }
 
+    /// As [`CpuTlb::leave`], if it is the space with this number that is loaded.
+    #[inline]
+    pub fn leave_if_loaded(&self, space: SpaceId, off: &IrqOff, load_kernel_root: impl FnOnce()) {
+        if self.loaded(off).is_some_and(|own| own.space() == space) {
+            self.leave(off, load_kernel_root);
+        }
+    }
+
     /// Leaves the sets of the space that was loaded before.
     #[inline]
     fn forget(&self, previous: *mut ActiveCpus) {
@@ -117,43 +138,148 @@ impl CpuTlb {
         }
     }
 
-    /// Flushes everything, unless this CPU has something else loaded or has flushed since the space last changed.
-    ///
-    /// This is what a CPU does for another one; interrupts are off.
+    /// Flushes everything, unless this CPU has flushed since `space`, which it has loaded, last changed.
     #[inline]
-    pub fn catch_up(&self, space: &ActiveCpus, processor: &impl Processor) {
-        if self.has_loaded(space) {
-            // First read, then flush, then store what was read.
-            let generation = space.generation();
-            if self.seen.load(Ordering::Relaxed) != generation {
-                processor.flush_all();
-                self.seen.store(generation, Ordering::Relaxed);
-            }
+    fn catch_up(&self, space: &ActiveCpus, processor: &impl Processor) -> Flushed {
+        // First read, then flush, then store what was read.
+        let generation = space.generation();
+        if self.seen.load(Ordering::Relaxed) == generation {
+            return Flushed::Nothing;
+        }
+        processor.flush_all();
+        self.seen.store(generation, Ordering::Relaxed);
+        Flushed::Everything
+    }
+
+    /// Flushes what has been taken away from `space`, which this CPU has loaded, as its generation `generation`: `pages`,
+    /// or everything if there are none. Only if this CPU has seen all that was taken away before are the pages enough.
+    #[inline]
+    fn flush(
+        &self,
+        space: &ActiveCpus,
+        generation: u64,
+        pages: impl ExactSizeIterator<Item = VirtAddr>,
+        processor: &impl Processor,
+    ) -> Flushed {
+        let seen = self.seen.load(Ordering::Relaxed);
+        if seen >= generation {
+            return Flushed::Nothing;
+        }
+        let len = pages.len();
+        if seen + 1 != generation || len == 0 {
+            return self.catch_up(space, processor);
+        }
+        pages.for_each(|page| processor.flush_page(page));
+        self.seen.store(generation, Ordering::Relaxed);
+        Flushed::Pages(len)
+    }
+
+    /// Flushes what another CPU has taken away from the space with the number `space` as `generation`: `pages`, or
+    /// everything if there are none. Does nothing if this CPU has something else loaded, or has flushed since.
+    #[inline]
+    pub fn flush_for_another(
+        &self,
+        space: SpaceId,
+        generation: u64,
+        pages: impl ExactSizeIterator<Item = VirtAddr>,
+        processor: &impl Processor,
+        off: &IrqOff,
+    ) -> Flushed {
+        match self.loaded(off) {
+            Some(own) if own.space() == space => self.flush(own, generation, pages, processor),
+            _ => Flushed::Nothing,
         }
     }
 
-    /// Flushes what this CPU has itself taken away from a space, as `generation`: `pages`, or everything if it is
-    /// `None`.
+    /// Flushes what this CPU has itself taken away from `space` as `generation`: `pages`, or everything if there are none.
+    /// Without page-table pages among it, an idle CPU leaves that for when it catches up.
     #[inline]
     pub fn flush_own(
         &self,
         space: &ActiveCpus,
         generation: u64,
         reach: Reach,
-        pages: Option<&[VirtAddr]>,
+        pages: &[VirtAddr],
         processor: &impl Processor,
-    ) {
+    ) -> Flushed {
         let is_idle = self.is_idle.load(Ordering::Relaxed);
         if !self.has_loaded(space) || (is_idle && reach == Reach::Active) {
-            return;
+            return Flushed::Nothing;
         }
-        match pages {
-            // Only if nothing else has been taken away that this CPU has not flushed yet.
-            Some(pages) if self.seen.load(Ordering::Relaxed) + 1 == generation => {
-                pages.iter().for_each(|page| processor.flush_page(*page));
-                self.seen.store(generation, Ordering::Relaxed);
-            }
-            _ => self.catch_up(space, processor),
+        self.flush(space, generation, pages.iter().copied(), processor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+
+    use smp::{CpuId, irq};
+
+    use super::{CpuTlb, Flushed, Processor};
+    use crate::addr::{USER_START, VirtAddr};
+    use crate::flush::active::{ActiveCpus, Reach, SpaceId};
+
+    /// Counts.
+    #[derive(Default)]
+    struct Flushes {
+        pages: Cell<usize>,
+        all: Cell<usize>,
+    }
+
+    impl Processor for Flushes {
+        fn flush_page(&self, _page: VirtAddr) {
+            self.pages.set(self.pages.get() + 1);
         }
+
+        fn flush_all(&self) {
+            self.all.set(self.all.get() + 1);
+        }
+    }
+
+    /// What a CPU that has loaded a space and seen all of it flushes for each of `requests`, generations of that space.
+    fn flushed_for(requests: &[u64]) -> (Vec<Flushed>, Flushes) {
+        let (space, tlb) = (ActiveCpus::new(SpaceId::fresh()), CpuTlb::new(CpuId::BOOT));
+        let (off, processor) = (irq::disable(), Flushes::default());
+        // SAFETY: the space is left below.
+        let entered = unsafe { tlb.enter(&space, &off, &processor, || ()) };
+        assert_eq!(entered, Flushed::Nothing);
+        let newest = requests.iter().copied().max().unwrap_or(0);
+        (0..newest).for_each(|_| {
+            space.publish(Reach::Active, CpuId::BOOT);
+        });
+        let answers = requests.iter().map(|&generation| {
+            let pages = [USER_START; 3].into_iter();
+            tlb.flush_for_another(space.space(), generation, pages, &processor, &off)
+        });
+        let answers = answers.collect();
+        tlb.leave(&off, || ());
+        (answers, processor)
+    }
+
+    #[test]
+    fn requests_in_order_are_flushed_page_by_page() {
+        let (answers, flushes) = flushed_for(&[1, 2]);
+        assert_eq!(answers, [Flushed::Pages(3), Flushed::Pages(3)]);
+        assert_eq!((flushes.pages.get(), flushes.all.get()), (6, 0));
+    }
+
+    #[test]
+    fn a_gap_flushes_everything_once_and_the_late_request_finds_nothing_left() {
+        let (answers, flushes) = flushed_for(&[3, 1, 2]);
+        assert_eq!(
+            answers,
+            [Flushed::Everything, Flushed::Nothing, Flushed::Nothing]
+        );
+        assert_eq!((flushes.pages.get(), flushes.all.get()), (0, 1));
+    }
+
+    #[test]
+    fn a_request_about_a_space_that_is_not_loaded_flushes_nothing() {
+        let (tlb, flushes) = (CpuTlb::new(CpuId::BOOT), Flushes::default());
+        let pages = [USER_START].into_iter();
+        let answer = tlb.flush_for_another(SpaceId::fresh(), 1, pages, &flushes, &irq::disable());
+        assert_eq!(answer, Flushed::Nothing);
+        assert_eq!((flushes.pages.get(), flushes.all.get()), (0, 0));
     }
 }

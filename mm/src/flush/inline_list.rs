@@ -1,5 +1,6 @@
 //! A short list with its elements inside: making an empty one costs nothing, and adding needs no memory.
 
+use core::fmt;
 use core::mem::{self, MaybeUninit};
 
 /// Up to `CAPACITY` elements.
@@ -32,11 +33,6 @@ impl<T, const CAPACITY: usize> InlineList<T, CAPACITY> {
         }
     }
 
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// The elements.
     #[inline]
     pub(super) fn as_slice(&self) -> &[T] {
@@ -59,6 +55,19 @@ impl<T, const CAPACITY: usize> InlineList<T, CAPACITY> {
         self.len = self.len.checked_sub(1)?;
         // SAFETY: it was one of the first `len` elements, and no longer is.
         Some(unsafe { self.elements[self.len].assume_init_read() })
+    }
+}
+
+impl<T, const CAPACITY: usize> Default for InlineList<T, CAPACITY> {
+    #[inline]
+    fn default() -> Self {
+        InlineList::new()
+    }
+}
+
+impl<T: fmt::Debug, const CAPACITY: usize> fmt::Debug for InlineList<T, CAPACITY> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.as_slice()).finish()
     }
 }
 

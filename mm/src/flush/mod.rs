@@ -25,49 +25,31 @@
 
 mod active;
 mod batch;
+mod counters;
 mod cpu_tlb;
 mod inline_list;
+mod kernel;
+mod machine;
+mod released;
+mod requests;
+mod strategy;
 
 pub use active::{ActiveCpus, Published, Reach, SpaceId};
 pub use batch::{Dispatched, FlushBatch};
-pub use cpu_tlb::{CpuTlb, Processor};
+pub use counters::Counters;
+pub use cpu_tlb::{CpuTlb, Flushed};
+pub(crate) use kernel::init;
+pub use kernel::{Kernel, counters, set_strategy};
+pub use machine::{FlushCpu, Machine, Processor, Released};
+pub use released::ReleasedFrames;
+pub use strategy::Strategy;
 
-use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use smp::mailbox::Words;
-use smp::{IrqOff, PerCpu, Pinned, irq};
+use smp::{IrqOff, Pinned};
 
-use crate::addr::{PhysAddr, VirtAddr};
-use crate::error::NoMemory;
-use crate::{hw, kernel_map};
-
-/// What each CPU knows of its translations.
-static TLBS: PerCpu<CpuTlb> = PerCpu::new();
-
-/// The CPU that this runs on.
-struct ThisProcessor;
-
-impl Processor for ThisProcessor {
-    #[inline]
-    fn flush_page(&self, page: VirtAddr) {
-        hw::flush_page(page);
-    }
-
-    #[inline]
-    fn flush_all(&self) {
-        hw::flush_all();
-    }
-}
-
-/// Makes what each of `possible_cpus` CPUs needs to take part. Once, at boot, before the first address space; all CPUs
-/// have the kernel's own root loaded.
-///
-/// # Errors
-/// [`NoMemory`].
-pub fn init(possible_cpus: usize) -> Result<(), NoMemory> {
-    TLBS.init(possible_cpus, CpuTlb::new).map_err(|_| NoMemory)
-}
+use crate::addr::PhysAddr;
+use crate::hw;
 
 /// Makes this CPU use the address space of `space`, the physical address of whose page-table root is in `root`. Costs
 /// next to nothing if it does already, also if it was idle in it meanwhile. If `root` is 0, which says that the space
@@ -79,6 +61,7 @@ pub fn init(possible_cpus: usize) -> Result<(), NoMemory> {
 /// 3. `space` is not moved as long as a CPU has it loaded.
 #[inline]
 pub unsafe fn enter(space: &ActiveCpus, root: &AtomicU64, off: &IrqOff) {
+    let own = kernel::cpu(off);
     let mut is_gone = false;
     let load_root = || {
         // Acquire, after the read-modify-write by which this CPU has come into the space's `loaded` set: if that came
@@ -87,7 +70,7 @@ pub unsafe fn enter(space: &ActiveCpus, root: &AtomicU64, off: &IrqOff) {
         let root = PhysAddr::new(root.load(Ordering::Acquire));
         is_gone = root.as_u64() == 0;
         if is_gone {
-            load_kernel_root(off);
+            Kernel.load_kernel_root(off);
         } else {
             // SAFETY: 1. the caller vouches for the root; 2. it stays while this CPU is in the space's `loaded` set,
             // since retiring it waits for this CPU to leave.
@@ -95,7 +78,8 @@ pub unsafe fn enter(space: &ActiveCpus, root: &AtomicU64, off: &IrqOff) {
         }
     };
     // SAFETY: passed on (3).
-    unsafe { TLBS.get(off).enter(space, off, &ThisProcessor, load_root) };
+    let flushed = unsafe { own.tlb.enter(space, off, &Kernel, load_root) };
+    own.counters.count_flushed(flushed);
     if is_gone {
         leave(off);
     }
@@ -105,56 +89,20 @@ pub unsafe fn enter(space: &ActiveCpus, root: &AtomicU64, off: &IrqOff) {
 /// memory until it enters a space again.
 #[inline]
 pub fn become_idle(off: &IrqOff) {
-    TLBS.get(off).become_idle(off);
+    kernel::cpu(off).tlb.become_idle(off);
 }
 
 /// Makes this CPU use the kernel's own page table, and no address space.
 pub fn leave(off: &IrqOff) {
-    TLBS.get(off).leave(off, || load_kernel_root(off));
-}
-
-fn load_kernel_root(off: &IrqOff) {
-    if let Some(root) = kernel_map::root_pa() {
-        // SAFETY: 1. the kernel's own table is what all others have copied; 2. it is never freed.
-        unsafe { hw::load_root(root, off) };
-    }
+    kernel::cpu(off)
+        .tlb
+        .leave(off, || Kernel.load_kernel_root(off));
 }
 
 /// Whether this CPU has the root of `space` loaded.
 #[inline]
 pub fn has_loaded(space: &ActiveCpus, pin: &Pinned) -> bool {
-    TLBS.is_ready() && TLBS.get(pin).has_loaded(space)
-}
-
-/// The space that a request is about.
-///
-/// # Safety
-/// `words` are of a request that a [`FlushBatch`] has made and waits for.
-#[inline]
-unsafe fn space_of(words: &Words) -> &ActiveCpus {
-    // SAFETY: the batch put its space's address there, and borrows the space until this request is answered.
-    unsafe { &*ptr::with_exposed_provenance(words[0]) }
-}
-
-/// What another CPU asks for when it has taken something away: the function of a flush request, run with interrupts
-/// off.
-fn flush_for_another(words: &Words) {
-    // SAFETY: requests with this function are made in `FlushBatch::ask_others` only.
-    let space = unsafe { space_of(words) };
-    TLBS.get(&irq::disable()).catch_up(space, &ThisProcessor);
-}
-
-/// What another CPU asks for when it frees a whole page table: the function of a flush request, run with interrupts
-/// off.
-fn leave_for_another(words: &Words) {
-    // SAFETY: requests with this function are made in `FlushBatch::ask_others` only.
-    let space = unsafe { space_of(words) };
-    leave_space(space, &irq::disable());
-}
-
-/// Leaves the address space `space`, if this CPU has it loaded.
-fn leave_space(space: &ActiveCpus, off: &IrqOff) {
-    if has_loaded(space, off) {
-        leave(off);
-    }
+    Kernel
+        .cpu(pin.cpu())
+        .is_some_and(|own| own.tlb.has_loaded(space))
 }

@@ -8,8 +8,8 @@ use core::fmt;
 
 use crossbeam_utils::CachePadded;
 
-use super::Request;
 use super::record::Record;
+use super::{Request, WORDS_MAX};
 use crate::OutOfMemory;
 use crate::cpu::{CpuId, MAX_CPUS};
 use crate::cpu_set::CpuSet;
@@ -90,8 +90,12 @@ impl<B: Bell> Mailboxes<B> {
         pin: &'a Pinned,
         class: Class,
         targets: &CpuSet,
-        request: Request,
+        request: Request<'_>,
     ) -> Pending<'a, B> {
+        assert!(
+            request.words.len() <= WORDS_MAX,
+            "a request carries {WORDS_MAX} words at most"
+        );
         let sender = pin.cpu();
         let count = targets.count() - usize::from(targets.contains(sender));
         if count == 0 {

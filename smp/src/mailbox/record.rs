@@ -1,13 +1,22 @@
 //! What one CPU asks others for.
 
-use super::{Request, Words};
+use super::{Request, WORDS_MAX};
 use crate::sync::{AtomicU32, Ordering, UnsafeCell};
 
 /// A CPU's request in one class, and how many targets have not finished with it.
 #[derive(Debug)]
 pub(super) struct Record {
     unfinished: AtomicU32,
-    request: UnsafeCell<Request>,
+    request: UnsafeCell<Copied>,
+}
+
+/// A [`Request`] with the words themselves.
+#[derive(Debug)]
+struct Copied {
+    function: fn(&[usize]),
+    /// How many words count; at most `WORDS_MAX`.
+    len: usize,
+    words: [usize; WORDS_MAX],
 }
 
 // SAFETY: MAIL-1: `request` is written by one CPU while `unfinished` is 0, and read while it is not.
@@ -19,9 +28,10 @@ impl Record {
     pub(super) fn new() -> Record {
         Record {
             unfinished: AtomicU32::new(0),
-            request: UnsafeCell::new(Request {
+            request: UnsafeCell::new(Copied {
                 function: nothing,
-                words: Words::default(),
+                len: 0,
+                words: [0; WORDS_MAX],
             }),
         }
     }
@@ -38,11 +48,17 @@ impl Record {
     ///
     /// # Safety
     /// MAIL-1: this is the record's own CPU, interrupts are off, and `is_finished` has been seen since they are.
-    pub(super) unsafe fn fill(&self, request: Request, targets: u32) {
+    pub(super) unsafe fn fill(&self, request: Request<'_>, targets: u32) {
         self.request.with_mut(|place| {
             // SAFETY: no target has a bit of ours to find until the caller sets one, and those of earlier requests have
             // finished; on this CPU nobody interrupts.
-            unsafe { place.write(request) };
+            let place = unsafe { &mut *place };
+            place.function = request.function;
+            place.len = 0;
+            for (word, value) in place.words.iter_mut().zip(request.words) {
+                *word = *value;
+                place.len += 1;
+            }
         });
         // Relaxed: the Release by which the caller sets its bit in the targets' inboxes publishes it.
         self.unfinished.store(targets, Ordering::Relaxed);
@@ -57,11 +73,11 @@ impl Record {
             // SAFETY: the request was written before the bit was set and is not written again before the count below is
             // 0, which it cannot be without our step.
             let request = unsafe { &*request };
-            (request.function)(&request.words);
+            (request.function)(request.words.get(..request.len).unwrap_or_default());
         });
         // Release pairs with the Acquire in `is_finished`.
         self.unfinished.fetch_sub(1, Ordering::Release);
     }
 }
 
-fn nothing(_words: &Words) {}
+fn nothing(_words: &[usize]) {}
