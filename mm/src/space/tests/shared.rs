@@ -6,7 +6,7 @@ use super::files::CountingFile;
 use super::{READ, WRITE, anonymous_frames, load, range, store};
 use crate::addr::PAGE_SIZE;
 use crate::hw::host::machine;
-use crate::space::{FileBacking, PageSource, Region, RegionFlags, SharedPages, Space};
+use crate::space::{FileBacking, ForkPolicy, PageSource, Region, RegionFlags, SharedPages, Space};
 
 /// A space with a region at page 0 that shows `source` from its start on, shared.
 fn space_that_shares(source: &Arc<dyn PageSource>, len_pages: usize) -> Arc<Space> {
@@ -50,6 +50,20 @@ fn a_store_to_a_shared_file_reaches_the_file_and_those_who_have_it_mapped_privat
     let mut word = [0; 8];
     file.page(1).unwrap().read_bytes(0, &mut word);
     assert_eq!((u64::from_ne_bytes(word), load(&reader, 1)), (7, Ok(7)));
+}
+
+#[test]
+fn a_fork_shares_what_was_shared_before() {
+    let _machine = machine();
+    let memory: Arc<dyn PageSource> = SharedPages::new(2).unwrap();
+    let parent = space_that_shares(&memory, 2);
+    store(&parent, 0, 5).unwrap();
+    let child = parent.fork(ForkPolicy::CopyOnWrite).unwrap();
+    store(&child, 0, 6).unwrap();
+    assert_eq!(load(&parent, 0), Ok(6));
+    store(&parent, 0, 7).unwrap();
+    store(&parent, 1, 8).unwrap();
+    assert_eq!([load(&child, 0), load(&child, 1)], [Ok(7), Ok(8)]);
 }
 
 #[test]
