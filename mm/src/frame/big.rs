@@ -39,7 +39,7 @@ use crate::hw;
 static SHAPES: SpinLock<(), rank::BigFrames> = SpinLock::new(());
 
 /// How many single frames are found at a time.
-const MOST_SINGLES: u32 = 512;
+const MOST_SINGLES: usize = 512;
 
 /// One reference to 2^order frames in a row, aligned to their size: what a big page maps.
 ///
@@ -254,22 +254,16 @@ impl BigFrame {
         while let Some(head) = NonZeroU32::new(next).filter(|head| head.get() < end) {
             let shapes = SHAPES.lock();
             let tag = tag_of(head);
-            let front = if tag.order() > 0 {
+            let goes_on = if tag.order() > 0 {
                 next += 1 << tag.order();
-                Front::Block(head, tag)
+                visit(Front::Block(head, tag))
             } else {
-                // What follows a single frame is the head of a block.
-                let is_single = |number: &u32| {
-                    NonZeroU32::new(*number).is_some_and(|number| tag_of(number).order() == 0)
-                };
-                let len = (next..end.min(next + MOST_SINGLES))
-                    .take_while(is_single)
-                    .count();
-                next += len as u32;
-                Front::Singles(next - len as u32..next)
+                let singles = next..next + singles_from(next..end);
+                next = singles.end;
+                drop(shapes);
+                visit(Front::Singles(singles))
             };
-            let _shapes = matches!(front, Front::Block(..)).then_some(shapes);
-            if !visit(front) {
+            if !goes_on {
                 return false;
             }
         }
@@ -309,6 +303,15 @@ fn split(head: NonZeroU32, tag: Tag, part_order: u32) {
         part.references.store(references, Ordering::Relaxed);
         part.set_tag(part_tag);
     }
+}
+
+/// How many single frames a range begins with. `SHAPES` is locked.
+fn singles_from(range: Range<u32>) -> u32 {
+    // What follows a single frame is the head of a block.
+    let is_single =
+        |number: &u32| NonZeroU32::new(*number).is_some_and(|head| tag_of(head).order() == 0);
+    let singles = range.take(MOST_SINGLES).take_while(is_single);
+    singles.count() as u32
 }
 
 /// The owners of the single frames `numbers`, which are allocated; a caller that has one reference of each may take it

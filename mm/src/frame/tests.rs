@@ -1,6 +1,7 @@
 //! The frame allocator as its users see it, on the host's machine.
 
 mod big;
+mod big_model;
 mod blocks;
 
 use std::collections::HashSet;

@@ -4,7 +4,9 @@ mod big;
 mod big_model;
 mod copies;
 mod iterators;
+mod merging;
 mod model;
+mod physical;
 mod rights;
 
 use std::boxed::Box;

@@ -12,9 +12,9 @@
 //! }
 //! ```
 //!
-//! It changes the whole leaf that it stands on; [`VmIterMut::split`] makes a big one smaller, [`VmIterMut::try_merge`] makes
-//! one of small ones. It sees only the half of
-//! the address space that its table may map: elsewhere, nothing is present, and mapping is refused.
+//! It changes the whole leaf that it stands on; [`VmIterMut::split`] makes a big one smaller, and [`VmIterMut::try_merge`]
+//! makes one of small ones. It sees only the half of the address space that its table may map: elsewhere, nothing is
+//! present, and mapping is refused.
 
 use geometry::{ENTRIES, Geometry};
 

@@ -1,5 +1,6 @@
 //! Address spaces, used as programs use them: by loads and stores that fault and are repaired.
 
+mod big_pages;
 mod files;
 mod forks;
 mod model;
