@@ -30,12 +30,12 @@ pub const CPUS: usize = 8;
 /// Tests' own boxes and vectors come from the host's heap.
 pub(crate) const USES_KERNEL_HEAP: bool = false;
 
-const ARENA_BYTES: usize = 0x0800_0000;
 /// Physical addresses aligned to a large page are so in the arena.
 const ARENA_ALIGN: usize = 2 << 20;
 
 /// The address of the arena; 0 before the machine exists.
 static ARENA: AtomicUsize = AtomicUsize::new(0);
+static ARENA_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 std::thread_local! {
     static ROOT: Cell<PhysAddr> = const { Cell::new(PhysAddr::new(0)) };
@@ -59,30 +59,39 @@ pub struct Machine {
 
 /// Waits for the machine. The first caller boots it.
 pub fn machine() -> Machine {
+    machine_with(&MEMORY_MAP)
+}
+
+/// As [`machine`], with this memory; all tests of a process ask for the same. Only what is used of it becomes memory of the
+/// host.
+pub fn machine_with(memory_map: &[MemoryRange]) -> Machine {
     static TURN: Mutex<()> = Mutex::new(());
     static BOOTED: OnceLock<()> = OnceLock::new();
     // A test that failed while it had the machine has poisoned the lock, but not the machine.
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     BOOTED.get_or_init(|| {
+        let ends = memory_map.iter().map(|range| range.end.as_usize());
+        let arena_bytes = ends.max().expect("some memory");
         let layout =
-            Layout::from_size_align(ARENA_BYTES + ARENA_ALIGN, 16).expect("a valid layout");
+            Layout::from_size_align(arena_bytes + ARENA_ALIGN, 16).expect("a valid layout");
         // SAFETY: the size is not zero. The arena is never freed.
         let memory = unsafe { alloc_zeroed(layout) };
         assert!(!memory.is_null(), "no memory for the arena");
         // Relaxed: whoever uses the machine took the turn after this.
+        ARENA_BYTES.store(arena_bytes, Ordering::Relaxed);
         ARENA.store(
             memory.expose_provenance().next_multiple_of(ARENA_ALIGN),
             Ordering::Relaxed,
         );
         // SAFETY: 1. all of the map lies in the arena; 2. nobody uses the arena yet.
-        unsafe { frame::init(&MEMORY_MAP, &RESERVED) }.expect("memory for the frame table");
+        unsafe { frame::init(memory_map, &RESERVED) }.expect("memory for the frame table");
         crate::init_cpus(CPUS).expect("memory for the caches");
         // Nobody is interrupted: a thread that plays a CPU which is to answer serves its requests by itself.
         smp::mailbox::init(CPUS, |_| {}).expect("memory for the mailboxes");
         let layout = KernelLayout {
             levels: 4,
             has_gib_pages: true,
-            memory: &MEMORY_MAP,
+            memory: memory_map,
             devices: &[],
             sections: &[],
         };
@@ -103,7 +112,7 @@ pub(super) fn phys_to_ptr(pa: PhysAddr) -> *mut u8 {
         "a test that uses memory starts with `let _machine = machine();`"
     );
     assert!(
-        pa.as_usize() < ARENA_BYTES,
+        pa.as_usize() < ARENA_BYTES.load(Ordering::Relaxed),
         "{pa} is not memory of the test machine"
     );
     core::ptr::with_exposed_provenance_mut(arena + pa.as_usize())

@@ -87,6 +87,34 @@ fn memory_is_mapped_with_the_largest_pages_that_fit() {
 }
 
 #[test]
+fn no_page_of_the_map_could_be_part_of_a_larger_one() {
+    let _machine = machine();
+    for (has_gib_pages, sizes) in [(true, &[2 * MIB, GIB][..]), (false, &[2 * MIB])] {
+        let mappings = mappings(&map(4, has_gib_pages));
+        // What lies side by side with equal rights.
+        let mut segments: Vec<(u64, u64, Perm)> = Vec::new();
+        for (start, bytes, perm) in &mappings {
+            let perm = perm.difference(Perm::HUGE);
+            match segments.last_mut() {
+                Some(last) if last.1 == *start && last.2 == perm => last.1 += bytes,
+                _ => segments.push((*start, start + bytes, perm)),
+            }
+        }
+        for (address, bytes, _) in mappings {
+            for size in sizes.iter().filter(|size| **size > bytes) {
+                let start = address & !(size - 1);
+                let fits =
+                    |segment: &(u64, u64, Perm)| segment.0 <= start && start + size <= segment.1;
+                assert!(
+                    !segments.iter().any(fits),
+                    "{address:#x} could be in a page of {size:#x} bytes"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn without_1_gib_pages_the_map_is_the_same_in_2_mib_pages() {
     let _machine = machine();
     let bytes = |map: &PageTable| mappings(map).iter().map(|mapping| mapping.1).sum::<u64>();

@@ -100,6 +100,10 @@ impl<A: Access> VmIter<'_, A> {
         if (self.va | pa.as_u64()) & (page_bytes - 1) != 0 {
             return Err(MapError::NotAligned);
         }
+        assert!(
+            !self.is_shared(),
+            "PT-4: a hole in a shared table is filled"
+        );
         self.descend_to(level)?;
         if self.level != level {
             return Err(MapError::AlreadyMapped);

@@ -1,8 +1,5 @@
 //! What `exit` does with page tables: dropping references, and with the last one of a table everything below it.
 
-use geometry::Geometry;
-
-use crate::addr::USER_END;
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame};
 use crate::page_table::PageTable;
@@ -16,15 +13,9 @@ use crate::page_table::usage::Usage;
 ///
 /// All of it is in the pool again when `batch` is complete.
 pub fn free_everything(table: &mut PageTable, batch: &mut FlushBatch<'_>) {
-    let (start, root) = (table.start(), table.root());
-    let first = table
-        .geometry()
-        .index(start.as_u64(), table.geometry().levels());
-    let last = table
-        .geometry()
-        .index(USER_END.as_u64(), table.geometry().levels());
-    // A root is in no other table and has no leaves.
-    for index in first..=last {
+    let root = table.root();
+    // The kernel's entries do not count as used. A root is in no other table and has no leaves.
+    for index in root.usage().range() {
         let entry = root.slot(index).load();
         if entry.is_present() {
             let _ = root.slot(index).take();

@@ -61,7 +61,7 @@ pub use perm::{Entry, Perm};
 pub use physical::PhysicalRange;
 pub use pt_iter::{PtIter, PtIterMut};
 pub(crate) use share::share_tables;
-pub use vm_iter::{Exclusive, Faulting, Shared, VmIter, VmIterMut};
+pub use vm_iter::{Access, Exclusive, Faulting, Shared, VmIter, VmIterMut};
 
 /// The most levels that there can be.
 const MAX_LEVELS: usize = 5;

@@ -11,7 +11,7 @@
 
 use geometry::{Geometry, X86};
 
-use crate::addr::{USER_END, VirtAddr};
+use crate::addr::VirtAddr;
 use crate::error::NoMemory;
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame, FrameKind};
@@ -36,18 +36,16 @@ pub(crate) fn share_tables(
     batch: &mut FlushBatch<'_>,
 ) -> Result<(), NoMemory> {
     let geometry = source.geometry();
-    let level = geometry.levels();
-    let user_half = geometry.index(source.start().as_u64(), level)
-        ..geometry.index(USER_END.as_u64(), level) + 1;
     let mut copy = TableCopy {
         geometry,
         written: Some(written.as_u64()),
         batch: Some(batch),
     };
-    for index in user_half {
-        copy.entry(source.root(), destination.root(), level, index)?;
-    }
-    Ok(())
+    // The kernel's entries do not count as used.
+    let user_entries = source.root().usage().range();
+    user_entries.into_iter().try_for_each(|index| {
+        copy.entry(source.root(), destination.root(), geometry.levels(), index)
+    })
 }
 
 /// A copy of the page-table page `table`, of `level`, which shares with it all that it names (PT-4).

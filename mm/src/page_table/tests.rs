@@ -1,5 +1,7 @@
 //! Page tables over the test machine's memory.
 
+mod big;
+mod big_model;
 mod copies;
 mod iterators;
 mod model;

@@ -36,8 +36,11 @@ pub(super) enum PageContent<'a> {
         len_bytes: usize,
         sharing: Sharing,
     },
-    /// A part of memory that nobody owns.
-    Physical,
+    /// The page `offset` bytes behind the start of memory that nobody owns.
+    Physical {
+        memory: &'a PhysicalRange,
+        offset: u64,
+    },
 }
 
 impl Backing {
@@ -85,7 +88,10 @@ impl Backing {
         match self {
             Backing::Anonymous => PageContent::Zero,
             Backing::File(file) => file.content_at(distance),
-            Backing::Physical(_) => PageContent::Physical,
+            Backing::Physical(memory) => PageContent::Physical {
+                memory,
+                offset: distance,
+            },
         }
     }
 

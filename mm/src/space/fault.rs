@@ -21,7 +21,7 @@ use crate::flush::{ActiveCpus, FlushBatch};
 use crate::frame::{self, Frame, FrameKind};
 use crate::page_table::{Entry, Faulting, Perm, VmIter, VmIterMut};
 use crate::space::Memory;
-use crate::space::backing::{Backing, PageContent};
+use crate::space::backing::PageContent;
 use crate::space::file_backing::Sharing;
 use crate::space::page_source::{PageSource, PageSourceError};
 use crate::space::protection::Protection;
@@ -225,9 +225,6 @@ impl Memory {
         let mut batch = FlushBatch::new(cpus);
         let mut iter = VmIterMut::new_mut(table.get_mut(), page);
         iter.make_private(&mut batch)?;
-        if !iter.present() && matches!(region.backing, Backing::Physical(_)) {
-            region.map_physical_around(&mut iter)?;
-        }
         while iter.present() && !access.is_possible_with(iter.perm()) {
             let entry = iter.entry();
             if entry.perm().intersects(Perm::SHARED | Perm::BORROWED) {
@@ -261,6 +258,21 @@ fn fill(
     access: FaultAccess,
     fetched: Option<&FetchedPage>,
 ) -> Result<Progress, FaultError> {
+    if region.backing.is_anonymous() {
+        let frame = frame::alloc_zeroed(FrameKind::Anonymous)?;
+        return done(iter.try_fill(frame, region.protection.perm()));
+    }
+    fill_from_backing(iter, region, access, fetched)
+}
+
+/// As `fill`, of a region that shows something.
+#[inline(never)]
+fn fill_from_backing(
+    iter: &mut VmIter<'_, Faulting>,
+    region: &Region,
+    access: FaultAccess,
+    fetched: Option<&FetchedPage>,
+) -> Result<Progress, FaultError> {
     let (frame, perm) = match region.content_at(iter.va()) {
         PageContent::Zero => (
             frame::alloc_zeroed(FrameKind::Anonymous)?,
@@ -285,9 +297,17 @@ fn fill(
                 }));
             }
         },
-        PageContent::Physical => return Ok(Progress::NeedsAlone),
+        PageContent::Physical { .. } => {
+            return done(region.map_physical_around(iter));
+        }
     };
-    match iter.try_fill(frame, perm) {
+    done(iter.try_fill(frame, perm))
+}
+
+/// What a fault has come to that has tried to fill a hole.
+#[inline]
+fn done(filled: Result<(), MapError>) -> Result<Progress, FaultError> {
+    match filled {
         // Another thread was faster, or is about to put something there.
         Ok(()) | Err(MapError::AlreadyMapped) => Ok(Progress::Done),
         Err(error) => Err(error.into()),

@@ -264,7 +264,9 @@ mod tests {
         let source: Arc<dyn PageSource> = Arc::new(FileOf(0x9000));
         let file = |offset, len| FileBacking::new(source.clone(), offset, len).unwrap();
         let first = file(0x1000, 0x1800);
-        assert!(first.joined_with(0x1000, &file(0x2000, 0x100)).is_some());
+        let joined = first.joined_with(0x1000, &file(0x2000, 0x1010)).unwrap();
+        let pages = [0, 0x1000, 0x2000, 0x3000].map(|distance| text(&joined, distance));
+        assert_eq!(pages, ["page 1", "page 2", "head 3 16", "zero"]);
         let elsewhere = FileBacking::new(Arc::new(FileOf(0x9000)), 0x2000, 0x100).unwrap();
         let shared = FileBacking::shared(source.clone(), 0x2000).unwrap();
         for (distance, next) in [

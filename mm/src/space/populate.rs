@@ -5,8 +5,8 @@ use crate::addr::{UserRange, VirtAddr};
 use crate::error::{MapError, SpaceError};
 use crate::flush::FlushBatch;
 use crate::frame::{self, FrameKind};
-use crate::page_table::{Geometry, VmIterMut, X86, highest_leaf_level};
-use crate::space::backing::Backing;
+use crate::page_table::{Access, Geometry, VmIter, VmIterMut, X86, highest_leaf_level};
+use crate::space::backing::{Backing, PageContent};
 use crate::space::region::{Region, RegionFlags};
 use crate::space::{FaultAccess, Space};
 
@@ -96,16 +96,22 @@ impl Region {
     ///
     /// # Errors
     /// As for `try_map_physical`.
-    fn map_physical(&self, iter: &mut VmIterMut<'_>, level: u32) -> Result<(), MapError> {
-        let Backing::Physical(memory) = &self.backing else {
+    fn map_physical<A: Access>(
+        &self,
+        iter: &mut VmIter<'_, A>,
+        level: u32,
+    ) -> Result<(), MapError> {
+        let PageContent::Physical { memory, offset } = self.content_at(iter.va()) else {
             return Err(MapError::OutOfRange);
         };
-        let offset = iter.va().as_u64() - self.range.start().as_u64();
         iter.try_map_physical(memory, offset, level, self.protection.perm())
     }
 
     /// As `map_physical`, in the largest page that there can be for the page of 4 KiB at `iter`, a hole.
-    pub(super) fn map_physical_around(&self, iter: &mut VmIterMut<'_>) -> Result<(), MapError> {
+    pub(super) fn map_physical_around<A: Access>(
+        &self,
+        iter: &mut VmIter<'_, A>,
+    ) -> Result<(), MapError> {
         let page = iter.va().as_u64();
         for level in (2..=highest_leaf_level().min(iter.level())).rev() {
             let start = page & !(X86::FOUR_LEVELS.span(level) - 1);

@@ -111,7 +111,7 @@ impl Region {
     /// `ReadOnly` if it would let users write a file that may not be written, `KernelOnly` for physical memory without
     /// [`Protection::KERNEL`], `WrongLength` for physical memory that is not as long
     /// as the region, `NotGrowable` for one that grows but is not plain anonymous memory, that grows both ways, or whose
-    /// limit lies inside of it or has nothing to limit; `Unaligned` for a limit that is not the start of a page.
+    /// limit lies inside of it or has nothing to limit; `Unaligned` for a limit, or memory, that does not begin with a page.
     pub(super) fn check(&self) -> Result<(), SpaceError> {
         if let Backing::Physical(memory) = self.backing {
             if !self.protection.contains(Protection::KERNEL) {
@@ -119,6 +119,9 @@ impl Region {
             }
             if memory.len_bytes() != self.range.len_bytes() as u64 {
                 return Err(SpaceError::WrongLength);
+            }
+            if !memory.start().is_page_aligned() {
+                return Err(SpaceError::Unaligned);
             }
         }
         if self.protection.contains(Protection::WRITE) && !self.backing.may_be_written() {
@@ -223,5 +226,73 @@ impl fmt::Display for Region {
 impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Region, RegionFlags};
+    use crate::addr::PAGE_SIZE;
+    use crate::space::backing::Backing;
+    use crate::space::file_backing::FileBacking;
+    use crate::space::protection::Protection;
+    use crate::space::shared_pages::SharedPages;
+    use crate::space::tests::{address, imaginary_memory, range};
+
+    fn physical(page: usize, first_page: usize, len_pages: usize) -> Region {
+        let memory = imaginary_memory(first_page, len_pages);
+        Region::physical(address(page), Protection::WRITE, memory).unwrap()
+    }
+
+    /// The first page of its memory, and how many there are.
+    fn memory_of(region: &Region) -> (usize, usize) {
+        match region.backing {
+            Backing::Physical(memory) => (
+                memory.start().as_usize() / PAGE_SIZE,
+                memory.len_bytes() as usize / PAGE_SIZE,
+            ),
+            _ => panic!("{region} is not physical"),
+        }
+    }
+
+    #[test]
+    fn parts_of_a_physical_region_show_what_the_whole_did_and_are_valid() {
+        let whole = physical(0, 100, 6);
+        let boundary = address(2);
+        let parts = [whole.below(boundary), whole.from(boundary)].map(Option::unwrap);
+        assert_eq!([&parts[0], &parts[1]].map(memory_of), [(100, 2), (102, 4)]);
+        assert_eq!([parts[0].check(), parts[1].check()], [Ok(()), Ok(())]);
+        let joined = parts[0].merged_with(&parts[1]).unwrap();
+        assert_eq!((joined.range, memory_of(&joined)), (range(0, 6), (100, 6)));
+        assert!(parts[0].merged_with(&physical(2, 103, 4)).is_none());
+    }
+
+    #[test]
+    fn a_region_is_shown_as_one_line() {
+        let memory = || SharedPages::new(8).unwrap();
+        let private = FileBacking::new(memory(), 0x3000, 1).unwrap();
+        let shared = FileBacking::shared(memory(), 0).unwrap();
+        let (write, execute) = (Protection::WRITE, Protection::EXECUTE);
+        let page = |protection| Region::new(range(0, 1), protection, Backing::Anonymous);
+        for (region, rest) in [
+            (page(Protection::empty()), "r--- anonymous"),
+            (
+                page(write | execute).growing_up(Some(address(2))),
+                "rwx- grow-up to 0xffff800000002000 anonymous",
+            ),
+            (
+                Region::file(range(0, 1), execute, private),
+                "r-x- private memory 0x3000",
+            ),
+            (
+                Region::file(range(0, 1), write, shared)
+                    .with_flags(RegionFlags::PINNED | RegionFlags::EAGER),
+                "rw-- eager pinned shared memory 0x0",
+            ),
+            (physical(0, 0xb8, 1), "rw-k physical 0xb8000"),
+        ] {
+            let range = "[0xffff800000000000, 0xffff800000001000)";
+            assert_eq!(region.to_string(), format!("{range} {rest}"));
+        }
     }
 }

@@ -112,9 +112,10 @@ fn place_in_chunk(index: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use std::thread;
+    use std::vec::Vec;
 
-    use super::{CHUNK_PAGES, SharedPages};
-    use crate::frame::{FrameKind, accounts};
+    use super::{CHUNK_PAGES, FrameIndex, SharedPages};
+    use crate::frame::{Frame, FrameKind, accounts, alloc_zeroed};
     use crate::hw::host::machine;
     use crate::space::page_source::{PageSource, PageSourceError};
 
@@ -157,15 +158,33 @@ mod tests {
     }
 
     #[test]
-    fn two_who_touch_a_page_at_once_get_the_same_frame() {
+    fn whoever_comes_second_with_a_frame_gets_that_of_the_first() {
+        let _machine = machine();
+        let mut frames = FrameIndex { chunks: Vec::new() };
+        let [mut first, mut second] = [0, 1].map(|_| alloc_zeroed(FrameKind::Anonymous).ok());
+        let place = first.as_ref().map(Frame::pa);
+        for fresh in [&mut first, &mut second] {
+            let frame = frames.get_or_take(7, fresh).unwrap();
+            assert_eq!(Some(frame.pa()), place);
+        }
+        assert!(first.is_none() && second.is_some());
+    }
+
+    #[test]
+    fn threads_that_touch_the_same_pages_at_once_see_the_same_frames() {
         let _machine = machine();
         let before = anonymous_frames();
         let pages = SharedPages::new(200).unwrap();
-        thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| (0..200).for_each(|index| drop(pages.page(index).unwrap())));
-            }
+        let touch_all = || {
+            (0..200)
+                .map(|index| pages.page(index).unwrap().pa())
+                .collect()
+        };
+        let [left, right]: [Vec<_>; 2] = thread::scope(|scope| {
+            let threads = [0, 1].map(|_| scope.spawn(touch_all));
+            threads.map(|thread| thread.join().unwrap())
         });
+        assert_eq!(left, right);
         assert_eq!(anonymous_frames(), before + 200);
     }
 }

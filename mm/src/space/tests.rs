@@ -12,11 +12,12 @@ use std::sync::Arc;
 use smp::irq;
 
 use super::{FaultAccess, FaultError, Protection, Region, RegionFlags, Space, activate};
-use crate::addr::{PAGE_SIZE, USER_START, UserRange, VirtAddr};
+use crate::addr::{PAGE_SIZE, PhysAddr, USER_START, UserRange, VirtAddr};
 use crate::error::SpaceError;
 use crate::frame::{FrameKind, accounts};
 use crate::hw::host::machine;
 use crate::hw::user_access::host::on_page_fault;
+use crate::page_table::PhysicalRange;
 use crate::user::{BadUserAddress, UserPtr};
 
 pub(super) const READ: Protection = Protection::empty();
@@ -33,6 +34,13 @@ pub(super) fn range(page: usize, len_pages: usize) -> UserRange {
 
 pub(super) fn address(page: usize) -> VirtAddr {
     range(page, 1).start()
+}
+
+/// Physical memory for region maps to carry about; nobody may map it.
+pub(super) fn imaginary_memory(first_page: usize, len_pages: usize) -> PhysicalRange {
+    let [start, len_bytes] = [first_page, len_pages].map(|pages| (pages * PAGE_SIZE) as u64);
+    // SAFETY: who asks for it makes no mapping of it.
+    unsafe { PhysicalRange::new(PhysAddr::new(start), len_bytes) }.unwrap()
 }
 
 /// A space with one lazy region.

@@ -10,13 +10,13 @@ use crate::hw::host::{Flushes, Machine, flushes, machine};
 use crate::page_table::{Entry, Perm, VmIter, VmIterMut};
 
 /// A space that this thread's CPU uses.
-struct LoadedSpace {
-    space: TestSpace,
+pub(super) struct LoadedSpace {
+    pub(super) space: TestSpace,
     _machine: Machine,
 }
 
 impl LoadedSpace {
-    fn new() -> LoadedSpace {
+    pub(super) fn new() -> LoadedSpace {
         let _machine = machine();
         let space = TestSpace::new();
         let off = smp::irq::disable();
@@ -27,7 +27,7 @@ impl LoadedSpace {
     }
 
     /// What this CPU flushes during `change`.
-    fn flushes_of(&mut self, change: impl FnOnce(&mut TestSpace)) -> Flushes {
+    pub(super) fn flushes_of(&mut self, change: impl FnOnce(&mut TestSpace)) -> Flushes {
         let before = flushes();
         change(&mut self.space);
         let after = flushes();
@@ -47,7 +47,7 @@ impl LoadedSpace {
 
 impl TestSpace {
     /// What the processor does when it uses a mapping.
-    fn touch(&mut self, va: VirtAddr) {
+    pub(super) fn touch(&mut self, va: VirtAddr) {
         let iter = self.at(va);
         iter.slot
             .update(|entry| Entry::new(entry.pa(), entry.perm() | Perm::ACCESSED));

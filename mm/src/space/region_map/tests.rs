@@ -1,23 +1,15 @@
-use std::collections::BTreeMap;
+mod growth;
+mod model;
+mod refusals;
+
 use std::vec::Vec;
 
-use proptest::prelude::{Strategy, prop, prop_oneof, proptest};
-
 use super::RegionMap;
-use crate::addr::{PAGE_SIZE, USER_START, UserRange, VirtAddr};
+use crate::addr::{PAGE_SIZE, USER_START, VirtAddr};
 use crate::error::SpaceError;
 use crate::space::protection::Protection;
 use crate::space::region::{Region, RegionFlags};
-
-const PAGES: usize = 24;
-
-fn range(page: usize, len_pages: usize) -> UserRange {
-    UserRange::page_aligned(
-        USER_START.as_usize() + page * PAGE_SIZE,
-        len_pages * PAGE_SIZE,
-    )
-    .unwrap()
-}
+use crate::space::tests::range;
 
 fn region(page: usize, len_pages: usize, protection: Protection) -> Region {
     Region::anonymous(range(page, len_pages), protection, RegionFlags::empty())
@@ -31,10 +23,13 @@ fn map_of(regions: &[(usize, usize, Protection)]) -> RegionMap {
     map
 }
 
+fn page_of(address: VirtAddr) -> usize {
+    (address.as_usize() - USER_START.as_usize()) / PAGE_SIZE
+}
+
 /// Start and length in pages.
 fn extents(map: &RegionMap) -> Vec<(usize, usize)> {
-    let page_of = |address: VirtAddr| (address.as_usize() - USER_START.as_usize()) / PAGE_SIZE;
-    map.overlapping(UserRange::all())
+    map.iter()
         .map(|region| (page_of(region.range.start()), region.range.len_pages()))
         .collect()
 }
@@ -104,83 +99,47 @@ fn replacing_puts_one_region_in_the_place_of_parts_of_others() {
     assert_eq!(extents(&map), [(0, 2), (2, 1), (3, 1), (4, 2)]);
 }
 
-#[derive(Clone, Debug)]
-enum Operation {
-    Insert {
-        page: usize,
-        len_pages: usize,
-        bits: u8,
-    },
-    Replace {
-        page: usize,
-        len_pages: usize,
-        bits: u8,
-    },
-    Remove {
-        page: usize,
-        len_pages: usize,
-    },
+#[test]
+fn rights_change_in_a_part_only_and_equal_ones_make_one_region_again() {
+    let mut map = map_of(&[(0, 10, WRITE)]);
+    map.protect(range(4, 2), READ).unwrap();
+    assert_eq!(extents(&map), [(0, 4), (4, 2), (6, 4)]);
+    map.protect(range(0, 10), Protection::EXECUTE).unwrap();
+    assert_eq!(extents(&map), [(0, 10)]);
+    map.set_pinned(range(0, 1), true).unwrap();
+    assert_eq!(extents(&map), [(0, 1), (1, 9)]);
+    map.set_pinned(range(0, 5), false).unwrap();
+    assert_eq!(extents(&map), [(0, 10)]);
 }
 
-fn operation() -> impl Strategy<Value = Operation> {
-    let extent = (0..PAGES, 1..6_usize);
-    prop_oneof![
-        (extent.clone(), 0..4_u8).prop_map(|((page, len_pages), bits)| Operation::Insert {
-            page,
-            len_pages,
-            bits
-        }),
-        (extent.clone(), 0..4_u8).prop_map(|((page, len_pages), bits)| Operation::Replace {
-            page,
-            len_pages,
-            bits
-        }),
-        extent.prop_map(|(page, len_pages)| Operation::Remove { page, len_pages }),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn any_sequence_leaves_what_a_map_from_pages_to_rights_would(
-        operations in prop::collection::vec(operation(), 1..60)
-    ) {
-        let mut map = RegionMap::new();
-        let mut model = BTreeMap::<usize, u8>::new();
-        for operation in operations {
-            match operation {
-                Operation::Insert { page, len_pages, bits } => {
-                    let is_free = (page..page + len_pages).all(|page| !model.contains_key(&page));
-                    let result = map.insert(region(page, len_pages, Protection::from_bits_retain(bits)));
-                    assert_eq!(result, if is_free { Ok(()) } else { Err(SpaceError::Overlap) });
-                    if is_free {
-                        model.extend((page..page + len_pages).map(|page| (page, bits)));
-                    }
-                }
-                Operation::Replace { page, len_pages, bits } => {
-                    map.replace(region(page, len_pages, Protection::from_bits_retain(bits))).unwrap();
-                    model.extend((page..page + len_pages).map(|page| (page, bits)));
-                }
-                Operation::Remove { page, len_pages } => {
-                    map.remove(range(page, len_pages)).unwrap();
-                    model.retain(|at, _| !(page..page + len_pages).contains(at));
-                }
-            }
-            check(&map, &model);
-        }
+#[test]
+fn a_range_is_covered_if_no_page_of_it_is_outside_of_all_regions() {
+    let map = map_of(&[(1, 2, READ), (3, 2, WRITE), (6, 1, READ)]);
+    for (page, len_pages, is_covered) in [
+        (1, 4, true),
+        (2, 2, true),
+        (6, 1, true),
+        (0, 2, false),
+        (4, 2, false),
+        (3, 4, false),
+        (6, 2, false),
+        (8, 1, false),
+    ] {
+        assert_eq!(
+            map.covers(range(page, len_pages)),
+            is_covered,
+            "{page} {len_pages}"
+        );
     }
 }
 
-/// REGION-1, REGION-2, and the same rights for each page.
-fn check(map: &RegionMap, model: &BTreeMap<usize, u8>) {
-    for page in 0..PAGES + 8 {
-        let found = map
-            .find(range(page, 1).start())
-            .map(|region| region.protection.bits());
-        assert_eq!(found, model.get(&page).copied(), "page {page}");
-    }
-    let regions: Vec<&Region> = map.overlapping(UserRange::all()).collect();
-    for pair in regions.windows(2) {
-        assert!(pair[0].range.end() <= pair[1].range.start(), "REGION-1");
-        assert!(pair[0].merged_with(pair[1]).is_none(), "REGION-2");
-    }
+#[test]
+fn an_insertion_can_be_undone_even_if_it_is_pinned_and_has_become_part_of_another() {
+    let mut map = map_of(&[(0, 2, WRITE)]);
+    map.set_pinned(range(0, 2), true).unwrap();
+    let pinned = region(2, 3, WRITE).with_flags(RegionFlags::PINNED);
+    map.insert(pinned).unwrap();
+    assert_eq!(extents(&map), [(0, 5)]);
+    map.undo_insert(range(2, 3)).unwrap();
+    assert_eq!(extents(&map), [(0, 2)]);
 }

@@ -9,7 +9,8 @@ use crate::error::SpaceError;
 use crate::frame::Frame;
 use crate::hw::host::machine;
 use crate::space::{
-    FileBacking, PageSource, PageSourceError, Protection, Region, RegionFlags, SharedPages, Space,
+    FileBacking, ForkPolicy, PageSource, PageSourceError, Protection, Region, RegionFlags,
+    SharedPages, Space,
 };
 use crate::user::BadUserAddress;
 
@@ -96,6 +97,20 @@ fn what_shows_a_read_only_source_is_never_writable_unless_it_is_private() {
     store(&space, 2, 7).unwrap();
     space.protect(range(0, 2), Protection::EXECUTE).unwrap();
     assert_eq!((load(&space, 0), load(&space, 2)), (Ok(1000), Ok(7)));
+}
+
+#[test]
+fn a_fork_shares_what_was_shared_before() {
+    let _machine = machine();
+    let memory: Arc<dyn PageSource> = SharedPages::new(2).unwrap();
+    let parent = space_that_shares(&memory, 2);
+    store(&parent, 0, 5).unwrap();
+    let child = parent.fork(ForkPolicy::CopyOnWrite).unwrap();
+    store(&child, 0, 6).unwrap();
+    assert_eq!(load(&parent, 0), Ok(6));
+    store(&parent, 0, 7).unwrap();
+    store(&parent, 1, 8).unwrap();
+    assert_eq!([load(&child, 0), load(&child, 1)], [Ok(7), Ok(8)]);
 }
 
 #[test]
