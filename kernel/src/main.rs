@@ -1,7 +1,8 @@
 //! The Argonaut kernel.
 //!
 //! [`main`] is the list of what happens at boot. From there: [`trap`] is how the processor comes into the kernel,
-//! [`syscall`] what programs ask for, [`device`] the hardware around, [`shell`] the kernel's own shell.
+//! [`syscall`] what programs ask for, [`device`] the hardware around, [`shell`] the kernel's own shell, [`kernel_programs`]
+//! the programs that are part of it.
 #![no_std]
 #![no_main]
 
@@ -12,6 +13,7 @@ mod backtrace;
 mod boot;
 mod breaks;
 mod device;
+mod kernel_programs;
 mod panic;
 mod shell;
 mod syscall;

@@ -13,6 +13,7 @@ pub mod elf_image;
 pub mod exit;
 pub mod file;
 pub mod fork;
+pub mod kernel_program;
 pub mod kill;
 #[cfg(all(test, loom))]
 mod model_queue;

@@ -4,6 +4,7 @@
 //! nobody writes are the file's own, shared by all processes that run it. The argument string (the program's name, a
 //! blank, the arguments) is put at the top of the stack before the process runs.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 
 use abi::{Errno, layout};
@@ -15,19 +16,23 @@ use smp::fiber::FpuState;
 
 use crate::elf_image::{ElfImage, Segment};
 use crate::file::{self, Descriptors, RegularFile};
+use crate::kernel_program::{self, KernelProgram};
 use crate::name::Name;
 use crate::process::Process;
 use crate::registers::UserRegisters;
 use crate::thread::{Id, Start, Thread};
 use crate::{birth, exit, table};
 
-/// Starts the program in the file `name` as a child of `parent`, with its descriptors 0, 1 and 2 and its affinity.
+/// Starts the program `name`, of the kernel or in a file, as a child of `parent`, with its descriptors 0, 1 and 2 and its affinity.
 ///
 /// # Errors
 /// `ENOENT`, `ENOTDIR`, `EISDIR` or `ENAMETOOLONG` if there is no such file, `ENOEXEC` if it is not a program, `E2BIG` if the
 /// argument string is too long, `EAGAIN` if the process table is full, `ENOMEM`. Nothing has changed then.
 pub fn spawn(parent: &Thread, name: &[u8], argument: &[u8]) -> Result<Id, Errno> {
     let parent_process = parent.process().ok_or(Errno::EINVAL)?;
+    if let Some(program) = kernel_program::find(name) {
+        return spawn_kernel_program(program, parent, argument);
+    }
     let (space, registers) = load(name, argument)?;
     let reservation = table::reserve()?;
     let process = mm::heap::try_arc(Process::new(
@@ -45,6 +50,35 @@ pub fn spawn(parent: &Thread, name: &[u8], argument: &[u8]) -> Result<Id, Errno>
         Some(new_fpu()?),
         &parent.affinity(),
     )
+}
+
+/// Starts `program` as a child of `parent`, which has its descriptors 0, 1 and 2 and its affinity like any other.
+///
+/// # Errors
+/// `EINVAL` if the argument is not UTF-8, `EAGAIN` if the process table is full, `ENOMEM`.
+fn spawn_kernel_program(
+    program: &'static KernelProgram,
+    parent: &Thread,
+    argument: &[u8],
+) -> Result<Id, Errno> {
+    let text = core::str::from_utf8(argument).map_err(|_| Errno::EINVAL)?;
+    let mut argument = String::new();
+    argument
+        .try_reserve_exact(text.len())
+        .map_err(|_| Errno::ENOMEM)?;
+    argument.push_str(text);
+    let parent_process = parent.process().ok_or(Errno::EINVAL)?;
+    let reservation = table::reserve()?;
+    let process = mm::heap::try_arc(Process::new_kernel(
+        reservation.id(),
+        Name::new(program.name),
+        SpaceRef::Base,
+        parent_process.descriptors.inherit_standard()?,
+        Some(parent_process.clone()),
+    ))?;
+    let run = mm::heap::try_box(move || (program.run)(&argument))?;
+    let start = Start::Kernel(run);
+    birth::give_life(reservation, process, start, None, &parent.affinity())
 }
 
 /// Starts process 1, which adopts orphans; when it ends, `on_exit` is called.
@@ -94,7 +128,7 @@ pub fn spawn_kernel_process(
     name: &str,
     parent: Option<&Arc<Process>>,
     space: KernelSpace,
-    function: fn() -> i32,
+    function: impl FnOnce() -> i32 + Send + 'static,
 ) -> Result<Id, Errno> {
     let space = match (space, parent) {
         (KernelSpace::Given(space), _) => space,
@@ -113,7 +147,7 @@ pub fn spawn_kernel_process(
     birth::give_life(
         reservation,
         process,
-        Start::Kernel(function),
+        Start::Kernel(mm::heap::try_box(function)?),
         None,
         &everywhere,
     )

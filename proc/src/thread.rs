@@ -1,5 +1,6 @@
 //! A thread: an entry of the process table that runs.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use mm::NoMemory;
@@ -26,8 +27,11 @@ pub enum Start {
     /// Goes to user mode with these registers.
     User(UserRegisters),
     /// Runs a function of the kernel, whose result is the thread's exit status.
-    Kernel(fn() -> i32),
+    Kernel(KernelFunction),
 }
+
+/// What a thread of the kernel does.
+pub type KernelFunction = Box<dyn FnOnce() -> i32 + Send>;
 
 /// A thread. An idle loop is one too, with id 0 and no process, and is in no table.
 pub struct Thread {

@@ -22,6 +22,7 @@ const COMMAND_MAX: usize = abi::layout::ARGUMENT_MAX;
 pub(crate) fn start(info: &BootInfo, command_line: &CommandLine) {
     choose_fork(command_line);
     mount(info.initrd);
+    proc::kernel_program::install(&crate::kernel_programs::PROGRAMS);
     let program = command_line.value("run");
     let mut command = [0; COMMAND_MAX];
     let len = write_command(

@@ -1,0 +1,42 @@
+//! Programs of the kernel (`proc::kernel_program`): what has to be seen from inside, on several CPUs at once.
+//!
+//! They are started like any other program, by `run-smp.sh NAME` or the shell's `run`, print what they show, and exit
+//! with 1 if it does not hold.
+
+mod hunt;
+mod shootdown;
+mod team;
+
+use proc::kernel_program::KernelProgram;
+
+/// All of them.
+pub(crate) static PROGRAMS: [KernelProgram; 2] = [
+    KernelProgram {
+        name: "hunt",
+        run: hunt::run,
+    },
+    KernelProgram {
+        name: "shootdown",
+        run: shootdown::run,
+    },
+];
+
+macro_rules! say {
+    ($($argument:tt)*) => {
+        crate::device::console::message(format_args!("{}\n", format_args!($($argument)*)))
+    };
+}
+use say;
+
+/// The exit status of a program that could not do its work.
+const FAILED: i32 = 1;
+/// That of one that was called wrongly.
+const WRONG_USE: i32 = 2;
+
+/// The one number that a program may be given, or `usual` if it was given nothing; `None` if it is something else.
+fn number(arguments: &str, usual: u64) -> Option<u64> {
+    match arguments.trim() {
+        "" => Some(usual),
+        text => text.parse().ok(),
+    }
+}
