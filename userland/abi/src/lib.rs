@@ -13,6 +13,7 @@ pub mod arguments;
 mod calls;
 mod errno;
 mod file;
+mod flag_set;
 pub mod layout;
 mod memory;
 mod result;

@@ -1,5 +1,6 @@
 //! Mappings: what a program may do with memory, how `map` makes it, and what `mapping` tells.
 
+use crate::flag_set::flag_set;
 use crate::layout::PAGE_SIZE;
 
 /// A mapping that grows by itself stays so many bytes away from its neighbours.
@@ -8,10 +9,9 @@ pub const GUARD_GAP_LEN: usize = 16 * PAGE_SIZE;
 /// `map`'s descriptor for memory that shows no file.
 pub const NO_FILE: i32 = -1;
 
-bitflags::bitflags! {
+flag_set! {
     /// What a program may do with memory, and whether that stays where it is. Any combination is allowed, writing with
     /// execution too.
-    #[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
     pub struct Protection: u32 {
         /// It may be read. What is mapped always may, so this bit adds nothing.
         const READ = 1;
@@ -25,7 +25,6 @@ bitflags::bitflags! {
 
     /// How `map` makes a mapping, with Linux's numbers. Where it goes is not said here: at the given address exactly, or
     /// for address 0 where the kernel likes.
-    #[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
     pub struct MapFlags: u32 {
         /// Writes go to the file, or to all processes that have the mapping from a fork; otherwise they are private.
         const SHARED = 0x1;
@@ -40,7 +39,6 @@ bitflags::bitflags! {
     }
 
     /// What one page is at the moment.
-    #[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
     pub struct PageState: u32 {
         /// It is in memory: reading it does not fault.
         const PRESENT = 1;
