@@ -47,6 +47,11 @@ macro_rules! flag_set {
                 self.0 & flags.0 == flags.0
             }
 
+            /// Whether one of `flags` is set.
+            pub const fn intersects(self, flags: $Name) -> bool {
+                self.0 & flags.0 != 0
+            }
+
             /// Whether no flag is set.
             pub const fn is_empty(self) -> bool {
                 self.0 == 0
