@@ -2,13 +2,14 @@
 //!
 //! All memory is counted in frames of 4 KiB. A table has a descriptor for each (`descriptor`); the free ones are in a
 //! buddy allocator (`buddy`) that all CPUs share behind a lock (`pool`), with a store of single frames on each CPU
-//! in front of it (`cache`). What is allocated belongs to a value ([`Frame`], [`Block`], [`PageRun`]) that gives it
-//! back when it is dropped. Every allocation can fail.
+//! in front of it (`cache`). What is allocated belongs to a value ([`Frame`], [`BigFrame`], [`Block`], [`PageRun`]) that
+//! gives it back when it is dropped. Every allocation can fail.
 //!
 //! Order at boot: [`init`], then the heap works; [`init_cpus`](crate::init_cpus) once the number of CPUs is known and
 //! before any other CPU runs. Interrupt handlers neither allocate nor free.
 
 mod accounts;
+mod big;
 mod block;
 mod buddy;
 mod bytes;
@@ -28,6 +29,7 @@ mod tests;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 pub use accounts::{FrameAccounts, accounts, for_each_run, state_of};
+pub use big::BigFrame;
 pub use block::{Block, PageRun};
 pub use buddy::MAX_ORDER;
 pub use bytes::{copy_page, is_zero_page, zero_page};
@@ -55,8 +57,7 @@ pub fn alloc(kind: FrameKind) -> Result<Frame, NoMemory> {
 /// [`NoMemory`].
 #[inline]
 pub fn alloc_zeroed(kind: FrameKind) -> Result<Frame, NoMemory> {
-    // Relaxed: set at boot. Page tables and the like stay sound: only what users see is left dirty.
-    if kind as u8 == FrameKind::Anonymous as u8 && SKIP_ZEROING.load(Ordering::Relaxed) {
+    if is_left_dirty(kind) {
         return alloc(kind);
     }
     if let Some(number) = cache::alloc_zeroed(kind) {
@@ -66,6 +67,33 @@ pub fn alloc_zeroed(kind: FrameKind) -> Result<Frame, NoMemory> {
     // SAFETY: the frame is memory and nobody else's yet.
     unsafe { zero_page(frame.as_ptr()) };
     Ok(frame)
+}
+
+/// 2^`order` frames in a row with any contents, to be mapped and shared as one page.
+///
+/// # Errors
+/// `NoMemory` too if there is no such block although enough frames are free: whoever gets it makes do with smaller
+/// pages. The CPUs' caches are left alone.
+pub fn alloc_big(order: u32, kind: FrameKind) -> Result<BigFrame, NoMemory> {
+    if order > MAX_ORDER {
+        return Err(NoMemory);
+    }
+    cache::alloc_whole_block(order, kind).map(|number| BigFrame::adopt(number, order))
+}
+
+/// As [`alloc_big`], holding only zeros.
+///
+/// # Errors
+/// As [`alloc_big`].
+pub fn alloc_big_zeroed(order: u32, kind: FrameKind) -> Result<BigFrame, NoMemory> {
+    let big = alloc_big(order, kind)?;
+    if !is_left_dirty(kind) {
+        for page in big.pages() {
+            // SAFETY: the page is memory and nobody else's yet.
+            unsafe { zero_page(page) };
+        }
+    }
+    Ok(big)
 }
 
 /// 2^`order` frames in a row with any contents, aligned to their size.
@@ -104,6 +132,13 @@ pub fn drain_own_cache() {
 }
 
 static SKIP_ZEROING: AtomicBool = AtomicBool::new(false);
+
+/// Whether zeroed memory of this kind need not be zero: only what users see, so that page tables and the like stay sound.
+#[inline]
+fn is_left_dirty(kind: FrameKind) -> bool {
+    // Relaxed: set at boot.
+    kind as u8 == FrameKind::Anonymous as u8 && SKIP_ZEROING.load(Ordering::Relaxed)
+}
 
 /// Stops the zeroing of memory for users (`break=zero`): they then see what its previous owner left.
 pub fn set_skip_zeroing(skip: bool) {

@@ -20,7 +20,9 @@ use crate::addr::{self, PhysAddr, VirtAddr};
 use crate::error::MapError;
 use crate::frame::Frame;
 use crate::hw;
-use crate::page_table::{Entry, KernelEntries, Leaves, Lookup, PageTable, Perm, VmIter};
+use crate::page_table::{
+    Entry, KernelEntries, Leaves, Lookup, PageTable, Perm, VmIter, set_highest_leaf_level,
+};
 
 pub use layout::{KernelLayout, Section};
 
@@ -47,6 +49,7 @@ pub fn build(layout: &KernelLayout<'_>) -> Result<(), MapError> {
     let table = build::build_table(layout)?;
     let entries = KernelEntries::of(&table)?;
     addr::set_user_start(layout.levels);
+    set_highest_leaf_level(layout.highest_leaf_level());
     MAP.call_once(|| KernelMap { table, entries });
     Ok(())
 }

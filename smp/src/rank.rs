@@ -94,6 +94,8 @@ ranks! {
     Heap = 36, Unmasked;
     /// The pool and the window of kernel stacks; takes frames from the buddy allocator.
     KernelStacks = 38, Unmasked;
+    /// Of which blocks the memory of big pages consists; gives frames to the buddy allocator.
+    BigFrames = 39, Unmasked;
     /// The buddy allocator.
     FramesPool = 40, Unmasked;
     /// An entry of the process table.

@@ -9,7 +9,7 @@ use crate::addr::VirtAddr;
 use crate::flush::active::{ActiveCpus, Reach, SpaceId};
 use crate::flush::inline_list::InlineList;
 use crate::flush::{TLBS, ThisProcessor, flush_for_another, leave_for_another, leave_space};
-use crate::frame::{Frame, FrameChain, FrameKind};
+use crate::frame::{BigFrame, Frame, FrameChain, FrameKind};
 use crate::page_table::drop_table;
 
 /// Up to so many pages are flushed one by one. Under QEMU a full flush costs as much as flushing nine pages, and then
@@ -19,6 +19,9 @@ const MOST_PAGES: usize = 14;
 
 /// How many shared frames a batch can hold that some other batch has linked.
 const MOST_LINKED_ELSEWHERE: usize = 16;
+
+/// How many big frames a batch can hold.
+const MOST_BIG_FRAMES: usize = 8;
 
 /// What has been taken away from the page table of one address space. See the module's page.
 ///
@@ -41,6 +44,8 @@ pub struct FlushBatch<'a> {
     tables: FrameChain,
     /// Frames that are shared and whose link another batch uses.
     linked_elsewhere: InlineList<Frame, MOST_LINKED_ELSEWHERE>,
+    /// Big pages' memory that was mapped.
+    big_frames: InlineList<BigFrame, MOST_BIG_FRAMES>,
 }
 
 impl<'a> FlushBatch<'a> {
@@ -57,6 +62,7 @@ impl<'a> FlushBatch<'a> {
             frames: FrameChain::new(),
             tables: FrameChain::new(),
             linked_elsewhere: InlineList::new(),
+            big_frames: InlineList::new(),
         }
     }
 
@@ -112,6 +118,20 @@ impl<'a> FlushBatch<'a> {
         if let Err(frame) = self.linked_elsewhere.push(frame) {
             self.complete();
             self.release(frame);
+        }
+    }
+
+    /// Step 1: `big` was mapped; as [`FlushBatch::release`]. If there are too many, completes what there is so far.
+    #[cold]
+    pub fn release_big(&mut self, big: BigFrame) {
+        if self.is_unreachable {
+            drop(big);
+            return;
+        }
+        self.is_empty = false;
+        if let Err(big) = self.big_frames.push(big) {
+            self.complete();
+            self.release_big(big);
         }
     }
 
@@ -222,6 +242,9 @@ impl<'a> FlushBatch<'a> {
                 FrameKind::PageTable => drop_table(frame),
                 _ => drop(frame),
             }
+        }
+        while let Some(big) = self.big_frames.pop() {
+            drop(big);
         }
         self.pages.clear();
         self.are_pages_many = false;

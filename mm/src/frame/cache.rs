@@ -285,14 +285,18 @@ fn free_early(number: NonZeroU32, kind_index: usize) {
 
 /// Takes 2^`order` frames in a row. Their head has one reference, no owner, and the kind `kind`.
 pub(super) fn alloc_block(order: u32, kind: FrameKind) -> Result<NonZeroU32, NoMemory> {
-    let tag = Tag::in_use(kind, order);
-    let take = || pool::take(order, tag).and_then(NonZeroU32::new);
-    let number = take().or_else(|| {
+    alloc_whole_block(order, kind).or_else(|_| {
         // What this CPU holds back may be what keeps a larger block from merging.
         drain_own();
-        take()
-    });
-    let number = number.ok_or(NoMemory)?;
+        alloc_whole_block(order, kind)
+    })
+}
+
+/// As `alloc_block`, if the pool has such a block as it is.
+pub(super) fn alloc_whole_block(order: u32, kind: FrameKind) -> Result<NonZeroU32, NoMemory> {
+    let number = pool::take(order, Tag::in_use(kind, order))
+        .and_then(NonZeroU32::new)
+        .ok_or(NoMemory)?;
     // SAFETY: the pool's frames are all in the table.
     unsafe { table::descriptor(number.get()) }
         .references

@@ -5,7 +5,7 @@
 //!   descriptor of the block has the tag `INSIDE`. So the block of any frame is found by looking at the aligned-down
 //!   frames, smallest alignment first, and stepping from head to head visits all memory.
 //! - **FRAME-2** A tag is changed only by who has the block to itself: the buddy under its lock, the CPU whose cache
-//!   holds it, or the only owner.
+//!   holds it, or the only owner. A block that several big frames share may be split nevertheless: see `big`.
 //! - **FRAME-3** `next` of a frame that is neither in a list of the buddy nor in a `FrameChain` is `UNLINKED`: so it
 //!   begins, and whoever takes a frame out of a list makes it so again.
 

@@ -1,5 +1,6 @@
 //! The frame allocator as its users see it, on the host's machine.
 
+mod big;
 mod blocks;
 
 use std::collections::HashSet;

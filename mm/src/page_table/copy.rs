@@ -34,6 +34,10 @@ pub fn copy_mappings(destination: &mut PageTable, source: &PageTable) -> Result<
             && perm.contains(Perm::USER)
         {
             to.find(from.va()).try_fill(frame, perm)?;
+        } else if let Some((big, perm)) = from.share_big()
+            && perm.contains(Perm::USER)
+        {
+            to.find(from.va()).try_fill_big(big, perm)?;
         }
         from.next();
     }
@@ -55,6 +59,14 @@ pub fn copy_mappings_by(
     let mut from = VmIterMut::new_mut(source, start);
     let mut to = VmIterMut::new_mut(destination, start);
     while from.find_mapping(USER_END) {
+        if from.level() > 1 {
+            if from.user() {
+                let how = decide(from.va(), from.perm());
+                from.copy_big_leaf(how, &mut to, batch)?;
+            }
+            from.next();
+            continue;
+        }
         // Side by side in both: a table of the one and the table for the same addresses of the other.
         let mut copies = to.find(from.va()).table_to_fill()?;
         for page in from.rest_of_table(USER_END) {

@@ -2,8 +2,9 @@
 
 use crate::addr::USER_END;
 use crate::flush::FlushBatch;
-use crate::frame::Frame;
+use crate::frame::{BigFrame, Frame};
 use crate::page_table::PageTable;
+use crate::page_table::big_leaf::order_of;
 use crate::page_table::geometry::Geometry;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
@@ -62,8 +63,13 @@ fn drop_entry(entry: Entry, level: u32) {
     if entry.is_table(level) {
         // SAFETY: the entry owned a reference of the table (PT-1) and has been taken out of a table that nobody shares.
         drop_table(unsafe { Frame::from_raw(entry.pa()) });
-    } else if !entry.perm().contains(Perm::BORROWED) {
+    } else if entry.perm().contains(Perm::BORROWED) {
+        // It owned nothing.
+    } else if level == 1 {
         // SAFETY: likewise, of the frame that it mapped (PT-2).
         drop(unsafe { Frame::from_raw(entry.pa()) });
+    } else {
+        // SAFETY: likewise, of the big frame.
+        drop(unsafe { BigFrame::from_raw(entry.pa(), order_of(level)) });
     }
 }

@@ -13,12 +13,15 @@
 //! them. So whatever takes something away from a table takes a [`FlushBatch`], which sees to that, and which owns what
 //! was taken away until then.
 
+mod big_copy;
+mod big_leaf;
 mod claim;
 mod copy;
 mod free;
 mod geometry;
 mod inspect;
 mod kernel_entries;
+mod merge;
 mod perm;
 mod physical;
 mod private;
@@ -47,6 +50,8 @@ use crate::kernel_map;
 use table::Table;
 use usage::Usage;
 
+pub use big_leaf::highest_leaf_level;
+pub(crate) use big_leaf::set_highest_leaf_level;
 pub(crate) use claim::FaultTable;
 pub use copy::{Copying, copy_mappings, copy_mappings_by};
 pub(crate) use free::drop_table;

@@ -1,6 +1,10 @@
-//! Ranges of physical memory that a mapping may show without owning it.
+//! Physical memory that no owner of frames accounts for, as something that safe code may map.
 
 use crate::addr::PhysAddr;
+use crate::error::MapError;
+use crate::page_table::geometry::Geometry;
+use crate::page_table::perm::Perm;
+use crate::page_table::vm_iter::{Access, VmIter};
 
 /// A range of physical memory, or of device registers, that outlives whatever maps it.
 ///
@@ -48,5 +52,30 @@ impl PhysicalRange {
             start: self.start,
             len_bytes: self.len_bytes.checked_add(next.len_bytes)?,
         })
+    }
+}
+
+impl<A: Access> VmIter<'_, A> {
+    /// Maps the part of `range` at `offset` into the hole at this position, as a leaf of `level` with `perm`. The mapping
+    /// owns nothing.
+    ///
+    /// # Errors
+    /// `OutOfRange` if the range has no such part, there are no leaves of `level`, or the table may not map this address;
+    /// `NotAligned` unless this position and the part are aligned to the size of the leaf; `AlreadyMapped` if something is
+    /// mapped here, or has been in smaller pages; `NoMemory`. Then nothing has changed.
+    pub fn try_map_physical(
+        &mut self,
+        range: &PhysicalRange,
+        offset: u64,
+        level: u32,
+        perm: Perm,
+    ) -> Result<(), MapError> {
+        if !(1..=self.table.geometry().levels()).contains(&level) {
+            return Err(MapError::OutOfRange);
+        }
+        let part = range
+            .part(offset, self.table.geometry().span(level))
+            .ok_or(MapError::OutOfRange)?;
+        self.fill_leaf(part.start(), perm.for_leaf() | Perm::BORROWED, level)
     }
 }

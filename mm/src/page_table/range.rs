@@ -7,8 +7,9 @@ use core::ops::RangeInclusive;
 
 use crate::addr::VirtAddr;
 use crate::flush::FlushBatch;
-use crate::frame::Frame;
+use crate::frame::{BigFrame, Frame};
 use crate::page_table::PageTable;
+use crate::page_table::big_leaf::order_of;
 use crate::page_table::geometry::{ENTRIES, Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
@@ -47,6 +48,26 @@ impl PageTable {
             let perm = perm_of(&iter);
             iter.protect(perm, batch);
             iter.next();
+        }
+    }
+}
+
+impl PageTable {
+    /// Makes big leaves of the tables that serve `[start, end)`, where they consist of leaves that fit together.
+    pub(crate) fn merge_range(
+        &mut self,
+        start: VirtAddr,
+        end: VirtAddr,
+        batch: &mut FlushBatch<'_>,
+    ) {
+        let mut iter = VmIterMut::new_mut(self, start);
+        while iter.find_mapping(end) {
+            while iter.try_merge(batch) {}
+            if iter.level() == 1 {
+                iter.next_table();
+            } else {
+                iter.next();
+            }
         }
     }
 }
@@ -95,14 +116,26 @@ fn unmap_in(
                 let old = slot.take();
                 removed += 1;
                 record(VirtAddr::new(start), old, batch);
-                if !old.perm().contains(Perm::BORROWED) {
-                    // SAFETY: the entry owned a reference (PT-2), and `take` gave the entry to nobody else.
-                    batch.release(unsafe { Frame::from_raw(old.pa()) });
-                }
+                release_leaf(old, level, batch);
             }
         }
     }
     if removed > 0 {
         Usage::remove_several(table.usage_word(), removed);
+    }
+}
+
+/// Gives what the leaf `old`, of `level`, owned to `batch`. It has been taken out of its table.
+#[inline]
+fn release_leaf(old: Entry, level: u32, batch: &mut FlushBatch<'_>) {
+    if old.perm().contains(Perm::BORROWED) {
+        return;
+    }
+    if level == 1 {
+        // SAFETY: the entry owned a reference (PT-2), and it was taken out once.
+        batch.release(unsafe { Frame::from_raw(old.pa()) });
+    } else {
+        // SAFETY: likewise.
+        batch.release_big(unsafe { BigFrame::from_raw(old.pa(), order_of(level)) });
     }
 }

@@ -12,7 +12,8 @@
 use crate::addr::{USER_END, VirtAddr};
 use crate::error::NoMemory;
 use crate::flush::FlushBatch;
-use crate::frame::{Frame, FrameKind};
+use crate::frame::{BigFrame, Frame, FrameKind};
+use crate::page_table::big_leaf::order_of;
 use crate::page_table::geometry::{Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
@@ -115,7 +116,7 @@ impl TableCopy<'_, '_> {
                 Entry::new(table.into_raw(), Perm::TABLE - Perm::WRITE)
             }
             None if level == 1 => self.page(slot, entry, leads_to_written)?,
-            None => self.big_leaf(slot, entry),
+            None => self.big_leaf(slot, entry, level),
         };
         to.slot(index).set(copied);
         Usage::add(to.usage_word(), index);
@@ -156,12 +157,15 @@ impl TableCopy<'_, '_> {
 
     /// The copy of `entry`, which maps a big page and stands in `slot`.
     #[cold]
-    fn big_leaf(&mut self, _slot: Slot<'_>, entry: Entry) -> Entry {
+    fn big_leaf(&mut self, slot: Slot<'_>, entry: Entry, level: u32) -> Entry {
         let perm = entry.perm() | Perm::ACCESSED;
         if perm.contains(Perm::BORROWED) {
             return Entry::new(entry.pa(), perm);
         }
-        unreachable!("no big leaf owns memory")
+        let perm = self.share_leaf(slot, entry, perm);
+        // SAFETY: as for a page of 4 KiB.
+        let big = unsafe { BigFrame::borrow_raw(entry.pa(), order_of(level)) };
+        Entry::new(big.share().into_raw(), perm)
     }
 
     /// Makes the leaf `entry` in `slot` one that several tables have; returns the rights that the copy gets.

@@ -5,7 +5,8 @@
 //!
 //! - **PT-1** An entry above level 1 that is present and no leaf names a page-table page of the next lower level. The
 //!   entry owns one reference of that page, except in the kernel's root entries, whose tables live for ever.
-//! - **PT-2** A leaf owns one reference of the frame that it maps, unless it is `BORROWED`.
+//! - **PT-2** A leaf owns one reference of the frame that it maps, unless it is `BORROWED`; a big leaf, of the
+//!   [`BigFrame`](crate::frame::BigFrame) of its size.
 //! - **PT-3** While a `PageTable` is borrowed, entries may be filled (not present to present) by any number of CPUs.
 //!   Removing what is present takes the mutable borrow, and what was removed goes into a `FlushBatch`. The one
 //!   exception are pages of 4 KiB in a [`FaultTable`](super::FaultTable), which may be claimed one by one

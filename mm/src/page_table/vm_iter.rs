@@ -207,8 +207,8 @@ impl<'t, A: Access> VmIter<'t, A> {
         self.pa().map(hw::phys_to_ptr)
     }
 
-    /// Another reference to the frame that is mapped at this position; `None` if nothing is mapped or no frame is
-    /// owned.
+    /// Another reference to the frame that is mapped at this position; `None` if no page of 4 KiB is mapped or no frame
+    /// is owned. Of a big page: [`VmIter::share_big`].
     #[inline]
     pub fn share_frame(&self) -> Option<Frame>
     where
@@ -224,7 +224,7 @@ impl<'t, A: Access> VmIter<'t, A> {
         A: KeepsFrames,
     {
         let entry = self.slot.load();
-        let owns = entry.is_leaf(self.level) && !entry.perm().contains(Perm::BORROWED);
+        let owns = self.level == 1 && entry.is_present() && !entry.perm().contains(Perm::BORROWED);
         // SAFETY: the entry owns a reference (PT-2), and nobody takes it back while the table is borrowed (PT-3).
         owns.then(|| unsafe { Frame::borrow_raw(entry.pa()) }.share())
             .map(|frame| (frame, self.effective_perm(entry)))

@@ -12,14 +12,16 @@
 //! }
 //! ```
 //!
-//! It changes the whole leaf that it stands on; [`VmIterMut::split`] makes a big one smaller. It sees only the half of
+//! It changes the whole leaf that it stands on; [`VmIterMut::split`] makes a big one smaller, [`VmIterMut::try_merge`] makes
+//! one of small ones. It sees only the half of
 //! the address space that its table may map: elsewhere, nothing is present, and mapping is refused.
 
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::{MapError, NoMemory};
 use crate::flush::FlushBatch;
-use crate::frame::{Frame, FrameKind};
-use crate::page_table::geometry::{ENTRIES, Geometry, X86};
+use crate::frame::{BigFrame, Frame, FrameKind};
+use crate::page_table::big_leaf::{huge_at, order_of};
+use crate::page_table::geometry::{ENTRIES, Geometry};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
 use crate::page_table::usage::Usage;
@@ -125,22 +127,7 @@ impl<'t> VmIterMut<'t> {
         level: u32,
         perm: Perm,
     ) -> Result<(), MapError> {
-        let page_bytes = self.table.geometry().span(level);
-        if (self.va | pa.as_u64()) & (page_bytes - 1) != 0 {
-            return Err(MapError::NotAligned);
-        }
-        if !self.table.may_map(self.va) || !(1..=X86::HIGHEST_LEAF_LEVEL).contains(&level) {
-            return Err(MapError::OutOfRange);
-        }
-        self.descend_to(level)?;
-        if self.level != level {
-            return Err(MapError::AlreadyMapped);
-        }
-        let huge = if level > 1 { Perm::HUGE } else { Perm::empty() };
-        let new = Entry::new(pa, perm.for_leaf() | Perm::BORROWED | huge);
-        self.slot.fill(new).map_err(|_| MapError::AlreadyMapped)?;
-        Usage::add(self.container.table.usage_word(), self.slot.index());
-        Ok(())
+        self.fill_leaf(pa, perm.for_leaf() | Perm::BORROWED, level)
     }
 
     /// Gives the leaf at this position the rights `perm`; does nothing if nothing is mapped.
@@ -168,6 +155,10 @@ impl<'t> VmIterMut<'t> {
     /// Unmaps the leaf at this position; does nothing if nothing is mapped. What was mapped is `batch`'s.
     #[inline(always)]
     pub fn unmap(&mut self, batch: &mut FlushBatch<'_>) {
+        if self.level > 1 {
+            self.unmap_big(batch);
+            return;
+        }
         if !self.present() {
             return;
         }
@@ -181,27 +172,33 @@ impl<'t> VmIterMut<'t> {
         }
     }
 
-    /// Whether the mapping at this position has the only reference to its frame; false too if there is none.
+    /// Whether the mapping at this position has the only reference to its frame, or to all of its big page; false too if
+    /// it owns nothing.
     #[inline]
     pub fn owns_frame_alone(&self) -> bool {
         let entry = self.slot.load();
-        let owns = entry.is_leaf(self.level) && !entry.perm().contains(Perm::BORROWED);
+        if self.level > 1 {
+            return self
+                .big_frame_of(entry)
+                .is_some_and(|big| big.is_sole_owner());
+        }
+        let owns = entry.is_leaf(1) && !entry.perm().contains(Perm::BORROWED);
         // SAFETY: as in `share_frame`.
         owns && unsafe { Frame::borrow_raw(entry.pa()) }.is_sole_owner()
     }
 
-    /// A new frame of the kind `kind` with the contents of the page of 4 KiB at this position; `None` if nothing is mapped
-    /// or no frame is owned.
+    /// A new frame of the kind `kind` with the contents of the page of 4 KiB at this position; `None` if no page of this
+    /// size is mapped or no frame is owned.
     #[inline]
     pub fn copy_frame(&self, kind: FrameKind) -> Option<Result<Frame, NoMemory>> {
         let entry = self.slot.load();
-        let owns = entry.is_leaf(self.level) && !entry.perm().contains(Perm::BORROWED);
+        let owns = self.level == 1 && entry.is_present() && !entry.perm().contains(Perm::BORROWED);
         // SAFETY: as in `share_frame`.
         owns.then(|| unsafe { Frame::borrow_raw(entry.pa()) }.copy(kind))
     }
 
     /// Replaces the big leaf at this position by a table of leaves of the next lower level, which map the same with the
-    /// same rights. Does nothing to a page of 4 KiB or a hole.
+    /// same rights, and each own its part of the memory. Does nothing to a page of 4 KiB or a hole.
     ///
     /// # Errors
     /// No memory for the table; then nothing has changed.
@@ -216,13 +213,8 @@ impl<'t> VmIterMut<'t> {
         let table = unsafe { Table::new(table_page.pa()) };
         let small_level = self.level - 1;
         let small_bytes = self.table.geometry().span(small_level);
-        let huge = if small_level > 1 {
-            Perm::HUGE
-        } else {
-            Perm::empty()
-        };
         // The processor may mark the big leaf until it is gone, so its parts count as accessed and written.
-        let perm = big.perm().difference(Perm::HUGE) | huge | Perm::BY_PROCESSOR;
+        let perm = big.perm().difference(Perm::HUGE) | huge_at(small_level) | Perm::BY_PROCESSOR;
         for index in 0..ENTRIES {
             let pa = PhysAddr::new(big.pa().as_u64() + index as u64 * small_bytes);
             table.slot(index).set(Entry::new(pa, perm));
@@ -231,6 +223,11 @@ impl<'t> VmIterMut<'t> {
         // The entry owns the table from now on (PT-1).
         let old = self.slot.update(|_| Entry::new(table.pa(), Perm::TABLE));
         let _ = table_page.into_raw();
+        if !big.perm().contains(Perm::BORROWED) {
+            // SAFETY: the big leaf owned it (PT-2) and is gone. The new leaves own the parts that it is given up as.
+            let memory = unsafe { BigFrame::from_raw(big.pa(), order_of(self.level)) };
+            let _ = memory.into_raw_parts(order_of(small_level));
+        }
         self.record(old, batch);
         self.find(self.va());
         Ok(())
@@ -254,7 +251,7 @@ impl<'t> VmIterMut<'t> {
     }
 
     #[inline]
-    fn record(&self, old: Entry, batch: &mut FlushBatch<'_>) {
+    pub(super) fn record(&self, old: Entry, batch: &mut FlushBatch<'_>) {
         debug_assert!(
             batch.space() == self.table.space(),
             "the batch is another space's"

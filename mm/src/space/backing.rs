@@ -4,7 +4,6 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::addr::PhysAddr;
 use crate::page_table::PhysicalRange;
 use crate::space::file_backing::{FileBacking, Sharing};
 use crate::space::page_source::PageSource;
@@ -37,8 +36,8 @@ pub(super) enum PageContent<'a> {
         len_bytes: usize,
         sharing: Sharing,
     },
-    /// This page of memory that nobody owns.
-    Physical(#[expect(dead_code, reason = "nothing maps it yet")] PhysAddr),
+    /// A part of memory that nobody owns.
+    Physical,
 }
 
 impl Backing {
@@ -86,9 +85,7 @@ impl Backing {
         match self {
             Backing::Anonymous => PageContent::Zero,
             Backing::File(file) => file.content_at(distance),
-            Backing::Physical(memory) => {
-                PageContent::Physical(PhysAddr::new(memory.start().as_u64() + distance))
-            }
+            Backing::Physical(_) => PageContent::Physical,
         }
     }
 

@@ -133,6 +133,7 @@ impl Memory {
             table.protect_range(range.start(), range.end(), batch, |page| {
                 perm_for(page, protection)
             });
+            table.merge_range(range.start(), range.end(), batch);
         }
     }
 

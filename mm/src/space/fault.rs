@@ -21,7 +21,7 @@ use crate::flush::{ActiveCpus, FlushBatch};
 use crate::frame::{self, Frame, FrameKind};
 use crate::page_table::{Entry, Faulting, Perm, VmIter, VmIterMut};
 use crate::space::Memory;
-use crate::space::backing::PageContent;
+use crate::space::backing::{Backing, PageContent};
 use crate::space::file_backing::Sharing;
 use crate::space::page_source::{PageSource, PageSourceError};
 use crate::space::protection::Protection;
@@ -225,15 +225,22 @@ impl Memory {
         let mut batch = FlushBatch::new(cpus);
         let mut iter = VmIterMut::new_mut(table.get_mut(), page);
         iter.make_private(&mut batch)?;
+        if !iter.present() && matches!(region.backing, Backing::Physical(_)) {
+            region.map_physical_around(&mut iter)?;
+        }
         while iter.present() && !access.is_possible_with(iter.perm()) {
             let entry = iter.entry();
             if entry.perm().intersects(Perm::SHARED | Perm::BORROWED) {
                 let kept = entry.perm() & Perm::SHARED;
                 iter.protect(region.protection.perm() | kept, &mut batch);
-            } else if iter.level() > 1 {
-                iter.split(&mut batch)?;
-            } else {
+            } else if iter.level() == 1 {
                 break;
+            } else if iter.owns_frame_alone() {
+                // An upgrade of rights sends nothing.
+                iter.protect(region.protection.perm(), &mut batch);
+            } else {
+                // One page of 4 KiB is copied; the rest of a big page stays shared.
+                iter.split(&mut batch)?;
             }
         }
         Ok(())
@@ -278,8 +285,7 @@ fn fill(
                 }));
             }
         },
-        // Nothing that is borrowed is mapped page by page.
-        PageContent::Physical(_) => return Err(FaultError::MissingPage),
+        PageContent::Physical => return Ok(Progress::NeedsAlone),
     };
     match iter.try_fill(frame, perm) {
         // Another thread was faster, or is about to put something there.

@@ -7,7 +7,6 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use crate::addr::{USER_END, VirtAddr};
 use crate::error::{MapError, NoMemory};
 use crate::flush::FlushBatch;
-use crate::frame::FrameKind;
 use crate::page_table::{
     Copying, PageTable, Perm, VmIterMut, copy_mappings, copy_mappings_by, share_tables,
 };
@@ -152,12 +151,8 @@ fn copy_eagerly(
     let start = child.start();
     let mut pages = VmIterMut::new_mut(child, start);
     while pages.find_mapping(USER_END) {
-        if pages.writable()
-            && let Some(shared) = pages.share_frame()
-        {
-            let (copy, perm) = (shared.copy(FrameKind::Anonymous)?, pages.perm());
-            pages.unmap(batch);
-            pages.try_map(copy, perm, batch)?;
+        if pages.writable() {
+            pages.replace_by_copy(batch)?;
         }
         pages.next();
     }

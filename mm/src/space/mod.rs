@@ -32,6 +32,7 @@ mod mapping;
 mod move_frames;
 mod page_alloc;
 mod page_source;
+mod populate;
 mod protection;
 mod region;
 mod region_map;
@@ -116,9 +117,9 @@ impl Space {
     /// `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file; `NotGrowable`, `Unaligned`, `KernelOnly`, `WrongLength`
     /// if there can be no such region. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
-        let (range, is_eager) = (region.range, region.flags.contains(RegionFlags::EAGER));
+        let (range, flags) = (region.range, region.flags);
         self.memory.write().insert(region)?;
-        self.fill_if(is_eager, range)
+        self.populate_new(range, flags)
     }
 
     /// Adds the region that `make` makes of a free range of `len_bytes` bytes, a multiple of the page size, and returns that range.
@@ -138,33 +139,11 @@ impl Space {
             .find_free(len_bytes / PAGE_SIZE, align_bytes)
             .ok_or(SpaceError::NoMemory)?;
         let region = make(range)?;
-        let is_eager = region.flags.contains(RegionFlags::EAGER);
+        let flags = region.flags;
         memory.insert(region)?;
         drop(memory);
-        self.fill_if(is_eager, range)?;
+        self.populate_new(range, flags)?;
         Ok(range)
-    }
-
-    /// Fills in all pages of the region that has just been added as `range`, if it `is_eager`; or else takes it out again.
-    fn fill_if(&self, is_eager: bool, range: UserRange) -> Result<(), SpaceError> {
-        if is_eager && let Err(error) = self.fill(range) {
-            // Nothing but the new region was there.
-            let mut memory = self.memory.write();
-            // SPACE-5: completes before the lock is given back.
-            let mut batch = FlushBatch::new(&self.cpus);
-            memory.regions.undo_insert(range)?;
-            memory.unmap(range, &mut batch);
-            return Err(error);
-        }
-        Ok(())
-    }
-
-    /// Fills in all pages of `range`.
-    fn fill(&self, range: UserRange) -> Result<(), SpaceError> {
-        range
-            .pages()
-            .try_for_each(|page| self.fault(page, FaultAccess::READ))
-            .map_err(SpaceError::from)
     }
 
     /// Repairs the fault that an access to `address` has caused, so that it can be tried again.
