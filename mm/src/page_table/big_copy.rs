@@ -1,12 +1,13 @@
 //! Copies of big leaves, for `fork`.
 
+use geometry::{ENTRIES, Geometry};
+
 use crate::addr::{PAGE_SIZE, VirtAddr};
 use crate::error::MapError;
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, FrameKind};
 use crate::page_table::big_leaf::order_of;
 use crate::page_table::copy::Copying;
-use crate::page_table::geometry::{ENTRIES, Geometry};
 use crate::page_table::perm::Perm;
 use crate::page_table::vm_iter::VmIterMut;
 

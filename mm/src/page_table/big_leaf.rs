@@ -7,11 +7,12 @@
 use core::ops::Deref;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use geometry::{Geometry, X86};
+
 use crate::addr::PhysAddr;
 use crate::error::MapError;
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame};
-use crate::page_table::geometry::{Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;

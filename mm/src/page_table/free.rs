@@ -1,11 +1,12 @@
 //! What `exit` does with page tables: dropping references, and with the last one of a table everything below it.
 
+use geometry::Geometry;
+
 use crate::addr::USER_END;
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame};
 use crate::page_table::PageTable;
 use crate::page_table::big_leaf::order_of;
-use crate::page_table::geometry::Geometry;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;

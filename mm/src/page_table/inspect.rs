@@ -2,12 +2,12 @@
 
 use core::fmt;
 
+use geometry::{Geometry, Lookup, X86, walk};
+
 use crate::addr::{PhysAddr, VirtAddr};
-use crate::page_table::geometry::{Geometry, X86};
 use crate::page_table::perm::Entry;
 use crate::page_table::table::Table;
 use crate::page_table::vm_iter::VmIter;
-use crate::page_table::walk::{Lookup, walk};
 use crate::page_table::{ENTRIES, PageTable};
 
 /// How many leaves there are of each size.

@@ -1,9 +1,10 @@
 //! The entries for the kernel's half, which every root has a copy of.
 
+use geometry::{ENTRIES, X86};
+
 use crate::error::MapError;
 use crate::flush::SpaceId;
 use crate::page_table::PageTable;
-use crate::page_table::geometry::{ENTRIES, X86};
 use crate::page_table::perm::Entry;
 
 /// A machine needs one entry for each 512 GiB of memory, and one for the window of kernel stacks.

@@ -2,11 +2,12 @@
 
 use core::mem::ManuallyDrop;
 
+use geometry::{ENTRIES, Geometry};
+
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame};
 use crate::page_table::big_leaf::{highest_leaf_level, huge_at, order_of};
-use crate::page_table::geometry::{ENTRIES, Geometry};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;

@@ -18,7 +18,6 @@ mod big_leaf;
 mod claim;
 mod copy;
 mod free;
-mod geometry;
 mod inspect;
 mod kernel_entries;
 mod merge;
@@ -34,7 +33,6 @@ mod vm_fill;
 mod vm_iter;
 mod vm_iter_mut;
 mod vm_search;
-mod walk;
 mod whole_tables;
 
 #[cfg(test)]
@@ -56,7 +54,7 @@ pub(crate) use claim::FaultTable;
 pub use copy::{Copying, copy_mappings, copy_mappings_by};
 pub(crate) use free::drop_table;
 pub use free::free_everything;
-pub use geometry::{Decoded, ENTRIES, Geometry, X86};
+pub use geometry::{Decoded, ENTRIES, Geometry, Lookup, Stop, X86, virtual_to_physical, walk};
 pub use inspect::Leaves;
 pub(crate) use kernel_entries::KernelEntries;
 pub use perm::{Entry, Perm};
@@ -64,7 +62,6 @@ pub use physical::PhysicalRange;
 pub use pt_iter::{PtIter, PtIterMut};
 pub(crate) use share::share_tables;
 pub use vm_iter::{Exclusive, Faulting, Shared, VmIter, VmIterMut};
-pub use walk::{Lookup, Stop, virtual_to_physical, walk};
 
 /// The most levels that there can be.
 const MAX_LEVELS: usize = 5;

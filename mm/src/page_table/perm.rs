@@ -1,7 +1,8 @@
 //! What an x86-64 page-table entry allows, and its value as a whole.
 
+use geometry::ADDRESS_BITS;
+
 use crate::addr::PhysAddr;
-use crate::page_table::geometry::ADDRESS_BITS;
 
 bitflags::bitflags! {
     /// The rights and the other flags of an entry, bit for bit as the processor wants them.

@@ -1,8 +1,9 @@
 //! Physical memory that no owner of frames accounts for, as something that safe code may map.
 
+use geometry::Geometry;
+
 use crate::addr::PhysAddr;
 use crate::error::MapError;
-use crate::page_table::geometry::Geometry;
 use crate::page_table::perm::Perm;
 use crate::page_table::vm_iter::{Access, VmIter};
 

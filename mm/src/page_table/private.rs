@@ -5,12 +5,13 @@
 //! reference to the old one goes into the batch, since the page walkers of this space may be reading it. Nothing that
 //! can be seen changes either way, so that an error on the way does no harm.
 
+use geometry::{Geometry, X86};
+
 use crate::addr::VirtAddr;
 use crate::error::NoMemory;
 use crate::flush::FlushBatch;
 use crate::frame::Frame;
 use crate::page_table::PageTable;
-use crate::page_table::geometry::{Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::share::copy_table;
 use crate::page_table::table::{Slot, Table};

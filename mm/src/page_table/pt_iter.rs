@@ -14,11 +14,12 @@
 
 use core::marker::PhantomData;
 
+use geometry::Geometry;
+
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::flush::FlushBatch;
 use crate::frame::Frame;
 use crate::hw;
-use crate::page_table::geometry::Geometry;
 use crate::page_table::perm::Perm;
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;

@@ -5,12 +5,13 @@
 
 use core::ops::RangeInclusive;
 
+use geometry::{ENTRIES, Geometry, X86};
+
 use crate::addr::VirtAddr;
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame};
 use crate::page_table::PageTable;
 use crate::page_table::big_leaf::order_of;
-use crate::page_table::geometry::{ENTRIES, Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;

@@ -9,12 +9,13 @@
 //! Copying takes rights away in the original, which may be shared itself and belong to others. That is no change that
 //! anybody could notice: it is read-only for all of them already.
 
+use geometry::{Geometry, X86};
+
 use crate::addr::{USER_END, VirtAddr};
 use crate::error::NoMemory;
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame, FrameKind};
 use crate::page_table::big_leaf::order_of;
-use crate::page_table::geometry::{Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
 use crate::page_table::usage::Usage;

@@ -20,10 +20,11 @@
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use geometry::ENTRIES;
+
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::frame::Frame;
 use crate::hw;
-use crate::page_table::geometry::ENTRIES;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::usage::Usage;
 

@@ -8,7 +8,7 @@
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use crate::page_table::geometry::ENTRIES;
+use geometry::ENTRIES;
 
 /// Bits 0 to 9: how many entries are in use, 0 to 512.
 const COUNT_MASK: u32 = (1 << 10) - 1;

@@ -1,8 +1,9 @@
 //! Filling holes: what any number of CPUs may do to one page table at a time.
 
+use geometry::Geometry;
+
 use crate::error::MapError;
 use crate::frame::Frame;
-use crate::page_table::geometry::Geometry;
 use crate::page_table::new_table_page;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;

@@ -20,13 +20,13 @@
 
 use core::marker::PhantomData;
 
+use geometry::{Geometry, X86, walk};
+
 use crate::addr::{PAGE_SIZE, PhysAddr, USER_END, VirtAddr};
 use crate::frame::Frame;
 use crate::hw;
-use crate::page_table::geometry::{Geometry, X86};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
-use crate::page_table::walk::walk;
 use crate::page_table::{MAX_LEVELS, PageTable};
 
 /// The right of a [`VmIter`] to read a page table and to fill its holes, along with others.

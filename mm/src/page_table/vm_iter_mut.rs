@@ -16,12 +16,13 @@
 //! one of small ones. It sees only the half of
 //! the address space that its table may map: elsewhere, nothing is present, and mapping is refused.
 
+use geometry::{ENTRIES, Geometry};
+
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::{MapError, NoMemory};
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame, FrameKind};
 use crate::page_table::big_leaf::{huge_at, order_of};
-use crate::page_table::geometry::{ENTRIES, Geometry};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
 use crate::page_table::usage::Usage;

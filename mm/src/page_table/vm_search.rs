@@ -3,8 +3,9 @@
 //! It is a depth-first search: along the entries of a table, down into a table that an entry names, and up again behind
 //! the last. Tables know between which of their entries all lie that are in use, so that the search looks at no others.
 
+use geometry::Geometry;
+
 use crate::addr::{USER_END, VirtAddr};
-use crate::page_table::geometry::Geometry;
 use crate::page_table::perm::Entry;
 use crate::page_table::vm_iter::{Access, VmIter};
 

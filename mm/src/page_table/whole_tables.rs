@@ -6,11 +6,12 @@
 
 use core::ops::Deref;
 
+use geometry::{ENTRIES, Geometry};
+
 use crate::addr::{PAGE_SHIFT, VirtAddr};
 use crate::error::MapError;
 use crate::flush::FlushBatch;
 use crate::frame::Frame;
-use crate::page_table::geometry::{ENTRIES, Geometry};
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
 use crate::page_table::usage::Usage;

@@ -4,7 +4,7 @@
 //! where it stopped. How an entry is read is the caller's business: from the kernel's memory, from a dump, from an
 //! array in a test.
 
-use crate::page_table::geometry::{Decoded, Geometry};
+use crate::geometry::{Decoded, Geometry};
 
 /// One entry that a walk reads.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -74,38 +74,8 @@ pub fn virtual_to_physical<G: Geometry>(
 #[cfg(test)]
 mod tests {
     use super::{Lookup, virtual_to_physical};
-    use crate::page_table::geometry::{Decoded, Geometry};
-
-    /// A small machine: 256-byte pages, two levels with 64 and 16 entries of 4 bytes, so 18-bit addresses.
-    #[derive(Copy, Clone)]
-    struct Small;
-
-    const PRESENT: u64 = 1 << 3;
-
-    impl Geometry for Small {
-        fn page_bits(self) -> u32 {
-            8
-        }
-        fn levels(self) -> u32 {
-            2
-        }
-        fn index_bits(self, level: u32) -> u32 {
-            if level == 1 { 6 } else { 4 }
-        }
-        fn entry_bytes(self) -> u32 {
-            4
-        }
-        fn is_sign_extended(self) -> bool {
-            false
-        }
-        fn decode(self, raw: u64, level: u32) -> Decoded {
-            match raw & !0xff {
-                _ if raw & PRESENT == 0 => Decoded::Empty,
-                page if level == 1 => Decoded::Leaf(page),
-                table => Decoded::Table(table),
-            }
-        }
-    }
+    use crate::geometry::Geometry;
+    use crate::tests::{PRESENT, Small};
 
     /// The small machine's memory: the root at 0x000 and one table at 0x100.
     struct Memory([u32; 128]);
