@@ -12,6 +12,7 @@ mod backtrace;
 mod boot;
 mod breaks;
 mod device;
+mod paging_test;
 mod panic;
 mod shell;
 mod syscall;
