@@ -193,7 +193,7 @@ mod tests {
             let (least, greatest) = (least(Uneven, pages), greatest(Uneven, pages));
             assert_eq!(count(0..pages), least.tables);
             // Dealt out: the lowest 3 bits of the count choose the root's entry, the next one that of level 2.
-            let scattered = (0..pages).map(|n| (n % 8) << 4 | (n / 8 % 2) << 3 | n / 16);
+            let scattered = (0..pages).map(|n| (n % 8) << 4 | (n / 8 % 2) << 3 | (n / 16));
             assert_eq!(count(scattered), greatest.tables);
             for stride in [3, 5, 9, 17, 33, 65, 127] {
                 let tables = count((0..pages).map(|n| n * stride % most));

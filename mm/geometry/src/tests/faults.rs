@@ -1,4 +1,4 @@
-//! The fault tables, value by value.
+//! The fault tables, value by value. The values are a choice: no exercise gives them (see `crate::fault`).
 
 use crate::{Access, Ia32, Pae, Protection, Rights, Rules, Tag, Teensy, X86};
 

@@ -41,7 +41,7 @@ struct Machine {
     answer: fn(&Request) -> Result<(), Failure>,
 }
 
-const MACHINES: [Machine; 6] = [
+const MACHINES: &[Machine] = &[
     Machine {
         name: "x86-64",
         summary: "pages of 4 KiB, 4 levels",
@@ -77,7 +77,7 @@ const MACHINES: [Machine; 6] = [
 fn main(arguments: Arguments) -> Result<(), Failure> {
     let mut words = arguments.operands();
     let Some(name) = words.next() else {
-        for machine in &MACHINES {
+        for machine in MACHINES {
             println!("{:<8} {}", machine.name, machine.summary);
         }
         return Ok(());
