@@ -67,11 +67,12 @@ pub(crate) fn create(kind: &str) -> Result<SpaceRef, Error> {
         (start, EAGER_BYTES, RegionFlags::EAGER),
         (start + LAZY_BYTES, LAZY_BYTES, RegionFlags::empty()),
     ];
+    let protection = Protection::WRITE | Protection::KERNEL;
     for (start, len_bytes, flags) in regions {
         let range = UserRange::page_aligned(start, len_bytes)?;
         match space
             .as_dyn()
-            .add_region(Region::anonymous(range, Protection::WRITE, flags))
+            .add_region(Region::anonymous(range, protection, flags))
         {
             // The map made at boot is as it is.
             Err(SpaceError::Fixed) => {}

@@ -7,7 +7,7 @@ use core::fmt;
 
 use abi::Signal;
 use mm::addr::VirtAddr;
-use mm::space::{FaultAccess, FaultError};
+use mm::space::{FaultAccess, FaultError, Mapping, Protection};
 use proc::registers::UserRegisters;
 use proc::thread::Thread;
 use x86_64::registers::control::Cr2;
@@ -31,23 +31,49 @@ fn access(error_code: u64) -> FaultAccess {
     }
 }
 
-/// Handles a page fault of the kernel itself, which is fine while it copies to or from user memory.
-pub(super) fn repair_for_kernel(address: u64, error_code: u64) -> bool {
+/// In RFLAGS: the kernel may access what is the user's (SMAP). The copies of `mm::user` set it while they do.
+const ALIGNMENT_CHECK: u64 = 1 << 18;
+
+/// Repairs a page fault of the kernel itself, which is fine in two cases: while it copies to or from user memory, and in a region
+/// of the thread's space that is the kernel's only.
+///
+/// # Errors
+/// Why it cannot be repaired: then the kernel must not go on there.
+pub(super) fn repair_for_kernel(
+    address: u64,
+    error_code: u64,
+    rflags: u64,
+) -> Result<(), FaultError> {
     let address = VirtAddr::new(address);
     if !address.is_user() {
-        return false;
+        // In its own half the kernel may do what the map says.
+        return Err(match error_code & PRESENT {
+            0 => FaultError::MissingPage,
+            _ => FaultError::Permission,
+        });
     }
     let current = proc::sched::current();
     let space = current.space();
-    space.exception(address, access(error_code)).is_ok()
+    let mut access = access(error_code);
+    if rflags & ALIGNMENT_CHECK != 0 && !access.execute {
+        // For a user, who cannot reach what is the kernel's.
+        access.user = true;
+        return space.exception(address, access);
+    }
+    // SMAP and SMEP keep the kernel from what users may access. Such a fault would come again and again.
+    let mapping = space.paging().and_then(|space| space.mapping(address));
+    let is_users = |mapping: Mapping| !mapping.region.protection.contains(Protection::KERNEL);
+    if mapping.is_some_and(is_users) {
+        return Err(FaultError::Privilege);
+    }
+    space.exception(address, access)
 }
 
 /// Handles a page fault of a user program: repairs it or ends the process.
 pub(super) fn handle_page_fault(thread: &Thread, registers: &UserRegisters, address: u64) {
     let space = thread.space();
     if let Err(reason) = space.exception(VirtAddr::new(address), access(registers.error_code)) {
-        let mut text = describe(address, registers.error_code, registers.rip);
-        text.reason = Some(reason);
+        let text = describe(address, registers.error_code, registers.rip, reason);
         end(thread, Signal::SIGSEGV, format_args!("{text}"));
     }
 }
@@ -87,35 +113,28 @@ pub(crate) struct PageFault {
     address: u64,
     error_code: u64,
     rip: u64,
-    /// What the address space says of it. Only it knows when there was no memory for a page.
-    reason: Option<FaultError>,
+    /// What the address space says of it.
+    reason: FaultError,
 }
 
 /// Describes a page fault for people.
-pub(crate) fn describe(address: u64, error_code: u64, rip: u64) -> PageFault {
+pub(super) fn describe(address: u64, error_code: u64, rip: u64, reason: FaultError) -> PageFault {
     PageFault {
         address,
         error_code,
         rip,
-        reason: None,
+        reason,
     }
 }
 
 impl fmt::Display for PageFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let class = self.reason.unwrap_or({
-            if self.error_code & PRESENT == 0 {
-                FaultError::MissingPage
-            } else {
-                FaultError::Permission
-            }
-        });
         let access = match () {
             () if self.error_code & EXECUTE != 0 => "execute",
             () if self.error_code & WRITE != 0 => "write",
             () => "read",
         };
-        let (address, rip) = (self.address, self.rip);
+        let (class, address, rip) = (self.reason, self.address, self.rip);
         write!(
             formatter,
             "page fault ({class}) on {access} of address {address:#x} at instruction {rip:#x}"

@@ -5,6 +5,7 @@
 
 pub(crate) mod fault;
 pub(crate) mod interrupt;
+pub(crate) mod probe;
 pub(crate) mod segments;
 pub(crate) mod stubs;
 pub(crate) mod user_loop;
@@ -40,12 +41,15 @@ extern "C" fn kernel_trap(frame: &mut KernelFrame) {
             if frame.rflags & INTERRUPT_FLAG != 0 {
                 x86_64::instructions::interrupts::enable();
             }
-            let repaired = fault::repair_for_kernel(address, frame.error_code);
+            let repaired = fault::repair_for_kernel(address, frame.error_code, frame.rflags);
             x86_64::instructions::interrupts::disable();
-            if !repaired && !recover(frame) {
+            if let Err(reason) = repaired
+                && !recover(frame)
+                && !probe::recover(frame, address, reason)
+            {
                 panic!(
                     "page fault in the kernel: {}",
-                    fault::describe(address, frame.error_code, frame.rip)
+                    fault::describe(address, frame.error_code, frame.rip, reason)
                 );
             }
         }

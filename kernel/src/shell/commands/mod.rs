@@ -5,6 +5,7 @@ mod memory;
 mod processes;
 mod session;
 mod spaces;
+mod tests;
 
 use alloc::sync::Arc;
 use core::ops::ControlFlow;
@@ -38,7 +39,7 @@ const fn command(
     }
 }
 
-pub(super) const COMMANDS: [Command; 15] = [
+pub(super) const COMMANDS: [Command; 16] = [
     command("help", "", "this list", session::help),
     command("ls", "[PATH]", "files in a directory", files::ls),
     command("cat", "FILE", "contents of a file", files::cat),
@@ -65,6 +66,12 @@ pub(super) const COMMANDS: [Command; 15] = [
         "PID ADDRESS",
         "the page-table entries on the way to an address",
         spaces::walk,
+    ),
+    command(
+        "pagingtest",
+        "",
+        "tries out what address spaces promise",
+        tests::pagingtest,
     ),
     command(
         "shell",

@@ -14,7 +14,7 @@ use crate::shell::{self, space};
 pub(super) fn help(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
     for command in &COMMANDS {
         say!(
-            "{:9} {:17} {}",
+            "{:10} {:17} {}",
             command.name,
             command.arguments,
             command.help

@@ -1,0 +1,16 @@
+//! Commands that try out the kernel.
+
+use alloc::sync::Arc;
+use core::ops::ControlFlow;
+
+use proc::process::Process;
+
+use super::{GO_ON, say};
+use crate::paging_test;
+
+pub(super) fn pagingtest(process: &Arc<Process>, _: &str) -> ControlFlow<i32> {
+    if let Err(error) = paging_test::run(process) {
+        say!("pagingtest: cannot be started: {error}");
+    }
+    GO_ON
+}
