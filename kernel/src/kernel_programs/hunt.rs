@@ -32,7 +32,9 @@ const MOST_ROUNDS: u64 = 1 << 40;
 /// How many pages an owner has at most.
 const MOST_PAGES: u64 = 4;
 /// How often a reader looks before others may run.
-const LOOKS: usize = 64;
+const LOOKS: u64 = 64;
+/// One in so many looks that would go where an owner has no pattern at the moment is made.
+const RARELY: u64 = 16;
 
 pub(super) fn run(arguments: &str) -> i32 {
     match number(arguments, USUAL_ROUNDS) {
@@ -200,7 +202,8 @@ impl Hunt {
         let owners = cpu::count() as u64;
         let mut random = reader as u64;
         while !self.common.is_over() {
-            for _ in 0..LOOKS {
+            let mut looks = 0;
+            while looks < LOOKS && !self.common.is_over() {
                 // Source: D. Knuth, MMIX.
                 random = random
                     .wrapping_mul(6_364_136_223_846_793_005)
@@ -208,10 +211,15 @@ impl Hunt {
                 let choice = random >> 33;
                 let page = choice / owners % MOST_PAGES;
                 let index = (choice / owners / MOST_PAGES) as usize % WORDS.len();
-                self.look_at(Place::new((choice % owners) as usize, page, index));
+                let place = Place::new((choice % owners) as usize, page, index);
+                // Where nothing is, a look takes much longer.
+                if self.mark_of(place.owner()).is(Step::Written) || random.is_multiple_of(RARELY) {
+                    self.look_at(place);
+                    looks += 1;
+                }
             }
             // Relaxed: a count.
-            self.looks.fetch_add(LOOKS as u64, Ordering::Relaxed);
+            self.looks.fetch_add(looks, Ordering::Relaxed);
             sched::yield_now();
         }
     }

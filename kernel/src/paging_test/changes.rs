@@ -3,10 +3,11 @@
 use mm::error::SpaceError;
 use mm::space::{FaultError, Space};
 
-use super::{
-    Check, EAGER, Failure, KERNEL, KERNEL_WRITE, LAZY, Passed, add, check, check_pattern,
-    check_zero, frame_at, pages, stopped, write_pattern,
+use super::tools::{
+    EAGER, KERNEL, KERNEL_WRITE, LAZY, add, check, check_pattern, check_zero, frame_at, pages,
+    stopped, write_pattern,
 };
+use super::{Check, Failure, Passed};
 use crate::trap::probe::{probe_read, probe_write};
 
 pub(super) const CHECKS: &[Check] = &[

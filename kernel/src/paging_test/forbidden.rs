@@ -1,12 +1,13 @@
 //! Accesses that must fail. Each is stopped by the processor, and the test says as what.
 
 use mm::addr::VirtAddr;
-use mm::space::{FaultError, Protection, Space};
+use mm::space::{FaultError, Protection, RegionFlags, Space};
 
-use super::{
-    Check, EAGER, Failure, KERNEL, KERNEL_WRITE, LAZY, Passed, add, check_pattern, pages, stopped,
+use super::tools::{
+    EAGER, KERNEL, KERNEL_WRITE, LAZY, add, check_pattern, check_zero, pages, stopped,
     write_pattern,
 };
+use super::{Check, Failure, Passed};
 use crate::trap::probe::{probe_execute, probe_read, probe_write};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -84,11 +85,11 @@ fn users(space: &Space) -> Result<VirtAddr, Failure> {
     Ok(range.start())
 }
 
-fn write_read_only(space: &Space, flags: mm::space::RegionFlags) -> Result<Passed, Failure> {
+fn write_read_only(space: &Space, flags: RegionFlags) -> Result<Passed, Failure> {
     let range = pages(0, 1)?;
     add(space, range, KERNEL, flags)?;
     let passed = stopped(probe_write(range.start(), 1), FaultError::Permission)?;
-    super::check_zero(range)?;
+    check_zero(range)?;
     Ok(passed)
 }
 

@@ -3,12 +3,14 @@
 use alloc::sync::Arc;
 
 use mm::error::SpaceError;
-use mm::space::{Backing, FileBacking, PageSource, Region, RegionFlags, SharedPages, Space};
+use mm::space::{Backing, FileBacking, PageSource, Region, SharedPages, Space};
 
-use super::{
-    Check, EAGER, Failure, KERNEL_WRITE, LAZY, Passed, Shown, add, check, check_equal,
-    check_pattern, check_zero, pages, shown_memory, write_pattern,
+use super::shown::{Shown, shown_memory};
+use super::tools::{
+    EAGER, KERNEL_WRITE, LAZY, add, check, check_equal, check_pattern, check_zero, pages,
+    write_pattern,
 };
+use super::{Check, Failure, Passed};
 use crate::trap::probe::probe_read;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -127,7 +129,7 @@ fn are_the_same_memory(
 fn a_large_eager_region_has_large_pages(space: &Space) -> Result<Passed, Failure> {
     // The range begins where a large page can, and is as long as two.
     let range = pages(0, 1024)?;
-    add(space, range, KERNEL_WRITE, RegionFlags::EAGER)?;
+    add(space, range, KERNEL_WRITE, EAGER)?;
     let leaves = space.leaves(range);
     check(leaves.pages() == 1024, "all pages are mapped")?;
     check(leaves.of_level(2) == 2, "with two pages of 2 MiB")?;

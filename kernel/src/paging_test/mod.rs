@@ -8,22 +8,22 @@ mod changes;
 mod forbidden;
 mod maps;
 mod refusals;
+mod shown;
+mod tools;
 
 use alloc::sync::Arc;
 use core::fmt;
 
 use abi::Errno;
-use mm::addr::{self, PAGE_SIZE, PhysAddr, UserRange, VirtAddr};
+use mm::addr::UserRange;
 use mm::aspace::SpaceRef;
 use mm::error::SpaceError;
-use mm::page_table::PhysicalRange;
-use mm::space::{FaultError, Protection, Region, RegionFlags, Space};
+use mm::space::{FaultError, Space};
 use proc::process::Process;
 use proc::spawn::{KernelSpace, spawn_kernel_process};
 use proc::wait_pid::{Which, wait_for_child};
 
 use crate::device::console;
-use crate::trap::probe::{probe_read, probe_write};
 
 /// A check: what it shows, and how.
 struct Check {
@@ -152,120 +152,4 @@ fn empty(space: &Space) -> Result<(), Failure> {
         space.set_pinned(region.range, false)?;
     }
     Ok(space.remove(UserRange::all())?)
-}
-
-/// What a kernel thread needs to use a region.
-const KERNEL: Protection = Protection::KERNEL;
-/// The same, to write it.
-const KERNEL_WRITE: Protection = Protection::KERNEL.union(Protection::WRITE);
-const EAGER: RegionFlags = RegionFlags::EAGER;
-const LAZY: RegionFlags = RegionFlags::empty();
-
-/// The pages that the checks use, from the second GiB of user space on.
-fn pages(first: usize, len_pages: usize) -> Result<UserRange, SpaceError> {
-    let start = addr::user_start().as_usize() + (1 << 30) + first * PAGE_SIZE;
-    UserRange::page_aligned(start, len_pages * PAGE_SIZE)
-}
-
-/// Adds anonymous memory.
-fn add(
-    space: &Space,
-    range: UserRange,
-    protection: Protection,
-    flags: RegionFlags,
-) -> Result<(), SpaceError> {
-    space.add(Region::anonymous(range, protection, flags))
-}
-
-/// Fails with `expected` unless it is so.
-fn check(is_so: bool, expected: &'static str) -> Result<(), Failure> {
-    is_so.then_some(()).ok_or(Failure::Not(expected))
-}
-
-/// The word that belongs at `address` in the pattern number `seed`: no two are the same.
-fn pattern(address: VirtAddr, seed: u64) -> u64 {
-    address.as_u64() ^ (seed << 32) ^ 0x5a5a
-}
-
-/// The addresses that a pattern is written to: the first and the last word of each page, and one in between.
-fn places(range: UserRange) -> impl Iterator<Item = VirtAddr> {
-    let in_page = [0, PAGE_SIZE as u64 / 2, PAGE_SIZE as u64 - 8];
-    range
-        .pages()
-        .flat_map(move |page| in_page.map(|offset| VirtAddr::new(page.as_u64() + offset)))
-}
-
-/// Writes the pattern `seed` to all of `range`.
-fn write_pattern(range: UserRange, seed: u64) -> Result<(), Failure> {
-    for place in places(range) {
-        probe_write(place, pattern(place, seed))?;
-    }
-    Ok(())
-}
-
-/// Checks that `range` holds the pattern `seed`.
-fn check_pattern(range: UserRange, seed: u64) -> Result<(), Failure> {
-    for place in places(range) {
-        let is_there = probe_read(place)? == pattern(place, seed);
-        check(is_there, "what was written is read")?;
-    }
-    Ok(())
-}
-
-/// Checks that two ranges of the same length hold the same words.
-fn check_equal(left: UserRange, right: UserRange) -> Result<(), Failure> {
-    for (left, right) in places(left).zip(places(right)) {
-        let is_same = probe_read(left)? == probe_read(right)?;
-        check(is_same, "both maps have the same words")?;
-    }
-    Ok(())
-}
-
-/// Checks that all of `range` is zero.
-fn check_zero(range: UserRange) -> Result<(), Failure> {
-    for place in places(range) {
-        check(probe_read(place)? == 0, "the page is zero")?;
-    }
-    Ok(())
-}
-
-/// The physical address of the page at `page`, if it is mapped.
-fn frame_at(space: &Space, page: VirtAddr) -> Option<PhysAddr> {
-    let mut found = None;
-    space.walk(page, &mut |at, entry| {
-        found = entry.is_leaf(at.level).then(|| entry.pa());
-    });
-    found
-}
-
-/// Fails unless an access was stopped as a fault of the class `expected`.
-fn stopped<T>(access: Result<T, FaultError>, expected: FaultError) -> Result<Passed, Failure> {
-    match access {
-        Err(class) if class == expected => Ok(Passed::Stopped(class)),
-        Err(class) => Err(Failure::Stopped(class)),
-        Ok(_) => Err(Failure::Not("the access is stopped")),
-    }
-}
-
-/// Memory of the kernel's image that is there to be shown by regions.
-#[repr(C, align(4096))]
-struct Shown(core::cell::UnsafeCell<[u8; Shown::BYTES]>);
-
-// SAFETY: nobody makes a reference to the contents.
-unsafe impl Sync for Shown {}
-
-impl Shown {
-    const PAGES: usize = 8;
-    const BYTES: usize = Shown::PAGES * PAGE_SIZE;
-}
-
-static SHOWN: Shown = Shown(core::cell::UnsafeCell::new([0; Shown::BYTES]));
-
-/// That memory, as something to map.
-fn shown_memory() -> Result<PhysicalRange, Failure> {
-    // The kernel's half is mapped one to one.
-    let start = PhysAddr::new(SHOWN.0.get().expose_provenance() as u64);
-    // SAFETY: the memory is the kernel image's, so it is never handed out, and nobody uses it as a value of Rust's.
-    let range = unsafe { PhysicalRange::new(start, Shown::BYTES as u64) };
-    range.ok_or(Failure::Not("the memory is whole pages"))
 }

@@ -4,10 +4,9 @@ use mm::addr::{PAGE_SIZE, USER_END, UserRange};
 use mm::error::SpaceError;
 use mm::space::{Backing, Protection, Region, Space};
 
-use super::{
-    Check, EAGER, Failure, KERNEL_WRITE, LAZY, Passed, Shown, add, check, check_pattern, pages,
-    shown_memory, write_pattern,
-};
+use super::shown::{Shown, shown_memory};
+use super::tools::{EAGER, KERNEL_WRITE, LAZY, add, check, check_pattern, pages, write_pattern};
+use super::{Check, Failure, Passed};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -46,7 +46,7 @@ impl Mark {
         self.0 / 4
     }
 
-    fn is(self, step: Step) -> bool {
+    pub(super) fn is(self, step: Step) -> bool {
         self.0 % 4 == step as u64
     }
 }
