@@ -52,10 +52,29 @@ impl PageTable {
         end: VirtAddr,
         batch: &mut FlushBatch<'_>,
     ) -> Result<(), NoMemory> {
-        for boundary in [start, end] {
-            self.prepare_boundary(boundary, batch)?;
+        if self.private_table_with(start, end).is_none() {
+            for boundary in [start, end] {
+                self.prepare_boundary(boundary, batch)?;
+            }
         }
         Ok(())
+    }
+
+    /// An iterator at `start` if a private table of level 1 has all pages of `[start, end)`: then there is nothing to be
+    /// prepared, and all of the range can be changed without leaving the table.
+    #[inline]
+    pub(super) fn private_table_with(
+        &mut self,
+        start: VirtAddr,
+        end: VirtAddr,
+    ) -> Option<VmIterMut<'_>> {
+        let table_bytes = self.geometry().span(2);
+        let last = end.as_u64().wrapping_sub(1);
+        if (start.as_u64() ^ last) & !(table_bytes - 1) != 0 {
+            return None;
+        }
+        let iter = VmIterMut::new_mut(self, start);
+        (iter.level() == 1 && !iter.is_shared()).then_some(iter)
     }
 
     /// Makes the tables private that have entries on both sides of `boundary`, and splits the big leaves.
@@ -87,6 +106,9 @@ impl PageTable {
         end: VirtAddr,
         batch: &mut FlushBatch<'_>,
     ) -> Result<(), NoMemory> {
+        if self.private_table_with(start, end).is_some() {
+            return Ok(());
+        }
         let mut iter = VmIterMut::new_mut(self, start);
         while iter.find_mapping(end) {
             iter.make_private(batch)?;

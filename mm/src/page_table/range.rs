@@ -30,6 +30,11 @@ impl PageTable {
             batch.space() == self.space(),
             "the batch is another space's"
         );
+        if let Some(mut iter) = self.private_table_with(start, end) {
+            // Nearly always: a few pages of one table, which stays where it is.
+            iter.unmap_rest_of_table(end, batch);
+            return;
+        }
         let range = start.as_u64()..=end.as_u64() - 1;
         let geometry = self.geometry();
         unmap_in(self.root(), geometry, geometry.levels(), range, batch);
@@ -61,6 +66,12 @@ impl PageTable {
         end: VirtAddr,
         batch: &mut FlushBatch<'_>,
     ) {
+        if self
+            .private_table_with(start, end)
+            .is_some_and(|iter| iter.is_not_full())
+        {
+            return;
+        }
         let mut iter = VmIterMut::new_mut(self, start);
         while iter.find_mapping(end) {
             while iter.try_merge(batch) {}

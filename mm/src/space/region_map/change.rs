@@ -98,13 +98,9 @@ impl RegionMap {
         self.split(range.start());
         self.split(range.end());
         let indices = self.indices(range);
-        for region in self.regions.get_mut(indices).unwrap_or_default() {
-            change(region);
-        }
-        self.regions.dedup_by(|next, region| {
-            let merged = region.merged_with(next);
-            merged.map(|merged| *region = merged).is_some()
-        });
+        let regions = self.regions.get_mut(indices.clone());
+        regions.unwrap_or_default().iter_mut().for_each(change);
+        self.merge_around(indices);
         Ok(())
     }
 
