@@ -116,8 +116,7 @@ impl Memory {
         let Some(table) = self.table() else {
             return Ok(());
         };
-        table.prepare_range(range.start(), range.end(), batch)?;
-        table.make_range_private(range.start(), range.end(), batch)
+        table.prepare_pages(range.start(), range.end(), batch)
     }
 
     /// Unmaps all pages in `range`, which has been prepared.
@@ -133,7 +132,6 @@ impl Memory {
             table.protect_range(range.start(), range.end(), batch, |page| {
                 perm_for(page, protection)
             });
-            table.merge_range(range.start(), range.end(), batch);
         }
     }
 
