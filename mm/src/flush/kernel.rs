@@ -30,10 +30,12 @@ pub(crate) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
         .map_err(|_| NoMemory)
 }
 
-/// Chooses how other CPUs are told. At boot, before there is an address space.
+/// Chooses how other CPUs are told. At boot, before there is an address space. A break switch's choice stays.
 pub fn set_strategy(strategy: Strategy) {
-    // Relaxed: set before there is a second CPU that could tell one.
-    STRATEGY.store(strategy as u8, Ordering::Relaxed);
+    // Relaxed: set before there is a thread of an address space.
+    if STRATEGY.load(Ordering::Relaxed) != Strategy::Nobody as u8 {
+        STRATEGY.store(strategy as u8, Ordering::Relaxed);
+    }
 }
 
 /// What each CPU has done so far. A CPU may be counting meanwhile.
