@@ -62,7 +62,7 @@ unsafe impl<T: Send> Send for RwLock<T> {}
 
 impl<T> RwLock<T> {
     /// An unlocked lock around `value`.
-    pub const fn new(value: T) -> RwLock<T> {
+    pub fn new(value: T) -> RwLock<T> {
         RwLock {
             word: AtomicU32::new(0),
             value: UnsafeCell::new(value),
