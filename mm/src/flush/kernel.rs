@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use smp::mailbox::{self, Pending, Request, Ring};
 use smp::{CpuId, CpuSet, IrqOff, PerCpu, Pinned, ipi};
 
-use crate::addr::VirtAddr;
+use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::NoMemory;
 use crate::flush::counters::Counters;
 use crate::flush::machine::{FlushCpu, Machine, Processor};
@@ -94,6 +94,12 @@ impl Machine for Kernel {
     fn strategy(self) -> Strategy {
         // Relaxed: see `set_strategy`.
         Strategy::from_bits(STRATEGY.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    unsafe fn load_root(self, root: PhysAddr, off: &IrqOff) {
+        // SAFETY: the caller's conditions.
+        unsafe { hw::load_root(root, off) };
     }
 
     fn load_kernel_root(self, off: &IrqOff) {

@@ -42,8 +42,9 @@ mod switch;
 mod tests;
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, Ordering};
 use core::{fmt, mem};
+
+use smp::sync::{AtomicU64, Ordering};
 
 use crate::addr::{PAGE_SIZE, UserRange, VirtAddr};
 use crate::aspace::ThreadCount;
@@ -209,7 +210,7 @@ impl Drop for Space {
 impl Memory {
     /// Moves everything out. CPUs do not load the root any more.
     fn take(&mut self, root: &AtomicU64) -> Memory {
-        // Release pairs with the Acquire in `flush::enter`.
+        // Release pairs with the Acquire in `flush::switch::enter`.
         root.store(0, Ordering::Release);
         mem::replace(
             self,
