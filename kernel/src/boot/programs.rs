@@ -84,8 +84,9 @@ fn choose_shootdown(command_line: &CommandLine) {
     let strategy = match command_line.value("shootdown") {
         None | Some("targeted") => Strategy::Targeted,
         Some("broadcast") => Strategy::Broadcast,
+        Some("deferred") => Strategy::Deferred,
         Some(other) => {
-            panic!("boot line: shootdown={other} is neither targeted nor broadcast")
+            panic!("boot line: shootdown={other} is neither targeted nor broadcast nor deferred")
         }
     };
     mm::flush::set_strategy(strategy);

@@ -8,6 +8,7 @@ use smp::{CpuId, CpuSet, IrqOff, PerCpu, Pinned, ipi};
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::NoMemory;
 use crate::flush::counters::Counters;
+use crate::flush::limbo;
 use crate::flush::machine::{FlushCpu, Machine, Processor};
 use crate::flush::released::ReleasedFrames;
 use crate::flush::strategy::Strategy;
@@ -27,7 +28,8 @@ static STRATEGY: AtomicU8 = AtomicU8::new(Strategy::Targeted as u8);
 /// [`NoMemory`].
 pub(crate) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
     CPUS.init(possible_cpus, FlushCpu::new)
-        .map_err(|_| NoMemory)
+        .map_err(|_| NoMemory)?;
+    limbo::init(possible_cpus)
 }
 
 /// Chooses how other CPUs are told. At boot, before there is an address space. A break switch's choice stays.

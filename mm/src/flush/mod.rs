@@ -29,6 +29,7 @@ mod counters;
 mod cpu_tlb;
 mod inline_list;
 mod kernel;
+pub mod limbo;
 mod machine;
 mod released;
 mod requests;
@@ -60,6 +61,7 @@ use smp::{IrqOff, Pinned};
 pub unsafe fn enter(space: &ActiveCpus, root: &AtomicU64, off: &IrqOff) {
     // SAFETY: the caller's conditions.
     unsafe { switch::enter(Kernel, kernel::cpu(off), space, root, off) };
+    limbo::sweep_if_owed(off);
 }
 
 /// This CPU goes on to run the kernel's own threads, or nothing: it keeps the root that it has loaded, but uses no user
@@ -67,11 +69,13 @@ pub unsafe fn enter(space: &ActiveCpus, root: &AtomicU64, off: &IrqOff) {
 #[inline]
 pub fn become_idle(off: &IrqOff) {
     switch::become_idle(kernel::cpu(off), off);
+    limbo::sweep_if_owed(off);
 }
 
 /// Makes this CPU use the kernel's own page table, and no address space.
 pub fn leave(off: &IrqOff) {
     switch::leave(Kernel, kernel::cpu(off), off);
+    limbo::sweep_if_owed(off);
 }
 
 /// Whether this CPU has the root of `space` loaded.

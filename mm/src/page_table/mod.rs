@@ -160,6 +160,7 @@ impl PageTable {
     /// first. No CPU may switch to it any more.
     pub fn retire(mut self, batch: &mut FlushBatch<'_>) {
         debug_assert!(batch.space() == self.space, "the batch is another space's");
+        crate::flush::limbo::drain_space(self.space);
         batch.make_unreachable();
         free_everything(&mut self, batch);
         kernel_map::entries().clear_from(&self);

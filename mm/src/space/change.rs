@@ -26,6 +26,7 @@ impl Space {
         memory.prepare_range(range, &mut batch)?;
         memory.regions.remove(range)?;
         memory.unmap(range, &mut batch);
+        batch.complete_unmap(range);
         Ok(())
     }
 

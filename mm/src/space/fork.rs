@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::addr::{USER_END, VirtAddr};
 use crate::error::{MapError, NoMemory};
-use crate::flush::FlushBatch;
+use crate::flush::{FlushBatch, limbo};
 use crate::page_table::{
     Copying, PageTable, Perm, VmIterMut, copy_mappings, copy_mappings_by, share_tables,
 };
@@ -56,7 +56,21 @@ impl Space {
         policy: ForkPolicy,
         stack_pointer: VirtAddr,
     ) -> Result<Arc<Space>, NoMemory> {
-        let stack_page = stack_pointer.page_align_down();
+        match self.try_fork_at(policy, stack_pointer.page_align_down()) {
+            // There may be memory that only waits for other CPUs.
+            Err(NoMemory) if limbo::drain() => {
+                self.try_fork_at(policy, stack_pointer.page_align_down())
+            }
+            outcome => outcome,
+        }
+    }
+
+    #[inline]
+    fn try_fork_at(
+        &self,
+        policy: ForkPolicy,
+        stack_page: VirtAddr,
+    ) -> Result<Arc<Space>, NoMemory> {
         // Relaxed: set at boot, before the first fork.
         let is_broken = IS_COPY_ON_WRITE_BROKEN.load(Ordering::Relaxed);
         let policy = if is_broken {

@@ -49,7 +49,7 @@ use smp::sync::{AtomicU64, Ordering};
 use crate::addr::{PAGE_SIZE, UserRange, VirtAddr};
 use crate::aspace::ThreadCount;
 use crate::error::{NoMemory, SpaceError};
-use crate::flush::{ActiveCpus, FlushBatch, SpaceId};
+use crate::flush::{ActiveCpus, FlushBatch, SpaceId, limbo};
 use crate::heap::try_arc;
 use crate::page_table::{FaultTable, PageTable};
 use crate::rw_lock::RwLock;
@@ -119,7 +119,10 @@ impl Space {
     /// `WrongLength` if there can be no such region. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
         let (range, flags) = (region.range, region.flags);
-        self.memory.write().insert(region)?;
+        let mut memory = self.memory.write();
+        memory.insert(region)?;
+        limbo::drain_range(self.id(), range);
+        drop(memory);
         self.populate_new(range, flags)
     }
 
@@ -142,6 +145,7 @@ impl Space {
         let region = make(range)?;
         let flags = region.flags;
         memory.insert(region)?;
+        limbo::drain_range(self.id(), range);
         drop(memory);
         self.populate_new(range, flags)?;
         Ok(range)
@@ -158,6 +162,15 @@ impl Space {
             return Err(FaultError::Privilege);
         }
         let page = address.page_align_down();
+        match self.try_fault(page, access) {
+            // There may be memory that only waits for other CPUs.
+            Err(FaultError::NoMemory) if limbo::drain() => self.try_fault(page, access),
+            outcome => outcome,
+        }
+    }
+
+    #[inline]
+    fn try_fault(&self, page: VirtAddr, access: FaultAccess) -> Result<(), FaultError> {
         // A statement of its own, so that the lock is given back before the match.
         let progress = self.memory.read().fault(page, access, None, &self.cpus)?;
         match progress {

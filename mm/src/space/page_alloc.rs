@@ -7,7 +7,7 @@
 
 use crate::addr::UserRange;
 use crate::error::{NoMemory, SpaceError};
-use crate::flush::FlushBatch;
+use crate::flush::{FlushBatch, limbo};
 use crate::frame::{self, FrameChain, FrameKind};
 use crate::page_table::VmIterMut;
 use crate::space::protection::Protection;
@@ -21,8 +21,14 @@ impl Space {
     /// `Overlap` if something other than pages of `page_alloc` is there, `NoMemory`. Nothing has changed then.
     pub fn page_alloc(&self, range: UserRange) -> Result<(), SpaceError> {
         // Dropped last: what is left of the frames is given back without the lock.
-        let mut frames = zeroed_frames(range.len_pages())?;
+        let frames = zeroed_frames(range.len_pages());
+        // There may be memory that only waits for other CPUs.
+        let mut frames = match frames {
+            Err(NoMemory) if limbo::drain() => zeroed_frames(range.len_pages())?,
+            frames => frames?,
+        };
         let mut memory = self.memory.write();
+        limbo::drain_range(self.id(), range);
         // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
         memory.page_alloc(range, &mut frames, &mut batch)
