@@ -266,15 +266,15 @@ impl FlushBatch<'_> {
             own.counters.count_flushed(flushed);
             own.counters.count_avoided();
         }
-        if let Some(others) = published.others {
-            if !limbo::put(&pin, self.space, range, &others, &mut self.released) {
-                // No room: the CPUs are asked now.
-                let task = Task::Flush {
-                    generation,
-                    pages: self.pages(),
-                };
-                Asked::ask(Kernel, &pin, &others, self.space(), task).wait();
-            }
+        if let Some(others) = published.others
+            && !limbo::put(&pin, self.space, range, &others, &mut self.released)
+        {
+            // No room: the CPUs are asked now.
+            let task = Task::Flush {
+                generation,
+                pages: self.pages(),
+            };
+            Asked::ask(Kernel, &pin, &others, self.space(), task).wait();
         }
         self.give_back();
     }
