@@ -125,7 +125,7 @@ pub(super) fn sweep_if_owed(off: &IrqOff) {
     }
 }
 
-/// As [`sweep_if_owed`], and empties those of this CPU's slots that nobody owes anything for: at ticks, by a thread.
+/// As `sweep_if_owed`, and empties those of this CPU's slots that nobody owes anything for: at ticks, by a thread.
 pub fn serve_tick() {
     if is_in_use() {
         sweep(&irq::disable());

@@ -20,7 +20,7 @@
 //!   anything that a user can see, since that may fail.
 //!
 //! One reader/writer lock guards regions and page table. Faults read: they fill holes, and take single pages to themselves
-//! ([`crate::page_table::FaultTable`]), so they run in parallel. Whatever changes regions, forks, or makes tables private,
+//! (`page_table/claim.rs`), so they run in parallel. Whatever changes regions, forks, or makes tables private,
 //! writes, and holds off faults meanwhile.
 
 mod backing;
