@@ -47,6 +47,27 @@ fn telling_every_cpu_every_time_is_right_too() {
         .assert_status(0);
 }
 
+/// What a plain unmap gives up then is that other CPUs notice at once; not that a frame has one owner.
+#[test]
+fn deferring_lets_a_writer_go_on_but_never_into_somebody_elses_memory() {
+    let boot = |words: &[&str]| {
+        Boot::program(words)
+            .append("shootdown=deferred")
+            .deadline(LONG)
+    };
+    boot(&["hunt", "2000"])
+        .cpus(4)
+        .run()
+        .assert_status(0)
+        .assert_console_has("no foreign pattern");
+    boot(&["usertests"]).cpus(4).run().assert_status(0);
+    boot(&["shootdown"])
+        .cpus(4)
+        .run()
+        .assert_program_failed()
+        .assert_console_has("has written to the page after it was unmapped");
+}
+
 /// The rounds are those that the kernel has to pass each time it changes.
 #[test]
 fn nobody_finds_another_owners_pattern_in_memory_of_his_own() {

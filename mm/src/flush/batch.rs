@@ -1,6 +1,6 @@
 //! [`FlushBatch`]: what a change of a page table has taken away, until no CPU can reach it any more.
 
-use core::{fmt, mem};
+use core::fmt;
 
 use smp::{CpuId, CpuSet, Pinned, irq, pin};
 
@@ -266,17 +266,15 @@ impl FlushBatch<'_> {
             own.counters.count_flushed(flushed);
             own.counters.count_avoided();
         }
-        if let Some(others) = published.others {
-            let released = mem::take(&mut self.released);
-            if let Err(released) = limbo::put(&pin, self.space, range, &others, released) {
-                // No room: the CPUs are asked now.
-                self.released = released;
-                let task = Task::Flush {
-                    generation,
-                    pages: self.pages(),
-                };
-                Asked::ask(Kernel, &pin, &others, self.space(), task).wait();
-            }
+        if let Some(others) = published.others
+            && !limbo::put(&pin, self.space, range, &others, &mut self.released)
+        {
+            // No room: the CPUs are asked now.
+            let task = Task::Flush {
+                generation,
+                pages: self.pages(),
+            };
+            Asked::ask(Kernel, &pin, &others, self.space(), task).wait();
         }
         self.give_back();
     }

@@ -77,18 +77,16 @@ fn is_in_use() -> bool {
     Kernel.strategy() == Strategy::Deferred && LIMBOS.is_ready()
 }
 
-/// Leaves `released`, which was mapped in `range` of `space` and whose removal has been published, in limbo until `others`
-/// have swept.
-///
-/// # Errors
-/// Gives `released` back if all slots are taken.
+/// Takes what is in `released`, which was mapped in `range` of `space` and whose removal has been published, and leaves it in
+/// limbo until `others` have swept. If all slots are taken, takes nothing and returns false.
+#[must_use = "what is not in limbo has to be flushed"]
 pub(super) fn put(
     pin: &Pinned,
     space: &ActiveCpus,
     range: UserRange,
     others: &CpuSet,
-    released: ReleasedFrames,
-) -> Result<(), ReleasedFrames> {
+    released: &mut ReleasedFrames,
+) -> bool {
     let own = LIMBOS.get(pin);
     let mut slots = own.slots.lock();
     reap(own, &mut slots);
@@ -97,13 +95,13 @@ pub(super) fn put(
         .enumerate()
         .find(|(_, slot)| slot.is_none())
     else {
-        return Err(released);
+        return false;
     };
     own.owing[index].store(others);
     *slot = Some(Waiting {
         space: space.space(),
         range,
-        released,
+        released: mem::take(released),
     });
     // LIMBO-2: these read-modify-writes come before the look at the active set, and pair with those of a CPU that leaves
     // the set and then looks at `owes_to`.
@@ -114,7 +112,7 @@ pub(super) fn put(
     let active = space.active_after_telling();
     let gone: CpuSet = others.iter().filter(|cpu| !active.contains(*cpu)).collect();
     make_sweep(pin, &gone);
-    Ok(())
+    true
 }
 
 /// Flushes this CPU's translations if it owes that to anybody. At ticks, and after leaving a space's active set.
@@ -127,7 +125,7 @@ pub(super) fn sweep_if_owed(off: &IrqOff) {
     }
 }
 
-/// As [`sweep_if_owed`], and empties those of this CPU's slots that nobody owes anything for: at ticks, by a thread.
+/// As `sweep_if_owed`, and empties those of this CPU's slots that nobody owes anything for: at ticks, by a thread.
 pub fn serve_tick() {
     if is_in_use() {
         sweep(&irq::disable());

@@ -10,7 +10,8 @@
 //! 2. *dispatch*: this CPU forgets the pages, and the other CPUs in the space's active set are asked to.
 //! 3. *wait*, until all of them have. Then the batch gives everything back.
 //!
-//! Only a completed batch gives anything back; dropping one completes it. When a whole page table goes, the CPUs that
+//! Only a completed batch gives anything back; dropping one completes it. Under `shootdown=deferred` a plain unmap does not
+//! wait: what its batch has collected stays in [`limbo`] until the other CPUs have flushed in their own time. When a whole page table goes, the CPUs that
 //! still have it loaded are sent away from it first; then nobody can reach it, and what is released is given back at
 //! once. In outline, the invariants:
 //!

@@ -199,6 +199,9 @@ impl Memory {
         if is_leaf && access.is_possible_with(iter.effective_perm(entry)) {
             // Somebody else was faster, or this CPU remembered less than it could.
             Ok(Progress::Done)
+        } else if entry.is_claimed() {
+            // Somebody else is about to put a page there.
+            Ok(Progress::Done)
         } else if iter.is_shared() || (is_leaf && !can_be_claimed(entry, iter.level())) {
             Ok(Progress::NeedsAlone)
         } else if is_leaf {
@@ -260,7 +263,13 @@ fn fill(
     fetched: Option<&FetchedPage>,
 ) -> Result<Progress, FaultError> {
     if region.backing.is_anonymous() {
-        let frame = frame::alloc_zeroed(FrameKind::Anonymous)?;
+        let Ok(frame) = frame::alloc_zeroed(FrameKind::Anonymous) else {
+            // Another thread may have put the last frame there.
+            return match iter.entry() == Entry::EMPTY {
+                true => Err(FaultError::NoMemory),
+                false => Ok(Progress::Done),
+            };
+        };
         return done(iter.try_fill(frame, region.protection.perm()));
     }
     fill_from_backing(iter, region, access, fetched)

@@ -165,7 +165,7 @@ fn copy_eagerly(
     let start = child.start();
     let mut pages = VmIterMut::new_mut(child, start);
     while pages.find_mapping(USER_END) {
-        if pages.writable() {
+        if pages.writable() && !pages.perm().contains(Perm::SHARED) {
             pages.replace_by_copy(batch)?;
         }
         pages.next();

@@ -13,12 +13,14 @@
 //! - SPACE-3: a page whose frame others may have too is mapped read-only, unless it is shared on purpose (`Perm::SHARED`).
 //! - SPACE-4: a file is asked for pages with no lock held, since it may wait; afterwards everything is looked at again.
 //! - SPACE-5: what an operation has taken away is gone from all CPUs before the lock is given back. Otherwise another thread
-//!   could map or copy a page that a third still writes by an old translation, and the store would be lost.
+//!   could map or copy a page that a third still writes by an old translation, and the store would be lost. Under
+//!   `shootdown=deferred` a plain [`Space::remove`] only leaves it in [`limbo`]: nobody can map or copy it any more, and
+//!   whatever is about to be mapped there drains it first.
 //! - SPACE-6: an operation that has to make page-table pages private, or to split big ones, does so before it changes
 //!   anything that a user can see, since that may fail.
 //!
 //! One reader/writer lock guards regions and page table. Faults read: they fill holes, and take single pages to themselves
-//! ([`crate::page_table::FaultTable`]), so they run in parallel. Whatever changes regions, forks, or makes tables private,
+//! (`page_table/claim.rs`), so they run in parallel. Whatever changes regions, forks, or makes tables private,
 //! writes, and holds off faults meanwhile.
 
 mod backing;

@@ -61,6 +61,9 @@ impl Memory {
             if !region.flags.contains(RegionFlags::PAGE_ALLOC) {
                 return Err(SpaceError::Overlap);
             }
+            if region.flags.contains(RegionFlags::PINNED) {
+                return Err(SpaceError::Pinned);
+            }
             is_empty = false;
         }
         self.regions.reserve()?;
