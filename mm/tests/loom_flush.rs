@@ -199,7 +199,10 @@ fn tlb_1_the_page_walker_of_an_idle_cpu_never_reads_a_freed_table() {
 fn tlb_1_the_page_walker_of_a_cpu_that_leaves_never_reads_a_freed_table() {
     let leaves = Cpu {
         before: use_page_0_and_become_idle,
-        beside: Machine::leave,
+        beside: |machine| {
+            machine.leave();
+            machine.walk(0);
+        },
     };
     explore(Orders::All, 1, [RELEASES_TABLE, leaves]);
 }
