@@ -17,7 +17,7 @@ use crate::space::Space;
 pub enum ForkPolicy {
     /// Shares the page-table pages, and with them all pages; copies a table or a page when somebody writes there.
     Shared,
-    /// Copies every page, also those that nobody can write.
+    /// Copies every page, also those that nobody can write. Like all of them it copies nothing that is shared on purpose.
     Naive,
     /// Copies the pages that can be written, and shares the others.
     Eager,
@@ -111,7 +111,7 @@ fn copy_by_page(
     match policy {
         ForkPolicy::Shared | ForkPolicy::CopyOnWrite => {
             copy_mappings_by(to, from, batch, |page, perm| match page == stack_page {
-                _ if !perm.contains(Perm::WRITE) => Copying::Share,
+                _ if !is_own_and_writable(perm) => Copying::Share,
                 true => Copying::CopyNow,
                 false => Copying::ShareUntilWritten,
             })
@@ -122,7 +122,13 @@ fn copy_by_page(
     }
 }
 
-/// The simplest fork: a frame of its own behind each of the child's pages.
+/// Whether a page with these rights can be written, and nobody else is to see it.
+#[inline]
+fn is_own_and_writable(perm: Perm) -> bool {
+    perm.contains(Perm::WRITE) && !perm.contains(Perm::SHARED)
+}
+
+/// The simplest fork: a frame of its own behind each of the child's pages, but for those that are shared on purpose.
 ///
 /// # Errors
 /// `NoMemory` for tables or copies; what has been mapped by then stays mapped in `child`.
@@ -133,7 +139,13 @@ fn copy_naively(
     parent: &mut PageTable,
     batch: &mut FlushBatch<'_>,
 ) -> Result<(), MapError> {
-    copy_mappings_by(child, parent, batch, |_, _| Copying::CopyNow)
+    copy_mappings_by(child, parent, batch, |_, perm| {
+        if perm.contains(Perm::SHARED) {
+            Copying::Share
+        } else {
+            Copying::CopyNow
+        }
+    })
 }
 
 /// The exercise's fork: the child gets the parent's mappings, and then a frame of its own behind each that can be written.
@@ -151,7 +163,7 @@ fn copy_eagerly(
     let start = child.start();
     let mut pages = VmIterMut::new_mut(child, start);
     while pages.find_mapping(USER_END) {
-        if pages.writable() {
+        if is_own_and_writable(pages.perm()) {
             pages.replace_by_copy(batch)?;
         }
         pages.next();

@@ -18,7 +18,7 @@ impl Space {
     /// Puts a fresh zeroed page, readable and writable, at each address in `range`.
     ///
     /// # Errors
-    /// `Overlap` if something other than pages of `page_alloc` is there, `NoMemory`. Nothing has changed then.
+    /// `Overlap` if something other than pages of `page_alloc` is there, `Pinned` if those are, `NoMemory`. Nothing has changed then.
     pub fn page_alloc(&self, range: UserRange) -> Result<(), SpaceError> {
         // Dropped last: what is left of the frames is given back without the lock.
         let mut frames = zeroed_frames(range.len_pages())?;
@@ -54,6 +54,9 @@ impl Memory {
         for region in self.regions.overlapping(range) {
             if !region.flags.contains(RegionFlags::PAGE_ALLOC) {
                 return Err(SpaceError::Overlap);
+            }
+            if region.is_pinned() {
+                return Err(SpaceError::Pinned);
             }
             is_empty = false;
         }
