@@ -35,6 +35,11 @@ const SWITCHES: &[Switch] = &[
         pull: proc::exit::break_leak,
     },
     Switch {
+        name: "shootdown",
+        effect: "no other CPU is told what was unmapped: each goes on using what it remembers",
+        pull: || mm::flush::set_strategy(mm::flush::Strategy::Nobody),
+    },
+    Switch {
         name: "zero",
         effect: "fresh pages keep what their last owner wrote",
         pull: || mm::frame::set_skip_zeroing(true),

@@ -35,6 +35,17 @@ pub fn ptr_to_phys(ptr: *const u8) -> PhysAddr {
     machine::ptr_to_phys(ptr)
 }
 
+/// Fills a page with zeros.
+///
+/// # Safety
+/// `page` is the address of a page of memory that is mapped writable, that the caller may overwrite and nobody else
+/// reads as a Rust value.
+#[inline]
+pub(crate) unsafe fn zero_page(page: *mut u8) {
+    // SAFETY: passed on.
+    unsafe { machine::zero_page(page) };
+}
+
 /// Drops this CPU's translation of the page at `page`.
 #[inline]
 pub fn flush_page(page: VirtAddr) {

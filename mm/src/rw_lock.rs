@@ -34,11 +34,17 @@ pub fn set_sleeper(sleeper: &'static dyn Sleeper) {
     SLEEPER.call_once(|| sleeper);
 }
 
-/// Who waits before there are threads: nobody else has a CPU to give away to.
-struct Spinner;
+/// How the kernel's threads sleep: as `proc` has said. Before there are threads nobody else has a CPU to give away to, and a
+/// waiter spins.
+#[derive(Copy, Clone, Debug)]
+pub struct Threads;
 
-impl Sleeper for Spinner {
-    fn wait_while(&self, _key: usize, is_to_wait: &dyn Fn() -> bool) {
+impl Sleeper for Threads {
+    fn wait_while(&self, key: usize, is_to_wait: &dyn Fn() -> bool) {
+        if let Some(sleeper) = SLEEPER.get() {
+            sleeper.wait_while(key, is_to_wait);
+            return;
+        }
         let mut wait = SpinWait::new();
         while is_to_wait() {
             smp::mailbox::serve_flush_requests();
@@ -46,32 +52,45 @@ impl Sleeper for Spinner {
         }
     }
 
-    fn wake_all(&self, _key: usize) {}
+    fn wake_all(&self, key: usize) {
+        if let Some(sleeper) = SLEEPER.get() {
+            sleeper.wake_all(key);
+        }
+    }
 }
 
 /// A value for several readers or one writer. See the module's page.
-pub struct RwLock<T> {
+pub struct RwLock<T, S: Sleeper = Threads> {
     word: AtomicU32,
     value: UnsafeCell<T>,
+    sleeper: S,
 }
 
 // SAFETY: readers have `&T` on several CPUs at a time, and writers take turns with `&mut T`.
-unsafe impl<T: Send + Sync> Sync for RwLock<T> {}
-// SAFETY: the lock owns the value.
-unsafe impl<T: Send> Send for RwLock<T> {}
+unsafe impl<T: Send + Sync, S: Sleeper> Sync for RwLock<T, S> {}
+// SAFETY: the lock owns the value and the sleeper.
+unsafe impl<T: Send, S: Sleeper + Send> Send for RwLock<T, S> {}
 
 impl<T> RwLock<T> {
     /// An unlocked lock around `value`.
-    pub const fn new(value: T) -> RwLock<T> {
+    pub fn new(value: T) -> RwLock<T> {
+        RwLock::with_sleeper(value, Threads)
+    }
+}
+
+impl<T, S: Sleeper> RwLock<T, S> {
+    /// An unlocked lock around `value`, whose waiters sleep as `sleeper` says.
+    pub fn with_sleeper(value: T, sleeper: S) -> RwLock<T, S> {
         RwLock {
             word: AtomicU32::new(0),
             value: UnsafeCell::new(value),
+            sleeper,
         }
     }
 
     /// Waits until no writer has the value, and reads it.
     #[inline]
-    pub fn read(&self) -> ReadGuard<'_, T> {
+    pub fn read(&self) -> ReadGuard<'_, T, S> {
         if !self.try_read() {
             self.wait_for(Self::try_read);
         }
@@ -80,7 +99,7 @@ impl<T> RwLock<T> {
 
     /// Waits until nobody has the value, and takes it.
     #[inline]
-    pub fn write(&self) -> WriteGuard<'_, T> {
+    pub fn write(&self) -> WriteGuard<'_, T, S> {
         if !self.try_write() {
             self.wait_for(Self::try_write);
         }
@@ -158,15 +177,11 @@ impl<T> RwLock<T> {
                         )
                         .is_ok());
             if marked {
-                self.sleeper().wait_while(self.key(), &|| {
+                self.sleeper.wait_while(self.key(), &|| {
                     self.word.load(Ordering::Relaxed) & WAITING != 0
                 });
             }
         }
-    }
-
-    fn sleeper(&self) -> &'static dyn Sleeper {
-        SLEEPER.get().copied().unwrap_or(&Spinner)
     }
 
     fn key(&self) -> usize {
@@ -176,11 +191,11 @@ impl<T> RwLock<T> {
 
 /// The right to read the value of a [`RwLock`].
 #[must_use = "dropping the guard unlocks at once"]
-pub struct ReadGuard<'l, T> {
-    lock: &'l RwLock<T>,
+pub struct ReadGuard<'l, T, S: Sleeper = Threads> {
+    lock: &'l RwLock<T, S>,
 }
 
-impl<T> Deref for ReadGuard<'_, T> {
+impl<T, S: Sleeper> Deref for ReadGuard<'_, T, S> {
     type Target = T;
     #[inline]
     fn deref(&self) -> &T {
@@ -189,7 +204,7 @@ impl<T> Deref for ReadGuard<'_, T> {
     }
 }
 
-impl<T> Drop for ReadGuard<'_, T> {
+impl<T, S: Sleeper> Drop for ReadGuard<'_, T, S> {
     #[inline]
     fn drop(&mut self) {
         // Release pairs with the Acquire of the next writer: what this reader read, it read before.
@@ -202,11 +217,11 @@ impl<T> Drop for ReadGuard<'_, T> {
 
 /// The right to change the value of a [`RwLock`].
 #[must_use = "dropping the guard unlocks at once"]
-pub struct WriteGuard<'l, T> {
-    lock: &'l RwLock<T>,
+pub struct WriteGuard<'l, T, S: Sleeper = Threads> {
+    lock: &'l RwLock<T, S>,
 }
 
-impl<T> Deref for WriteGuard<'_, T> {
+impl<T, S: Sleeper> Deref for WriteGuard<'_, T, S> {
     type Target = T;
     #[inline]
     fn deref(&self) -> &T {
@@ -215,7 +230,7 @@ impl<T> Deref for WriteGuard<'_, T> {
     }
 }
 
-impl<T> DerefMut for WriteGuard<'_, T> {
+impl<T, S: Sleeper> DerefMut for WriteGuard<'_, T, S> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above.
@@ -223,18 +238,18 @@ impl<T> DerefMut for WriteGuard<'_, T> {
     }
 }
 
-impl<T> Drop for WriteGuard<'_, T> {
+impl<T, S: Sleeper> Drop for WriteGuard<'_, T, S> {
     #[inline]
     fn drop(&mut self) {
         // Release pairs with the Acquire of whoever comes next. RW-2: clears `WAITING` too.
         let before = self.lock.word.swap(0, Ordering::Release);
         if before & WAITING != 0 {
-            self.lock.sleeper().wake_all(self.lock.key());
+            self.lock.sleeper.wake_all(self.lock.key());
         }
     }
 }
 
-impl<T> RwLock<T> {
+impl<T, S: Sleeper> RwLock<T, S> {
     /// Wakes the waiting, unless somebody has taken the lock meanwhile, who will.
     #[cold]
     #[inline(never)]
@@ -244,7 +259,7 @@ impl<T> RwLock<T> {
             .word
             .compare_exchange(WAITING, 0, Ordering::Release, Ordering::Relaxed);
         if cleared.is_ok() {
-            self.sleeper().wake_all(self.key());
+            self.sleeper.wake_all(self.key());
         }
     }
 }

@@ -1,208 +1,279 @@
-//! Loom models of TLB-2 and TLB-3: `RUSTFLAGS="--cfg loom" cargo test -p mm --release --test loom_flush`.
+//! Loom models of the flush protocol: `RUSTFLAGS="--cfg loom" cargo test -p mm --release --test loom_flush`.
 //!
-//! The sets, the generation and what each CPU knows are the kernel's own code; the page table is one entry, and each
-//! CPU has a model TLB. Interrupts are polls.
+//! With two CPUs every order is explored, but those of two CPUs that wait for each other, and of three, only as far as
+//! they have few preemptions. A wait that does not end is an error.
 #![cfg(loom)]
 
-use std::sync::Arc;
+mod flush_model;
 
-use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use flush_model::Machine;
 use loom::thread;
-use mm::addr::VirtAddr;
-use mm::flush::{ActiveCpus, CpuTlb, Flushed, Processor, Reach, SpaceId};
-use smp::{CpuId, host, irq};
+use mm::flush::Strategy;
 
-/// What the entry names at first, a frame or a page-table page, and what is freed when it has been taken away.
-const FRAME: usize = 1;
+/// What one CPU does.
+type Script = fn(&Machine);
 
-struct Machine {
-    space: ActiveCpus,
-    /// The page table: what the one page is mapped to, 0 for nothing.
-    entry: AtomicUsize,
-    /// Whom taking it away concerns.
-    reach: Reach,
-    /// Whether the frame has been given back, and so may be anybody's.
-    is_freed: AtomicBool,
-    /// Whether the other CPU is asked to flush, and whether it has.
-    is_asked: AtomicBool,
-    has_answered: AtomicBool,
+/// One CPU: what it has done before the others come, and what it does beside them.
+#[derive(Copy, Clone)]
+struct Cpu {
+    before: Script,
+    beside: Script,
 }
 
-impl Machine {
-    fn new(reach: Reach) -> Arc<Machine> {
-        smp::cpu::set_possible(2);
-        let space = ActiveCpus::new(SpaceId::KERNEL);
-        // Loom makes atomics at their first use, which has to come before there are two threads.
-        space.publish(Reach::Active, CpuId::BOOT);
-        space.publish(Reach::Loaded, CpuId::BOOT);
-        Arc::new(Machine {
-            space,
-            entry: AtomicUsize::new(FRAME),
-            reach,
-            is_freed: AtomicBool::new(false),
-            is_asked: AtomicBool::new(false),
-            has_answered: AtomicBool::new(false),
-        })
-    }
+/// All orders are explored, or those in which so many CPUs at most are stopped in the middle of something.
+#[derive(Copy, Clone)]
+enum Orders {
+    All,
+    Preemptions(usize),
+}
 
-    /// What a `FlushBatch` does: unmap, publish, ask whom it concerns, wait, free.
-    fn unmap_and_free(&self, other: CpuId) {
-        // As `Slot::take`.
-        self.entry.swap(0, Ordering::AcqRel);
-        let published = self.space.publish(self.reach, CpuId::BOOT);
-        if published
-            .others
-            .is_some_and(|others| others.contains(other))
-        {
-            self.is_asked.store(true, Ordering::Release);
-            while !self.has_answered.load(Ordering::Acquire) {
-                thread::yield_now();
-            }
+/// Explores what can happen on these CPUs; the first `senders` of them change something.
+fn explore<const CPUS: usize>(orders: Orders, senders: usize, cpus: [Cpu; CPUS]) {
+    let mut builder = loom::model::Builder::new();
+    if let Orders::Preemptions(most) = orders {
+        builder.preemption_bound = Some(most);
+    }
+    builder.check(move || {
+        let machine = Machine::new(CPUS, senders, Strategy::Targeted);
+        for (number, cpu) in cpus.iter().enumerate() {
+            machine.alone(number, cpu.before);
         }
-        self.is_freed.store(true, Ordering::Release);
-    }
-}
-
-/// A CPU that uses the space.
-struct User<'m> {
-    machine: &'m Machine,
-    tlb: CpuTlb,
-    processor: ModelTlb,
-}
-
-/// The translation of the one page that a processor keeps.
-#[derive(Default)]
-struct ModelTlb(std::cell::Cell<Option<usize>>);
-
-impl Processor for ModelTlb {
-    fn flush_page(&self, _page: VirtAddr) {
-        self.0.set(None);
-    }
-
-    fn flush_all(&self) {
-        self.0.set(None);
-    }
-}
-
-impl<'m> User<'m> {
-    fn new(machine: &'m Machine, cpu: CpuId) -> User<'m> {
-        host::become_cpu(cpu);
-        User {
-            machine,
-            tlb: CpuTlb::new(cpu),
-            processor: ModelTlb::default(),
+        let others: Vec<_> = (1..CPUS)
+            .map(|number| {
+                let machine = machine.clone();
+                thread::spawn(move || machine.play(number, cpus[number].beside))
+            })
+            .collect();
+        machine.play(0, cpus[0].beside);
+        others.into_iter().for_each(|other| other.join().unwrap());
+        for number in 0..CPUS {
+            machine.alone(number, Machine::leave);
         }
-    }
-
-    fn enter(&self) {
-        let load_root = || {
-            self.processor.flush_all();
-            // From here on the processor may use the table, whether it has been told to or not.
-            self.access();
-        };
-        // SAFETY: the space lives in the machine, which the user borrows.
-        let flushed = unsafe {
-            self.tlb.enter(
-                &self.machine.space,
-                &irq::disable(),
-                &self.processor,
-                load_root,
-            )
-        };
-        assert_ne!(flushed, Flushed::Pages(0));
-    }
-
-    /// The processor looks at the page: by its TLB, or by the page table, which it then remembers. It must not be
-    /// freed.
-    fn access(&self) {
-        let kept = self.processor.0.get();
-        let translation = kept.unwrap_or_else(|| self.machine.entry.load(Ordering::Relaxed));
-        if translation != 0 {
-            self.processor.0.set(Some(translation));
-            assert!(
-                !self.machine.is_freed.load(Ordering::Relaxed),
-                "read a freed frame"
-            );
-        }
-    }
-
-    /// A point at which the CPU may be interrupted.
-    fn poll(&self) {
-        if self.machine.is_asked.load(Ordering::Acquire)
-            && !self.machine.has_answered.load(Ordering::Relaxed)
-        {
-            let flushed = self.tlb.flush_for_another(
-                self.machine.space.space(),
-                u64::MAX,
-                [].into_iter(),
-                &self.processor,
-                &irq::disable(),
-            );
-            assert_ne!(flushed, Flushed::Pages(0));
-            self.machine.has_answered.store(true, Ordering::Release);
-        }
-    }
-
-    fn leave(&self) {
-        self.tlb.leave(&irq::disable(), || {
-            // Until now.
-            if self.machine.reach == Reach::Loaded {
-                self.access();
-            }
-            self.processor.flush_all();
-        });
-        self.machine.has_answered.store(true, Ordering::Release);
-    }
-}
-
-fn explore(reach: Reach, user: impl Fn(&User<'_>) + Sync + Send + Copy + 'static) {
-    loom::model(move || {
-        let machine = Machine::new(reach);
-        let cpu = CpuId::new(1);
-        let shared = machine.clone();
-        let other = thread::spawn(move || {
-            let this = User::new(&shared, cpu);
-            user(&this);
-            this.leave();
-        });
-        host::become_cpu(CpuId::BOOT);
-        machine.unmap_and_free(cpu);
-        other.join().unwrap();
+        assert!(!machine.is_loaded_anywhere());
     });
 }
+
+fn nothing(_machine: &Machine) {}
+
+fn unmap_0(machine: &Machine) {
+    unmap(machine, 0);
+}
+
+fn unmap(machine: &Machine, page: usize) {
+    let mut batch = machine.batch();
+    machine.unmap(page, &mut batch);
+    batch.complete();
+}
+
+fn use_page_0(machine: &Machine) {
+    machine.enter();
+    machine.access(0);
+}
+
+fn use_both_pages(machine: &Machine) {
+    use_page_0(machine);
+    machine.access(1);
+}
+
+fn use_page_0_and_become_idle(machine: &Machine) {
+    use_page_0(machine);
+    machine.become_idle();
+}
+
+/// Unmaps a page from outside of the space.
+const UNMAPS_0: Cpu = Cpu {
+    before: nothing,
+    beside: unmap_0,
+};
+
+/// Gives back the table, from outside of the space.
+const RELEASES_TABLE: Cpu = Cpu {
+    before: nothing,
+    beside: |machine| {
+        let mut batch = machine.batch();
+        machine.unmap(0, &mut batch);
+        machine.unmap(1, &mut batch);
+        machine.release_table(&mut batch);
+    },
+};
 
 #[test]
 fn tlb_3_a_cpu_that_switches_in_never_reads_a_freed_frame() {
-    explore(Reach::Active, |user| {
-        user.enter();
-        user.access();
-        user.poll();
-        user.access();
-    });
+    let switches_in = Cpu {
+        before: nothing,
+        beside: |machine| {
+            use_page_0(machine);
+            machine.access(0);
+        },
+    };
+    explore(Orders::All, 1, [UNMAPS_0, switches_in]);
+}
+
+#[test]
+fn tlb_1_a_cpu_that_uses_the_space_is_waited_for() {
+    let uses = Cpu {
+        before: use_page_0,
+        beside: |machine| {
+            machine.access(0);
+            machine.poll();
+            machine.access(0);
+        },
+    };
+    explore(Orders::All, 1, [UNMAPS_0, uses]);
+}
+
+/// And uses the space's frames until it has left.
+#[test]
+fn tlb_2_a_cpu_that_leaves_is_waited_for_or_gone() {
+    let leaves = Cpu {
+        before: use_page_0,
+        beside: |machine| {
+            machine.access(0);
+            machine.leave();
+            machine.access(0);
+        },
+    };
+    explore(Orders::All, 1, [UNMAPS_0, leaves]);
 }
 
 #[test]
 fn tlb_2_a_cpu_that_was_idle_catches_up_before_it_uses_the_space() {
-    explore(Reach::Active, |user| {
-        user.enter();
-        user.access();
-        user.poll();
-        user.tlb.become_idle(&irq::disable());
-        user.poll();
-        user.enter();
-        user.access();
-    });
+    let leaves_idleness = Cpu {
+        before: use_page_0_and_become_idle,
+        beside: use_page_0,
+    };
+    explore(Orders::All, 1, [UNMAPS_0, leaves_idleness]);
+}
+
+#[test]
+fn tlb_2_a_cpu_that_is_idle_for_a_moment_misses_nothing() {
+    let is_idle_for_a_moment = Cpu {
+        before: use_page_0,
+        beside: |machine| {
+            machine.become_idle();
+            use_page_0(machine);
+        },
+    };
+    explore(Orders::All, 1, [UNMAPS_0, is_idle_for_a_moment]);
 }
 
 /// The processor may walk the page table at any time, also while the CPU is idle in the space.
 #[test]
 fn tlb_1_the_page_walker_of_an_idle_cpu_never_reads_a_freed_table() {
-    explore(Reach::Loaded, |user| {
-        user.enter();
-        user.poll();
-        user.tlb.become_idle(&irq::disable());
-        user.access();
-        user.poll();
-        user.access();
-    });
+    let is_idle = Cpu {
+        before: use_page_0_and_become_idle,
+        beside: |machine| {
+            machine.translate(0);
+            machine.poll();
+            machine.translate(1);
+        },
+    };
+    explore(Orders::All, 1, [RELEASES_TABLE, is_idle]);
+}
+
+#[test]
+fn tlb_1_the_page_walker_of_a_cpu_that_leaves_never_reads_a_freed_table() {
+    let leaves = Cpu {
+        before: use_page_0_and_become_idle,
+        beside: Machine::leave,
+    };
+    explore(Orders::All, 1, [RELEASES_TABLE, leaves]);
+}
+
+/// While one CPU waits for the other, the other may ask it for something, and both get on.
+#[test]
+fn tlb_4_two_cpus_that_unmap_in_one_space_miss_nothing() {
+    let unmaps_1 = Cpu {
+        before: use_both_pages,
+        beside: |machine| {
+            unmap(machine, 1);
+            machine.access(0);
+        },
+    };
+    let unmaps_0 = Cpu {
+        before: use_both_pages,
+        beside: |machine| {
+            unmap(machine, 0);
+            machine.access(1);
+        },
+    };
+    explore(Orders::Preemptions(4), 2, [unmaps_1, unmaps_0]);
+}
+
+/// What is written to the frame that was replaced would be lost.
+#[test]
+fn tlb_5_no_cpu_uses_the_old_frame_once_another_has_been_put_in_its_place() {
+    let replaces = Cpu {
+        before: use_page_0,
+        beside: |machine| {
+            machine.replace(0);
+            machine.access(0);
+        },
+    };
+    let uses = Cpu {
+        before: use_page_0,
+        beside: |machine| {
+            machine.poll();
+            machine.access(0);
+        },
+    };
+    explore(Orders::All, 1, [replaces, uses]);
+}
+
+/// A thread of the space may be about to run elsewhere when the space is given back.
+#[test]
+fn a_whole_table_is_freed_only_when_no_cpu_can_look_at_it() {
+    let retires = Cpu {
+        before: nothing,
+        beside: Machine::retire,
+    };
+    let switches_in = Cpu {
+        before: nothing,
+        beside: use_page_0,
+    };
+    let is_idle = Cpu {
+        before: use_page_0_and_become_idle,
+        beside: |machine| {
+            machine.translate(1);
+            machine.enter();
+            machine.access(1);
+        },
+    };
+    explore(Orders::All, 1, [retires, switches_in]);
+    explore(Orders::All, 1, [retires, is_idle]);
+}
+
+/// Two generations at once: the third CPU may be asked for the later one first.
+#[test]
+fn generations_of_two_cpus_merge() {
+    let unmaps_1 = Cpu {
+        before: nothing,
+        beside: |machine| unmap(machine, 1),
+    };
+    let uses = Cpu {
+        before: use_both_pages,
+        beside: |machine| {
+            machine.poll();
+            machine.access(0);
+            machine.access(1);
+        },
+    };
+    explore(Orders::Preemptions(2), 2, [UNMAPS_0, unmaps_1, uses]);
+}
+
+#[test]
+fn three_cpus_that_come_and_go_miss_nothing() {
+    let switches_in = Cpu {
+        before: nothing,
+        beside: use_page_0,
+    };
+    let leaves_idleness = Cpu {
+        before: use_page_0_and_become_idle,
+        beside: use_page_0,
+    };
+    explore(
+        Orders::Preemptions(2),
+        1,
+        [UNMAPS_0, switches_in, leaves_idleness],
+    );
 }

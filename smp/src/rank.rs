@@ -90,6 +90,8 @@ ranks! {
     File = 32, Unmasked;
     /// The inside of a sleeping lock.
     SleepLock = 34, Unmasked;
+    /// What a CPU has unmapped and others have not swept; gives frames back.
+    Limbo = 35, Unmasked;
     /// A shard of the kernel heap; takes frames from the buddy allocator.
     Heap = 36, Unmasked;
     /// The pool and the window of kernel stacks; takes frames from the buddy allocator.

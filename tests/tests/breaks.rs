@@ -65,6 +65,18 @@ fn ten_thousand_forks_leave_nothing_behind_and_a_leaked_frame_is_noticed() {
 }
 
 #[test]
+fn without_shootdowns_a_cpu_writes_where_it_must_not() {
+    Boot::program(&["shootdown"]).cpus(4).run().assert_status(0);
+    let run = Boot::program(&["shootdown"])
+        .cpus(4)
+        .append("break=shootdown")
+        .run();
+    run.assert_program_failed()
+        .assert_console_has("break=shootdown")
+        .assert_console_has("has written to the page after it was");
+}
+
+#[test]
 fn a_switch_that_does_not_exist_is_not_passed_over() {
     let run = Boot::program(&["hello"])
         .cpus(1)

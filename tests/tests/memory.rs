@@ -1,6 +1,11 @@
 //! Address spaces on several CPUs: what the kernel takes away is gone everywhere.
 
-use tests::Boot;
+use std::time::Duration;
+
+use tests::{Boot, Terminal};
+
+const PROMPT: &str = "argonaut> ";
+const LONG: Duration = Duration::from_secs(300);
 
 #[test]
 fn a_stack_grows_and_ends_at_its_limit_and_at_a_guard_gap() {
@@ -10,4 +15,159 @@ fn a_stack_grows_and_ends_at_its_limit_and_at_a_guard_gap() {
             .assert_console_has("its limit")
             .assert_console_has("the guard gap");
     }
+}
+
+#[test]
+fn no_cpu_writes_by_a_translation_that_has_been_taken_away() {
+    for cpus in [1, 2, 4, 8] {
+        let run = Boot::program(&["shootdown"])
+            .cpus(cpus)
+            .deadline(LONG)
+            .run();
+        run.assert_status(0)
+            .assert_console_has("none by an old translation");
+    }
+    let boot = || Boot::program(&["shootdown"]).cpus(3).deadline(LONG);
+    boot().cpu_model("max,-x2apic").run().assert_status(0);
+    boot().append("la57=on").run().assert_status(0);
+}
+
+#[test]
+fn telling_every_cpu_every_time_is_right_too() {
+    let boot = |program| Boot::program(&[program]).append("shootdown=broadcast");
+    boot("shootdown")
+        .cpus(4)
+        .deadline(LONG)
+        .run()
+        .assert_status(0);
+    boot("usertests")
+        .cpus(2)
+        .deadline(LONG)
+        .run()
+        .assert_status(0);
+}
+
+/// What a plain unmap gives up then is that other CPUs notice at once; not that a frame has one owner.
+#[test]
+fn deferring_lets_a_writer_go_on_but_never_into_somebody_elses_memory() {
+    let boot = |words: &[&str]| {
+        Boot::program(words)
+            .append("shootdown=deferred")
+            .deadline(LONG)
+    };
+    boot(&["hunt", "2000"])
+        .cpus(4)
+        .run()
+        .assert_status(0)
+        .assert_console_has("no foreign pattern");
+    boot(&["usertests"]).cpus(4).run().assert_status(0);
+    boot(&["shootdown"])
+        .cpus(4)
+        .run()
+        .assert_program_failed()
+        .assert_console_has("has written to the page after it was unmapped");
+}
+
+/// The rounds are those that the kernel has to pass each time it changes.
+#[test]
+fn nobody_finds_another_owners_pattern_in_memory_of_his_own() {
+    for (cpus, rounds) in [(2, "100000"), (4, "2000")] {
+        Boot::program(&["hunt", rounds])
+            .cpus(cpus)
+            .deadline(LONG)
+            .run()
+            .assert_status(0)
+            .assert_console_has("no foreign pattern");
+    }
+}
+
+/// Counted in instructions, which repeat exactly.
+#[test]
+fn what_a_fork_costs_does_not_grow_with_the_memory() {
+    let run = Boot::program(&["bench", "fork_exit_wait", "fork_exit_wait_16MiB"])
+        .cpus(1)
+        .option("--icount")
+        .release()
+        .deadline(LONG)
+        .run();
+    run.assert_status(0);
+    let cost = |row: &str| -> f64 {
+        let words = run.console().lines().map(|line| line.split_whitespace());
+        let mut values = words.filter_map(|mut words| match (words.next(), words.next()) {
+            (Some("BENCH"), Some(name)) if name == row => words.next()?.parse().ok(),
+            _ => None,
+        });
+        values
+            .next()
+            .unwrap_or_else(|| panic!("no row {row}\n{run}"))
+    };
+    let (small, large) = (cost("fork_exit_wait"), cost("fork_exit_wait_16MiB"));
+    assert!(
+        large <= 1.4 * small,
+        "{small} alone, {large} with 16 MiB\n{run}"
+    );
+}
+
+/// What the kernel shell prints for a command.
+fn answer(terminal: &mut Terminal, command: &str) -> String {
+    terminal.type_line(command);
+    terminal.expect(command);
+    terminal.expect(PROMPT)
+}
+
+#[track_caller]
+fn assert_shows(shown: &str, words: &[&str]) {
+    for word in words {
+        assert!(shown.contains(word), "{word} is missing in\n{shown}");
+    }
+}
+
+#[test]
+fn the_paging_labs_checks_pass_and_the_shell_goes_on() {
+    for option in ["la57=off", "la57=on"] {
+        let mut terminal = Boot::shell().cpus(2).append(option).terminal();
+        terminal.expect(PROMPT);
+        let shown = answer(&mut terminal, "pagingtest");
+        assert!(!shown.contains("FAILED"), "{shown}");
+        assert_shows(
+            &shown,
+            &[
+                "reading an undefined address: ok, stopped: missing page",
+                "reading a removed region: ok, stopped: missing page",
+                "writing a read-only region that was touched: ok, stopped: permission",
+                "executing a region that is not executable: ok, stopped: permission",
+                "every frame has been given back",
+            ],
+        );
+        terminal.type_line("poweroff");
+        terminal.end().assert_status(0);
+    }
+}
+
+#[test]
+fn the_shell_shows_address_spaces_regions_walks_and_shootdowns() {
+    let mut terminal = Boot::shell().cpus(2).terminal();
+    terminal.expect(PROMPT);
+    assert_shows(&answer(&mut terminal, "asis"), &["base", "paging"]);
+    assert_shows(
+        &answer(&mut terminal, "ases"),
+        &["base", "paging", "init", "shell"],
+    );
+    // The shell's own space: an eager region at the low end of user space, and a lazy one.
+    assert_shows(
+        &answer(&mut terminal, "regions 3"),
+        &["rw-k eager anonymous: 16 x 4K", "rw-k anonymous: nothing"],
+    );
+    assert_shows(
+        &answer(&mut terminal, "walk 1 0xffff800000200000"),
+        &["level 4", "level 3", "level 2", "level 1", "PRESENT"],
+    );
+    assert_shows(&answer(&mut terminal, "regions 999"), &["999"]);
+    answer(&mut terminal, "run forkstorm");
+    assert_shows(
+        &answer(&mut terminal, "shootdowns"),
+        &["SENT", "TARGETS", "AVOIDED", "all"],
+    );
+    terminal.type_line("poweroff");
+    terminal.end().assert_status(0);
 }

@@ -76,8 +76,8 @@ pvh_entry:
 
     mov eax, offset boot_root
     mov cr3, eax
-    // Physical address extension.
-    mov eax, 0x20
+    // Physical address extension; SSE instructions.
+    mov eax, 0x620
     mov cr4, eax
     // EFER: system calls, long mode, no-execute.
     mov ecx, 0xc0000080

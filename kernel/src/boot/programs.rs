@@ -2,6 +2,7 @@
 
 use abi::ExitStatus;
 use abi::{Outcome, Signal};
+use mm::flush::Strategy;
 use mm::space::ForkPolicy;
 use proc::spawn::{KernelSpace, spawn_kernel_process};
 use protocol::Line;
@@ -21,6 +22,7 @@ const COMMAND_MAX: usize = abi::layout::ARGUMENT_MAX;
 /// Needs: the process table.
 pub(crate) fn start(info: &BootInfo, command_line: &CommandLine) {
     choose_fork(command_line);
+    choose_shootdown(command_line);
     mount(info.initrd);
     proc::kernel_program::install(&crate::kernel_programs::PROGRAMS);
     let program = command_line.value("run");
@@ -75,6 +77,19 @@ fn choose_fork(command_line: &CommandLine) {
         }
     };
     proc::fork::set_policy(policy);
+}
+
+/// Chooses how CPUs are told what was unmapped, unless a break switch already has.
+fn choose_shootdown(command_line: &CommandLine) {
+    let strategy = match command_line.value("shootdown") {
+        None | Some("targeted") => Strategy::Targeted,
+        Some("broadcast") => Strategy::Broadcast,
+        Some("deferred") => Strategy::Deferred,
+        Some(other) => {
+            panic!("boot line: shootdown={other} is neither targeted nor broadcast nor deferred")
+        }
+    };
+    mm::flush::set_strategy(strategy);
 }
 
 fn mount(initrd: Option<&'static [u8]>) {

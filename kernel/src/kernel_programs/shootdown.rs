@@ -33,7 +33,7 @@ const TRIES: u64 = 5;
 /// The page has a word for each.
 const MOST_WRITERS: usize = PAGE_SIZE / size_of::<u64>();
 
-const RIGHTS: Protection = Protection::WRITE.union(Protection::KERNEL);
+const RIGHTS: Protection = Protection::WRITE;
 
 pub(super) fn run(arguments: &str) -> i32 {
     match number(arguments, USUAL_ROUNDS) {
@@ -193,7 +193,7 @@ impl Arena {
         self.enter(round, Step::Changing);
         match change {
             Change::Unmap => space.remove(page)?,
-            Change::Protect => space.protect(page, Protection::KERNEL)?,
+            Change::Protect => space.protect(page, Protection::empty())?,
             Change::Move => space.move_frames(page)?,
         }
         self.enter(round, Step::Changed);

@@ -1,7 +1,7 @@
 //! What every address space can do, whatever it is made of, and which implementations there are.
 //!
 //! An address space says what a thread's addresses mean. The kernel has two implementations: [`Base`], the map that was
-//! made at boot and never changes, and [`Space`], with regions and a page table of its own, which is called `paging`. Each
+//! made at boot and never changes, and [`Space`](crate::space::Space), with regions and a page table of its own, which is called `paging`. Each
 //! has a line in [`IMPLEMENTATIONS`], by whose name [`create`] finds it; one more needs a line there.
 //!
 //! A thread is in one space. It joins its creator's, unless it is told another one, and leaves it when it ends; the space

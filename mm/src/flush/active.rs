@@ -106,6 +106,12 @@ impl ActiveCpus {
         self.active.load()
     }
 
+    /// The CPUs that run threads of the space now, by a look that comes after the caller's read-modify-writes in the order
+    /// of all (LIMBO-2).
+    pub(super) fn active_after_telling(&self) -> CpuSet {
+        self.active.load_after_publish()
+    }
+
     /// The CPUs that have the space's root loaded now, as far as a look from outside can tell.
     pub fn loaded(&self) -> CpuSet {
         self.loaded.load()

@@ -4,10 +4,11 @@ use core::fmt;
 
 use smp::{CpuId, CpuSet, Pinned, irq, pin};
 
-use crate::addr::VirtAddr;
+use crate::addr::{UserRange, VirtAddr};
 use crate::flush::active::{ActiveCpus, Reach, SpaceId};
 use crate::flush::inline_list::InlineList;
 use crate::flush::kernel::Kernel;
+use crate::flush::limbo;
 use crate::flush::machine::{Machine, Released};
 use crate::flush::requests::{Asked, MOST_PAGES, Task};
 use crate::flush::strategy::Strategy;
@@ -159,7 +160,7 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
         let published = self.space.publish(Reach::Loaded, pin.cpu());
         let others = match machine.strategy() {
             Strategy::Broadcast => others_of(machine, pin.cpu()),
-            Strategy::Targeted | Strategy::Nobody => published.others,
+            Strategy::Targeted | Strategy::Deferred | Strategy::Nobody => published.others,
         };
         let asked =
             others.map(|others| Asked::ask(machine, &pin, &others, self.space(), Task::Leave));
@@ -205,7 +206,7 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
         let published = self.space.publish(reach, pin.cpu());
         let (generation, pages) = (published.generation, self.pages());
         let others = match machine.strategy() {
-            Strategy::Targeted => published.others,
+            Strategy::Targeted | Strategy::Deferred => published.others,
             Strategy::Broadcast => others_of(machine, pin.cpu()),
             Strategy::Nobody => None,
         };
@@ -241,6 +242,41 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
         self.are_pages_many = false;
         self.reach = None;
         self.is_empty = true;
+    }
+}
+
+impl FlushBatch<'_> {
+    /// Steps 2 and 3 of a batch that has done nothing but unmap `range`. Under [`Strategy::Deferred`] it does not wait for
+    /// other CPUs: what it has collected goes to [`limbo`], with the addresses.
+    pub(crate) fn complete_unmap(&mut self, range: UserRange) {
+        // LIMBO-3: not if it frees page-table pages.
+        let is_deferred =
+            Kernel.strategy() == Strategy::Deferred && self.reach == Some(Reach::Active);
+        if !is_deferred {
+            self.complete();
+            return;
+        }
+        let pin = pin::pin();
+        let published = self.space.publish(Reach::Active, pin.cpu());
+        let (generation, pages) = (published.generation, self.pages());
+        if let Some(own) = Kernel.cpu(pin.cpu()) {
+            let flushed = own
+                .tlb
+                .flush_own(self.space, generation, Reach::Active, pages, &Kernel);
+            own.counters.count_flushed(flushed);
+            own.counters.count_avoided();
+        }
+        if let Some(others) = published.others
+            && !limbo::put(&pin, self.space, range, &others, &mut self.released)
+        {
+            // No room: the CPUs are asked now.
+            let task = Task::Flush {
+                generation,
+                pages: self.pages(),
+            };
+            Asked::ask(Kernel, &pin, &others, self.space(), task).wait();
+        }
+        self.give_back();
     }
 }
 

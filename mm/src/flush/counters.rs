@@ -1,5 +1,6 @@
 //! What each CPU has done for shootdowns, counted.
 
+use core::ops::AddAssign;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::flush::cpu_tlb::Flushed;
@@ -21,6 +22,18 @@ pub struct Counters {
     pub served: u64,
     /// Time spent waiting for answers, in nanoseconds.
     pub wait_ns: u64,
+}
+
+impl AddAssign for Counters {
+    fn add_assign(&mut self, other: Counters) {
+        self.sent += other.sent;
+        self.targets += other.targets;
+        self.avoided += other.avoided;
+        self.pages += other.pages;
+        self.full_flushes += other.full_flushes;
+        self.served += other.served;
+        self.wait_ns += other.wait_ns;
+    }
 }
 
 /// The counters of one CPU, which writes them alone; others may look.

@@ -5,9 +5,10 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use smp::mailbox::{self, Pending, Request, Ring};
 use smp::{CpuId, CpuSet, IrqOff, PerCpu, Pinned, ipi};
 
-use crate::addr::VirtAddr;
+use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::NoMemory;
 use crate::flush::counters::Counters;
+use crate::flush::limbo;
 use crate::flush::machine::{FlushCpu, Machine, Processor};
 use crate::flush::released::ReleasedFrames;
 use crate::flush::strategy::Strategy;
@@ -27,13 +28,16 @@ static STRATEGY: AtomicU8 = AtomicU8::new(Strategy::Targeted as u8);
 /// [`NoMemory`].
 pub(crate) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
     CPUS.init(possible_cpus, FlushCpu::new)
-        .map_err(|_| NoMemory)
+        .map_err(|_| NoMemory)?;
+    limbo::init(possible_cpus)
 }
 
-/// Chooses how other CPUs are told. At boot, before there is an address space.
+/// Chooses how other CPUs are told. At boot, before there is an address space. A break switch's choice stays.
 pub fn set_strategy(strategy: Strategy) {
-    // Relaxed: set before there is a second CPU that could tell one.
-    STRATEGY.store(strategy as u8, Ordering::Relaxed);
+    // Relaxed: set before there is a thread of an address space.
+    if STRATEGY.load(Ordering::Relaxed) != Strategy::Nobody as u8 {
+        STRATEGY.store(strategy as u8, Ordering::Relaxed);
+    }
 }
 
 /// What each CPU has done so far. A CPU may be counting meanwhile.
@@ -92,6 +96,12 @@ impl Machine for Kernel {
     fn strategy(self) -> Strategy {
         // Relaxed: see `set_strategy`.
         Strategy::from_bits(STRATEGY.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    unsafe fn load_root(self, root: PhysAddr, off: &IrqOff) {
+        // SAFETY: the caller's conditions.
+        unsafe { hw::load_root(root, off) };
     }
 
     fn load_kernel_root(self, off: &IrqOff) {

@@ -3,7 +3,7 @@
 use smp::mailbox::{Bell, Pending, Request};
 use smp::{CpuId, CpuSet, IrqOff, Pinned};
 
-use crate::addr::VirtAddr;
+use crate::addr::{PhysAddr, VirtAddr};
 use crate::flush::counters::OwnCounters;
 use crate::flush::cpu_tlb::CpuTlb;
 use crate::flush::strategy::Strategy;
@@ -95,6 +95,12 @@ pub trait Machine: Processor + Copy {
 
     /// How other CPUs are told.
     fn strategy(self) -> Strategy;
+
+    /// Loads `root`, which drops all translations.
+    ///
+    /// # Safety
+    /// As for [`hw::load_root`](crate::hw::load_root).
+    unsafe fn load_root(self, root: PhysAddr, off: &IrqOff);
 
     /// Loads the kernel's own root, which drops all translations.
     fn load_kernel_root(self, off: &IrqOff);

@@ -10,7 +10,8 @@
 //! 2. *dispatch*: this CPU forgets the pages, and the other CPUs in the space's active set are asked to.
 //! 3. *wait*, until all of them have. Then the batch gives everything back.
 //!
-//! Only a completed batch gives anything back; dropping one completes it. When a whole page table goes, the CPUs that
+//! Only a completed batch gives anything back; dropping one completes it. Under `shootdown=deferred` a plain unmap does not
+//! wait: what its batch has collected stays in [`limbo`] until the other CPUs have flushed in their own time. When a whole page table goes, the CPUs that
 //! still have it loaded are sent away from it first; then nobody can reach it, and what is released is given back at
 //! once. In outline, the invariants:
 //!
@@ -29,10 +30,12 @@ mod counters;
 mod cpu_tlb;
 mod inline_list;
 mod kernel;
+pub mod limbo;
 mod machine;
 mod released;
 mod requests;
 mod strategy;
+pub mod switch;
 
 pub use active::{ActiveCpus, Published, Reach, SpaceId};
 pub use batch::{Dispatched, FlushBatch};
@@ -44,12 +47,8 @@ pub use machine::{FlushCpu, Machine, Processor, Released};
 pub use released::ReleasedFrames;
 pub use strategy::Strategy;
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
+use smp::sync::AtomicU64;
 use smp::{IrqOff, Pinned};
-
-use crate::addr::PhysAddr;
-use crate::hw;
 
 /// Makes this CPU use the address space of `space`, the physical address of whose page-table root is in `root`. Costs
 /// next to nothing if it does already, also if it was idle in it meanwhile. If `root` is 0, which says that the space
@@ -61,42 +60,23 @@ use crate::hw;
 /// 3. `space` is not moved as long as a CPU has it loaded.
 #[inline]
 pub unsafe fn enter(space: &ActiveCpus, root: &AtomicU64, off: &IrqOff) {
-    let own = kernel::cpu(off);
-    let mut is_gone = false;
-    let load_root = || {
-        // Acquire, after the read-modify-write by which this CPU has come into the space's `loaded` set: if that came
-        // too late for the batch that retires the table, it has taken over what was written before, and this reads 0
-        // (as TLB-3).
-        let root = PhysAddr::new(root.load(Ordering::Acquire));
-        is_gone = root.as_u64() == 0;
-        if is_gone {
-            Kernel.load_kernel_root(off);
-        } else {
-            // SAFETY: 1. the caller vouches for the root; 2. it stays while this CPU is in the space's `loaded` set,
-            // since retiring it waits for this CPU to leave.
-            unsafe { hw::load_root(root, off) };
-        }
-    };
-    // SAFETY: passed on (3).
-    let flushed = unsafe { own.tlb.enter(space, off, &Kernel, load_root) };
-    own.counters.count_flushed(flushed);
-    if is_gone {
-        leave(off);
-    }
+    // SAFETY: the caller's conditions.
+    unsafe { switch::enter(Kernel, kernel::cpu(off), space, root, off) };
+    limbo::sweep_if_owed(off);
 }
 
 /// This CPU goes on to run the kernel's own threads, or nothing: it keeps the root that it has loaded, but uses no user
 /// memory until it enters a space again.
 #[inline]
 pub fn become_idle(off: &IrqOff) {
-    kernel::cpu(off).tlb.become_idle(off);
+    switch::become_idle(kernel::cpu(off), off);
+    limbo::sweep_if_owed(off);
 }
 
 /// Makes this CPU use the kernel's own page table, and no address space.
 pub fn leave(off: &IrqOff) {
-    kernel::cpu(off)
-        .tlb
-        .leave(off, || Kernel.load_kernel_root(off));
+    switch::leave(Kernel, kernel::cpu(off), off);
+    limbo::sweep_if_owed(off);
 }
 
 /// Whether this CPU has the root of `space` loaded.

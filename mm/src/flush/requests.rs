@@ -11,6 +11,7 @@ use crate::addr::VirtAddr;
 use crate::flush::active::SpaceId;
 use crate::flush::cpu_tlb::Flushed;
 use crate::flush::inline_list::InlineList;
+use crate::flush::limbo;
 use crate::flush::machine::Machine;
 
 /// The words of a request before those that are pages.
@@ -31,6 +32,8 @@ pub(super) enum Task<'p> {
     },
     /// To leave the space if they have it loaded.
     Leave,
+    /// To sweep ([`limbo`]).
+    Sweep,
 }
 
 /// CPUs that have been asked. Dropping this, or [`Asked::wait`], ends when all of them have answered.
@@ -64,6 +67,7 @@ impl<'p, M: Machine> Asked<'p, M> {
                 flush_for_another::<M>
             }
             Task::Leave => leave_for_another::<M>,
+            Task::Sweep => sweep_for_another,
         };
         if let Some(own) = machine.cpu(pin.cpu()) {
             own.counters.count_sent(targets.count());
@@ -95,6 +99,11 @@ impl<M: Machine> Drop for Asked<'_, M> {
                 .count_wait_ns(time::now_ns().saturating_sub(since_ns));
         }
     }
+}
+
+/// [`Task::Sweep`], on a target.
+fn sweep_for_another(_: &[usize]) {
+    limbo::sweep(&irq::disable());
 }
 
 /// [`Task::Flush`], on a target.

@@ -1,11 +1,14 @@
-//! Zeroing and copying whole pages, by loops of 8-byte accesses.
+//! Zeroing and copying whole pages, by loops of plain accesses.
 //!
-//! Under QEMU `rep stosb` takes 17 times as long and `rep stosq` twice (docs/design.md, "What QEMU makes cheap"). The
+//! Under QEMU `rep stosb` takes 17 times as long as a loop of 8-byte stores and `rep stosq` twice; a loop of 16-byte stores
+//! takes half, but one of 16-byte moves more (docs/design.md, "What QEMU makes cheap"). So zeroing is the machine's
+//! business, and copying is done here. The
 //! accesses are volatile because the compiler would otherwise recognise the loop and call `memset`, which uses just these
 //! instructions; and because a page that is copied may be written by user code on another CPU meanwhile, which then
 //! copies some mixture.
 
 use crate::addr::PAGE_SIZE;
+use crate::hw;
 
 /// Accesses between two looks at the loop's end.
 const UNROLLED: usize = 64;
@@ -19,14 +22,10 @@ const _: () = assert!(WORDS.is_multiple_of(UNROLLED));
 /// # Safety
 /// `page` is the address of a page of memory that is mapped writable, that the caller may overwrite and nobody else
 /// reads as a Rust value.
+#[inline]
 pub unsafe fn zero_page(page: *mut u8) {
-    let words = page.cast::<u64>();
-    for start in (0..WORDS).step_by(UNROLLED) {
-        for index in start..start + UNROLLED {
-            // SAFETY: the word lies in the page, which the caller may overwrite; a page is aligned for it.
-            unsafe { words.add(index).write_volatile(0) };
-        }
-    }
+    // SAFETY: passed on.
+    unsafe { hw::zero_page(page) };
 }
 
 /// Copies a page.

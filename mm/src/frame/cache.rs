@@ -18,9 +18,8 @@ use super::kind::FrameKind;
 use super::{pool, table};
 use crate::error::NoMemory;
 
-/// The most that a store of plain frames can hold: so much that a process of some hundred pages comes and goes without
-/// the pool.
-const PLAIN_CAPACITY: usize = 256;
+/// The most that a store of plain frames can hold: so much that a process of some MiB comes and goes without the pool.
+const PLAIN_CAPACITY: usize = 2048;
 
 /// The most that a store of zeroed frames can hold.
 const ZEROED_CAPACITY: usize = 64;

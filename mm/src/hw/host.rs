@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use std::alloc::{Layout, alloc_zeroed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::addr::{PhysAddr, VirtAddr};
+use crate::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
 use crate::frame::{self, MemoryRange};
 use crate::kernel_map::{self, KernelLayout};
 
@@ -120,6 +120,13 @@ pub(super) fn phys_to_ptr(pa: PhysAddr) -> *mut u8 {
 
 pub(super) fn ptr_to_phys(ptr: *const u8) -> PhysAddr {
     PhysAddr::new((ptr.addr() - ARENA.load(Ordering::Relaxed)) as u64)
+}
+
+/// # Safety
+/// As `hw::zero_page`.
+pub(super) unsafe fn zero_page(page: *mut u8) {
+    // SAFETY: the caller may overwrite the page.
+    unsafe { page.write_bytes(0, PAGE_SIZE) };
 }
 
 pub(super) fn flush_page(_page: VirtAddr) {

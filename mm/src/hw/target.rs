@@ -6,7 +6,7 @@ use x86_64::instructions::tlb;
 use x86_64::registers::control::{Cr3, Cr3Flags};
 use x86_64::structures::paging::PhysFrame;
 
-use crate::addr::{PhysAddr, VirtAddr};
+use crate::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
 
 /// `Box`, `Arc` and `Vec` allocate from the kernel heap.
 pub(crate) const USES_KERNEL_HEAP: bool = true;
@@ -19,6 +19,38 @@ pub(super) fn phys_to_ptr(pa: PhysAddr) -> *mut u8 {
 #[inline]
 pub(super) fn ptr_to_phys(ptr: *const u8) -> PhysAddr {
     PhysAddr::new(ptr.expose_provenance() as u64)
+}
+
+/// Sixteen bytes at a time, by a register whose contents are the current thread's and are put back: the kernel itself
+/// uses none of these.
+///
+/// # Safety
+/// As `hw::zero_page`.
+pub(super) unsafe fn zero_page(page: *mut u8) {
+    let end = page.wrapping_add(PAGE_SIZE);
+    // SAFETY: 1. SSE instructions are switched on by the entry code, on the other CPUs by the trampoline; the only register
+    // that they change is restored, and its upper half, which they do not touch, stays as it is. 2. The loop stores to
+    // [page, end) only, which is aligned to 16 bytes and the caller's to overwrite. 3. The stack is used as push does.
+    unsafe {
+        core::arch::asm!(
+            "sub rsp, 16",
+            "movups [rsp], xmm0",
+            "xorps xmm0, xmm0",
+            "2:",
+            ".set zero_page_offset, 0",
+            ".rept 32",
+            "movaps [{page} + zero_page_offset], xmm0",
+            ".set zero_page_offset, zero_page_offset + 16",
+            ".endr",
+            "add {page}, 512",
+            "cmp {page}, {end}",
+            "jne 2b",
+            "movups xmm0, [rsp]",
+            "add rsp, 16",
+            page = inout(reg) page => _,
+            end = in(reg) end,
+        );
+    }
 }
 
 #[inline]

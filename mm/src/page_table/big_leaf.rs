@@ -151,6 +151,7 @@ impl VmIterMut<'_> {
         if !self.present() {
             return;
         }
+        self.assert_private();
         let old = self.slot.take();
         Usage::remove(self.container.table.usage_word());
         self.record(old, batch);

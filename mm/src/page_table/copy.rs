@@ -61,7 +61,10 @@ pub fn copy_mappings_by(
     while from.find_mapping(USER_END) {
         if from.level() > 1 {
             if from.user() {
-                let how = decide(from.va(), from.perm());
+                let how = match from.entry().perm().contains(Perm::SHARED) {
+                    true => Copying::Share,
+                    false => decide(from.va(), from.perm()),
+                };
                 from.copy_big_leaf(how, &mut to, batch)?;
             }
             from.next();
@@ -74,7 +77,11 @@ pub fn copy_mappings_by(
             if perm.contains(Perm::USER)
                 && let Some(frame) = page.frame()
             {
-                let (frame, perm) = match decide(page.va(), perm) {
+                let how = match perm.contains(Perm::SHARED) {
+                    true => Copying::Share,
+                    false => decide(page.va(), perm),
+                };
+                let (frame, perm) = match how {
                     Copying::Share => (frame.share(), perm),
                     Copying::ShareUntilWritten => {
                         let perm = perm.difference(Perm::WRITE) | Perm::COPY_ON_WRITE;

@@ -20,6 +20,7 @@ pub fn free_everything(table: &mut PageTable, batch: &mut FlushBatch<'_>) {
         if entry.is_present() {
             let _ = root.slot(index).take();
             Usage::remove(root.usage_word());
+            batch.record_everything();
             // SAFETY: the entry owned a reference of the table (PT-1), and was taken out once: `table` is ours alone.
             batch.release_table(unsafe { Frame::from_raw(entry.pa()) });
         }

@@ -53,6 +53,12 @@ impl VmIterMut<'_> {
         true
     }
 
+    /// Whether the table that serves this position has holes, so that nothing can be merged.
+    #[inline]
+    pub(super) fn is_not_full(&self) -> bool {
+        self.container.table.usage().count() != ENTRIES
+    }
+
     /// The leaf that could replace the table of this position, if its entries fit together.
     fn merged_leaf(&self) -> Option<Entry> {
         let (table, level) = (self.container.table, self.level);

@@ -6,8 +6,8 @@
 //! - [`VmIter`] goes through a virtual address space by address, and says what is mapped where. [`VmIterMut`] has the
 //!   table to itself and changes that.
 //! - [`PtIter`] goes through the page-table pages.
-//! - [`copy_mappings`] is written with them: the eager `fork`. The usual one shares page-table pages: [`share_tables`].
-//! - [`PageTable::unmap_range`] and its kin change whole ranges, and [`free_everything`] takes everything down.
+//! - [`copy_mappings`] is written with them: the eager `fork`. The usual one shares page-table pages: `share_tables`.
+//! - `PageTable::unmap_range` and its kin change whole ranges, and [`free_everything`] takes everything down.
 //!
 //! Other CPUs use a table while it changes: the processor keeps translations, and no change to memory makes it forget
 //! them. So whatever takes something away from a table takes a [`FlushBatch`], which sees to that, and which owns what
@@ -160,6 +160,7 @@ impl PageTable {
     /// first. No CPU may switch to it any more.
     pub fn retire(mut self, batch: &mut FlushBatch<'_>) {
         debug_assert!(batch.space() == self.space, "the batch is another space's");
+        crate::flush::limbo::drain_space(self.space);
         batch.make_unreachable();
         free_everything(&mut self, batch);
         kernel_map::entries().clear_from(&self);

@@ -133,6 +133,12 @@ impl Entry {
         self.pa() == pa && !self.perm().contains(Perm::BORROWED)
     }
 
+    /// Whether a fault has it to itself for a moment.
+    #[inline]
+    pub(crate) fn is_claimed(self) -> bool {
+        self == Entry::CLAIMED
+    }
+
     /// Whether it is `other` but for what the processor marks.
     #[inline]
     pub(super) fn differs_in_marks_only(self, other: Entry) -> bool {

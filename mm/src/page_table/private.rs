@@ -26,6 +26,13 @@ impl<A: Access> VmIter<'_, A> {
 }
 
 impl VmIterMut<'_> {
+    /// Whether the table of this position is of level 1 and has all pages from here to `end`.
+    #[inline]
+    pub(super) fn serves_until(&self, end: VirtAddr) -> bool {
+        let last = end.as_u64().wrapping_sub(1);
+        self.level == 1 && (self.va ^ last) >> self.table.geometry().shift(2) == 0
+    }
+
     /// Makes the tables on the way to this position the space's own.
     ///
     /// # Errors
@@ -52,10 +59,42 @@ impl PageTable {
         end: VirtAddr,
         batch: &mut FlushBatch<'_>,
     ) -> Result<(), NoMemory> {
-        for boundary in [start, end] {
-            self.prepare_boundary(boundary, batch)?;
+        if self.private_table_with(start, end).is_none() {
+            for boundary in [start, end] {
+                self.prepare_boundary(boundary, batch)?;
+            }
         }
         Ok(())
+    }
+
+    /// As [`PageTable::prepare_range`], and also makes all tables private that serve the range: its pages can then be changed
+    /// one by one.
+    ///
+    /// # Errors
+    /// `NoMemory`. Nothing that can be seen has changed then.
+    pub(crate) fn prepare_pages(
+        &mut self,
+        start: VirtAddr,
+        end: VirtAddr,
+        batch: &mut FlushBatch<'_>,
+    ) -> Result<(), NoMemory> {
+        if self.private_table_with(start, end).is_some() {
+            return Ok(());
+        }
+        self.prepare_range(start, end, batch)?;
+        self.make_range_private(start, end, batch)
+    }
+
+    /// An iterator at `start` if a private table of level 1 has all pages of `[start, end)`: then there is nothing to be
+    /// prepared, and all of the range can be changed without leaving the table.
+    #[inline]
+    pub(super) fn private_table_with(
+        &mut self,
+        start: VirtAddr,
+        end: VirtAddr,
+    ) -> Option<VmIterMut<'_>> {
+        let iter = VmIterMut::new_mut(self, start);
+        (iter.serves_until(end) && !iter.is_shared()).then_some(iter)
     }
 
     /// Makes the tables private that have entries on both sides of `boundary`, and splits the big leaves.

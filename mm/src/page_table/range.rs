@@ -30,13 +30,18 @@ impl PageTable {
             batch.space() == self.space(),
             "the batch is another space's"
         );
+        if let Some(mut iter) = self.private_table_with(start, end) {
+            // Nearly always: a few pages of one table, which stays where it is.
+            iter.unmap_rest_of_table(end, batch);
+            return;
+        }
         let range = start.as_u64()..=end.as_u64() - 1;
         let geometry = self.geometry();
         unmap_in(self.root(), geometry, geometry.levels(), range, batch);
     }
 
-    /// Gives each leaf in `[start, end)`, the tables of which are private, the rights that `perm_of` says. Big leaves do
-    /// not reach over the ends of the range.
+    /// Gives each leaf in `[start, end)`, which has been prepared page by page, the rights that `perm_of` says. Tables whose
+    /// leaves fit together then become big leaves.
     pub(crate) fn protect_range(
         &mut self,
         start: VirtAddr,
@@ -45,22 +50,19 @@ impl PageTable {
         perm_of: impl Fn(&VmIterMut<'_>) -> Perm,
     ) {
         let mut iter = VmIterMut::new_mut(self, start);
+        let cannot_merge = iter.serves_until(end) && iter.is_not_full();
         while iter.find_mapping(end) {
             let perm = perm_of(&iter);
             iter.protect(perm, batch);
             iter.next();
         }
+        if !cannot_merge {
+            self.merge_range(start, end, batch);
+        }
     }
-}
 
-impl PageTable {
     /// Makes big leaves of the tables that serve `[start, end)`, where they consist of leaves that fit together.
-    pub(crate) fn merge_range(
-        &mut self,
-        start: VirtAddr,
-        end: VirtAddr,
-        batch: &mut FlushBatch<'_>,
-    ) {
+    fn merge_range(&mut self, start: VirtAddr, end: VirtAddr, batch: &mut FlushBatch<'_>) {
         let mut iter = VmIterMut::new_mut(self, start);
         while iter.find_mapping(end) {
             while iter.try_merge(batch) {}

@@ -150,7 +150,7 @@ impl TableCopy<'_, '_> {
                 perm,
             ));
         }
-        let perm = self.share_leaf(slot, entry, perm);
+        let perm = self.share_leaf(slot, perm);
         Ok(Entry::new(frame.share().into_raw(), perm))
     }
 
@@ -161,15 +161,15 @@ impl TableCopy<'_, '_> {
         if perm.contains(Perm::BORROWED) {
             return Entry::new(entry.pa(), perm);
         }
-        let perm = self.share_leaf(slot, entry, perm);
+        let perm = self.share_leaf(slot, perm);
         // SAFETY: as for a page of 4 KiB.
         let big = unsafe { BigFrame::borrow_raw(entry.pa(), order_of(level)) };
         Entry::new(big.share().into_raw(), perm)
     }
 
-    /// Makes the leaf `entry` in `slot` one that several tables have; returns the rights that the copy gets.
+    /// Makes the leaf in `slot`, which had the rights `perm`, one that several tables have; returns the rights that the copy gets.
     #[inline]
-    fn share_leaf(&mut self, slot: Slot<'_>, entry: Entry, perm: Perm) -> Perm {
+    fn share_leaf(&mut self, slot: Slot<'_>, perm: Perm) -> Perm {
         if !perm.contains(Perm::WRITE) || perm.contains(Perm::SHARED) {
             return perm;
         }
@@ -179,8 +179,9 @@ impl TableCopy<'_, '_> {
                 old.perm().difference(Perm::WRITE) | Perm::COPY_ON_WRITE,
             )
         };
-        slot.update(read_only);
-        if entry.perm().contains(Perm::ACCESSED) {
+        // What it was at that moment: the processor may have marked it since it was read.
+        let old = slot.update(read_only);
+        if old.perm().contains(Perm::ACCESSED) {
             self.record_everything();
         }
         perm.difference(Perm::WRITE) | Perm::COPY_ON_WRITE

@@ -26,6 +26,7 @@ impl Space {
         memory.prepare_range(range, &mut batch)?;
         memory.regions.remove(range)?;
         memory.unmap(range, &mut batch);
+        batch.complete_unmap(range);
         Ok(())
     }
 
@@ -116,8 +117,7 @@ impl Memory {
         let Some(table) = self.table() else {
             return Ok(());
         };
-        table.prepare_range(range.start(), range.end(), batch)?;
-        table.make_range_private(range.start(), range.end(), batch)
+        table.prepare_pages(range.start(), range.end(), batch)
     }
 
     /// Unmaps all pages in `range`, which has been prepared.
@@ -133,7 +133,6 @@ impl Memory {
             table.protect_range(range.start(), range.end(), batch, |page| {
                 perm_for(page, protection)
             });
-            table.merge_range(range.start(), range.end(), batch);
         }
     }
 

@@ -17,7 +17,7 @@ use core::fmt;
 
 use crate::addr::{PAGE_SIZE, VirtAddr};
 use crate::error::{MapError, NoMemory, SpaceError};
-use crate::flush::{ActiveCpus, FlushBatch};
+use crate::flush::{ActiveCpus, FlushBatch, limbo};
 use crate::frame::{self, Frame, FrameKind};
 use crate::page_table::{Entry, Faulting, Perm, VmIter, VmIterMut};
 use crate::space::Memory;
@@ -199,6 +199,9 @@ impl Memory {
         if is_leaf && access.is_possible_with(iter.effective_perm(entry)) {
             // Somebody else was faster, or this CPU remembered less than it could.
             Ok(Progress::Done)
+        } else if entry.is_claimed() {
+            // Somebody else is about to put a page there.
+            Ok(Progress::Done)
         } else if iter.is_shared() || (is_leaf && !can_be_claimed(entry, iter.level())) {
             Ok(Progress::NeedsAlone)
         } else if is_leaf {
@@ -221,6 +224,7 @@ impl Memory {
         let (Some(region), Some(table)) = (self.regions.grow_to(page), &mut self.table) else {
             return Err(FaultError::MissingPage);
         };
+        limbo::drain_range(cpus.space(), region.range);
         access.check_allowed_by(region.protection)?;
         let mut batch = FlushBatch::new(cpus);
         let mut iter = VmIterMut::new_mut(table.get_mut(), page);
@@ -259,7 +263,13 @@ fn fill(
     fetched: Option<&FetchedPage>,
 ) -> Result<Progress, FaultError> {
     if region.backing.is_anonymous() {
-        let frame = frame::alloc_zeroed(FrameKind::Anonymous)?;
+        let Ok(frame) = frame::alloc_zeroed(FrameKind::Anonymous) else {
+            // Another thread may have put the last frame there.
+            return match iter.entry() == Entry::EMPTY {
+                true => Err(FaultError::NoMemory),
+                false => Ok(Progress::Done),
+            };
+        };
         return done(iter.try_fill(frame, region.protection.perm()));
     }
     fill_from_backing(iter, region, access, fetched)

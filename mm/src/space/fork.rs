@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::addr::{USER_END, VirtAddr};
 use crate::error::{MapError, NoMemory};
-use crate::flush::FlushBatch;
+use crate::flush::{FlushBatch, limbo};
 use crate::page_table::{
     Copying, PageTable, Perm, VmIterMut, copy_mappings, copy_mappings_by, share_tables,
 };
@@ -17,7 +17,7 @@ use crate::space::Space;
 pub enum ForkPolicy {
     /// Shares the page-table pages, and with them all pages; copies a table or a page when somebody writes there.
     Shared,
-    /// Copies every page, also those that nobody can write. Like all of them it copies nothing that is shared on purpose.
+    /// Copies every page, also those that nobody can write.
     Naive,
     /// Copies the pages that can be written, and shares the others.
     Eager,
@@ -56,7 +56,21 @@ impl Space {
         policy: ForkPolicy,
         stack_pointer: VirtAddr,
     ) -> Result<Arc<Space>, NoMemory> {
-        let stack_page = stack_pointer.page_align_down();
+        match self.try_fork_at(policy, stack_pointer.page_align_down()) {
+            // There may be memory that only waits for other CPUs.
+            Err(NoMemory) if limbo::drain() => {
+                self.try_fork_at(policy, stack_pointer.page_align_down())
+            }
+            outcome => outcome,
+        }
+    }
+
+    #[inline]
+    fn try_fork_at(
+        &self,
+        policy: ForkPolicy,
+        stack_page: VirtAddr,
+    ) -> Result<Arc<Space>, NoMemory> {
         // Relaxed: set at boot, before the first fork.
         let is_broken = IS_COPY_ON_WRITE_BROKEN.load(Ordering::Relaxed);
         let policy = if is_broken {
@@ -111,7 +125,7 @@ fn copy_by_page(
     match policy {
         ForkPolicy::Shared | ForkPolicy::CopyOnWrite => {
             copy_mappings_by(to, from, batch, |page, perm| match page == stack_page {
-                _ if !is_own_and_writable(perm) => Copying::Share,
+                _ if !perm.contains(Perm::WRITE) => Copying::Share,
                 true => Copying::CopyNow,
                 false => Copying::ShareUntilWritten,
             })
@@ -122,13 +136,7 @@ fn copy_by_page(
     }
 }
 
-/// Whether a page with these rights can be written, and nobody else is to see it.
-#[inline]
-fn is_own_and_writable(perm: Perm) -> bool {
-    perm.contains(Perm::WRITE) && !perm.contains(Perm::SHARED)
-}
-
-/// The simplest fork: a frame of its own behind each of the child's pages, but for those that are shared on purpose.
+/// The simplest fork: a frame of its own behind each of the child's pages.
 ///
 /// # Errors
 /// `NoMemory` for tables or copies; what has been mapped by then stays mapped in `child`.
@@ -139,13 +147,7 @@ fn copy_naively(
     parent: &mut PageTable,
     batch: &mut FlushBatch<'_>,
 ) -> Result<(), MapError> {
-    copy_mappings_by(child, parent, batch, |_, perm| {
-        if perm.contains(Perm::SHARED) {
-            Copying::Share
-        } else {
-            Copying::CopyNow
-        }
-    })
+    copy_mappings_by(child, parent, batch, |_, _| Copying::CopyNow)
 }
 
 /// The exercise's fork: the child gets the parent's mappings, and then a frame of its own behind each that can be written.
@@ -163,7 +165,7 @@ fn copy_eagerly(
     let start = child.start();
     let mut pages = VmIterMut::new_mut(child, start);
     while pages.find_mapping(USER_END) {
-        if is_own_and_writable(pages.perm()) {
+        if pages.writable() && !pages.perm().contains(Perm::SHARED) {
             pages.replace_by_copy(batch)?;
         }
         pages.next();

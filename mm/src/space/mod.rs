@@ -13,12 +13,14 @@
 //! - SPACE-3: a page whose frame others may have too is mapped read-only, unless it is shared on purpose (`Perm::SHARED`).
 //! - SPACE-4: a file is asked for pages with no lock held, since it may wait; afterwards everything is looked at again.
 //! - SPACE-5: what an operation has taken away is gone from all CPUs before the lock is given back. Otherwise another thread
-//!   could map or copy a page that a third still writes by an old translation, and the store would be lost.
+//!   could map or copy a page that a third still writes by an old translation, and the store would be lost. Under
+//!   `shootdown=deferred` a plain [`Space::remove`] only leaves it in [`limbo`]: nobody can map or copy it any more, and
+//!   whatever is about to be mapped there drains it first.
 //! - SPACE-6: an operation that has to make page-table pages private, or to split big ones, does so before it changes
 //!   anything that a user can see, since that may fail.
 //!
 //! One reader/writer lock guards regions and page table. Faults read: they fill holes, and take single pages to themselves
-//! ([`crate::page_table::FaultTable`]), so they run in parallel. Whatever changes regions, forks, or makes tables private,
+//! (`page_table/claim.rs`), so they run in parallel. Whatever changes regions, forks, or makes tables private,
 //! writes, and holds off faults meanwhile.
 
 mod backing;
@@ -42,13 +44,14 @@ mod switch;
 mod tests;
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, Ordering};
 use core::{fmt, mem};
+
+use smp::sync::{AtomicU64, Ordering};
 
 use crate::addr::{PAGE_SIZE, UserRange, VirtAddr};
 use crate::aspace::ThreadCount;
 use crate::error::{NoMemory, SpaceError};
-use crate::flush::{ActiveCpus, FlushBatch, SpaceId};
+use crate::flush::{ActiveCpus, FlushBatch, SpaceId, limbo};
 use crate::heap::try_arc;
 use crate::page_table::{FaultTable, PageTable};
 use crate::rw_lock::RwLock;
@@ -118,7 +121,10 @@ impl Space {
     /// `WrongLength` if there can be no such region. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
         let (range, flags) = (region.range, region.flags);
-        self.memory.write().insert(region)?;
+        let mut memory = self.memory.write();
+        memory.insert(region)?;
+        limbo::drain_range(self.id(), range);
+        drop(memory);
         self.populate_new(range, flags)
     }
 
@@ -141,6 +147,7 @@ impl Space {
         let region = make(range)?;
         let flags = region.flags;
         memory.insert(region)?;
+        limbo::drain_range(self.id(), range);
         drop(memory);
         self.populate_new(range, flags)?;
         Ok(range)
@@ -157,6 +164,15 @@ impl Space {
             return Err(FaultError::Privilege);
         }
         let page = address.page_align_down();
+        match self.try_fault(page, access) {
+            // There may be memory that only waits for other CPUs.
+            Err(FaultError::NoMemory) if limbo::drain() => self.try_fault(page, access),
+            outcome => outcome,
+        }
+    }
+
+    #[inline]
+    fn try_fault(&self, page: VirtAddr, access: FaultAccess) -> Result<(), FaultError> {
         // A statement of its own, so that the lock is given back before the match.
         let progress = self.memory.read().fault(page, access, None, &self.cpus)?;
         match progress {
@@ -209,7 +225,7 @@ impl Drop for Space {
 impl Memory {
     /// Moves everything out. CPUs do not load the root any more.
     fn take(&mut self, root: &AtomicU64) -> Memory {
-        // Release pairs with the Acquire in `flush::enter`.
+        // Release pairs with the Acquire in `flush::switch::enter`.
         root.store(0, Ordering::Release);
         mem::replace(
             self,

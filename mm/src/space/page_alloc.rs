@@ -7,7 +7,7 @@
 
 use crate::addr::UserRange;
 use crate::error::{NoMemory, SpaceError};
-use crate::flush::FlushBatch;
+use crate::flush::{FlushBatch, limbo};
 use crate::frame::{self, FrameChain, FrameKind};
 use crate::page_table::VmIterMut;
 use crate::space::protection::Protection;
@@ -18,11 +18,17 @@ impl Space {
     /// Puts a fresh zeroed page, readable and writable, at each address in `range`.
     ///
     /// # Errors
-    /// `Overlap` if something other than pages of `page_alloc` is there, `Pinned` if those are, `NoMemory`. Nothing has changed then.
+    /// `Overlap` if something other than pages of `page_alloc` is there, `NoMemory`. Nothing has changed then.
     pub fn page_alloc(&self, range: UserRange) -> Result<(), SpaceError> {
         // Dropped last: what is left of the frames is given back without the lock.
-        let mut frames = zeroed_frames(range.len_pages())?;
+        let frames = zeroed_frames(range.len_pages());
+        // There may be memory that only waits for other CPUs.
+        let mut frames = match frames {
+            Err(NoMemory) if limbo::drain() => zeroed_frames(range.len_pages())?,
+            frames => frames?,
+        };
         let mut memory = self.memory.write();
+        limbo::drain_range(self.id(), range);
         // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
         memory.page_alloc(range, &mut frames, &mut batch)
@@ -55,7 +61,7 @@ impl Memory {
             if !region.flags.contains(RegionFlags::PAGE_ALLOC) {
                 return Err(SpaceError::Overlap);
             }
-            if region.is_pinned() {
+            if region.flags.contains(RegionFlags::PINNED) {
                 return Err(SpaceError::Pinned);
             }
             is_empty = false;

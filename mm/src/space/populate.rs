@@ -8,7 +8,7 @@ use crate::frame::{self, FrameKind};
 use crate::page_table::{Access, Geometry, VmIter, VmIterMut, X86, highest_leaf_level};
 use crate::space::backing::{Backing, PageContent};
 use crate::space::region::{Region, RegionFlags};
-use crate::space::{FaultAccess, Space};
+use crate::space::{FaultAccess, FaultError, Space};
 
 impl Space {
     /// Fills in all pages of the region that has just been added as `range`, if it is eager; or else takes it out again.
@@ -23,8 +23,15 @@ impl Space {
         let Err(error) = self.populate(range) else {
             return Ok(());
         };
-        // Nothing but the new region was there.
         let mut memory = self.memory.write();
+        // If others have changed something there meanwhile, it is theirs, and stays as it is.
+        let is_untouched = memory
+            .regions
+            .find(range.start())
+            .is_some_and(|region| region.range.covers(range) && region.flags == flags);
+        if !is_untouched {
+            return Ok(());
+        }
         // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
         memory.prepare_range(range, &mut batch)?;
@@ -53,25 +60,35 @@ impl Space {
                 return Ok(level);
             }
         }
-        self.fault(page, FaultAccess::READ)?;
-        Ok(1)
+        match self.fault(page, FaultAccess::READ) {
+            // Others have taken this page out again meanwhile, or changed its rights: that is their business.
+            Ok(()) | Err(FaultError::MissingPage | FaultError::Permission) => Ok(1),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Puts a page of the size of `level` at `page`; false if there can be none.
     fn populate_big(&self, page: VirtAddr, level: u32) -> Result<bool, SpaceError> {
         let order = X86::FOUR_LEVELS.shift(level) - X86::FOUR_LEVELS.shift(1);
         // Made before the space is locked: it takes its time. What is not needed goes back.
-        let zeros = match self.memory.read().regions.find(page) {
-            Some(region) if region.backing.is_anonymous() => {
-                frame::alloc_big_zeroed(order, FrameKind::Anonymous).ok()
-            }
-            _ => None,
+        let is_anonymous = {
+            let memory = self.memory.read();
+            let region = memory.regions.find(page);
+            region.is_some_and(|region| region.backing.is_anonymous())
         };
+        let zeros = is_anonymous
+            .then(|| frame::alloc_big_zeroed(order, FrameKind::Anonymous).ok())
+            .flatten();
         let mut memory = self.memory.write();
         let memory = &mut *memory;
         let (Some(region), Some(table)) = (memory.regions.find(page), &mut memory.table) else {
             return Ok(false);
         };
+        // Others may have cut the region meanwhile (SPACE-1).
+        let end = page.checked_add(X86::FOUR_LEVELS.span(level));
+        if end.is_none_or(|end| region.range.end() < end) {
+            return Ok(false);
+        }
         let mut batch = FlushBatch::new(&self.cpus);
         let mut iter = VmIterMut::new_mut(table.get_mut(), page);
         iter.make_private(&mut batch)?;

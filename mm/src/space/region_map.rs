@@ -109,10 +109,16 @@ impl RegionMap {
     /// `Overlap`, `NoMemory`, and those of [`Region::check`].
     pub(super) fn insert(&mut self, region: Region) -> Result<(), SpaceError> {
         region.check()?;
-        if self.overlapping(region.range).next().is_some() {
+        let index = self.first_ending_after(region.range.start());
+        let next = self.regions.get(index);
+        if next.is_some_and(|next| next.range.start() < region.range.end()) {
             return Err(SpaceError::Overlap);
         }
-        Ok(self.replace(region)?)
+        // Not more than needed, so that undoing this cannot fail.
+        self.regions.try_reserve(1).map_err(|_| NoMemory)?;
+        self.regions.insert(index, region);
+        self.merge_around(index..index + 1);
+        Ok(())
     }
 
     /// Puts `region` in the place of whatever is in its range, as a part of its neighbours where it is like them.
@@ -123,11 +129,16 @@ impl RegionMap {
         let range = region.range;
         self.cut_out(range, Some(region))?;
         let index = self.first_ending_after(range.start());
-        self.merge_with_next(index);
-        if let Some(before) = index.checked_sub(1) {
-            self.merge_with_next(before);
-        }
+        self.merge_around(index..index + 1);
         Ok(())
+    }
+
+    /// Restores REGION-2 after a change of the regions at `indices`: joins those that can be one among them, the one before
+    /// and the one behind.
+    fn merge_around(&mut self, indices: Range<usize>) {
+        for index in (indices.start.saturating_sub(1)..indices.end).rev() {
+            self.merge_with_next(index);
+        }
     }
 
     /// Takes `range` out of all regions. A region that reaches over one end of it is cut, one that reaches over both is
@@ -154,6 +165,14 @@ impl RegionMap {
     fn cut_out(&mut self, range: UserRange, instead: Option<Region>) -> Result<(), NoMemory> {
         let indices = self.indices(range);
         let touched = self.regions.get(indices.clone()).unwrap_or_default();
+        if instead.is_none()
+            && let [region] = touched
+            && range.covers(region.range)
+        {
+            // Nearly always: what was added as a whole goes as a whole.
+            self.regions.remove(indices.start);
+            return Ok(());
+        }
         let below = touched
             .first()
             .and_then(|region| region.below(range.start()));
@@ -198,10 +217,11 @@ impl RegionMap {
     }
 
     fn merge_with_next(&mut self, index: usize) {
-        if let Some([region, next]) = self.regions.get(index..index + 2)
+        if let Some([region, next]) = self.regions.get_mut(index..index + 2)
             && let Some(merged) = region.merged_with(next)
         {
-            self.regions.splice(index..index + 2, [merged]);
+            *region = merged;
+            self.regions.remove(index + 1);
         }
     }
 }

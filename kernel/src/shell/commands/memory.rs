@@ -1,8 +1,10 @@
 //! Commands about memory as a whole.
 
 use alloc::sync::Arc;
+use core::fmt::Display;
 use core::ops::ControlFlow;
 
+use mm::flush::{self, Counters};
 use proc::process::Process;
 
 use super::{GO_ON, say};
@@ -31,4 +33,39 @@ pub(super) fn mem(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
         accounts.table_capacity
     );
     GO_ON
+}
+
+/// A row for each CPU, and their sum.
+pub(super) fn shootdowns(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
+    say!(
+        "{:>4} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "CPU",
+        "SENT",
+        "TARGETS",
+        "AVOIDED",
+        "SERVED",
+        "PAGES",
+        "ALL",
+        "WAIT us"
+    );
+    let mut sum = Counters::default();
+    for (cpu, counters) in flush::counters() {
+        say_counters(&cpu.index(), &counters);
+        sum += counters;
+    }
+    say_counters(&"all", &sum);
+    GO_ON
+}
+
+fn say_counters(name: &dyn Display, counters: &Counters) {
+    say!(
+        "{name:>4} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        counters.sent,
+        counters.targets,
+        counters.avoided,
+        counters.served,
+        counters.pages,
+        counters.full_flushes,
+        counters.wait_ns / 1000
+    );
 }

@@ -39,7 +39,7 @@ const fn command(
     }
 }
 
-pub(super) const COMMANDS: [Command; 16] = [
+pub(super) const COMMANDS: [Command; 17] = [
     command("help", "", "this list", session::help),
     command("ls", "[PATH]", "files in a directory", files::ls),
     command("cat", "FILE", "contents of a file", files::cat),
@@ -53,6 +53,12 @@ pub(super) const COMMANDS: [Command; 16] = [
     command("threads", "", "threads", processes::threads),
     command("cpus", "", "CPUs and what they run", processes::cpus),
     command("mem", "", "what memory is used for", memory::mem),
+    command(
+        "shootdowns",
+        "",
+        "what each CPU has done so that none uses what was unmapped",
+        memory::shootdowns,
+    ),
     command("asis", "", "kinds of address spaces", spaces::asis),
     command("ases", "", "address spaces", spaces::ases),
     command(

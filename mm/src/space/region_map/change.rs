@@ -3,7 +3,7 @@
 
 use super::RegionMap;
 use crate::addr::{UserRange, VirtAddr};
-use crate::error::{NoMemory, SpaceError};
+use crate::error::SpaceError;
 use crate::space::protection::Protection;
 use crate::space::region::{Region, RegionFlags};
 
@@ -18,8 +18,11 @@ impl RegionMap {
         range: UserRange,
         protection: Protection,
     ) -> Result<(), SpaceError> {
-        self.check_protectable(range, protection)?;
-        Ok(self.change(range, |region| region.protection = protection)?)
+        self.change(
+            range,
+            |region| check_protectable(region, protection),
+            |region| region.protection = protection,
+        )
     }
 
     /// [`RegionMap::protect`] and [`RegionMap::set_pinned`] in one step.
@@ -32,11 +35,14 @@ impl RegionMap {
         protection: Protection,
         is_pinned: bool,
     ) -> Result<(), SpaceError> {
-        self.check_protectable(range, protection)?;
-        Ok(self.change(range, |region| {
-            region.protection = protection;
-            region.flags.set(RegionFlags::PINNED, is_pinned);
-        })?)
+        self.change(
+            range,
+            |region| check_protectable(region, protection),
+            |region| {
+                region.protection = protection;
+                region.flags.set(RegionFlags::PINNED, is_pinned);
+            },
+        )
     }
 
     /// Pins all of `range`, or unpins it. Regions that reach over its ends are split.
@@ -48,10 +54,11 @@ impl RegionMap {
         range: UserRange,
         is_pinned: bool,
     ) -> Result<(), SpaceError> {
-        self.check_covered(range)?;
-        Ok(self.change(range, |region| {
-            region.flags.set(RegionFlags::PINNED, is_pinned);
-        })?)
+        self.change(
+            range,
+            |_| Ok(()),
+            |region| region.flags.set(RegionFlags::PINNED, is_pinned),
+        )
     }
 
     /// Whether what is in `range` can be moved to other frames.
@@ -59,63 +66,75 @@ impl RegionMap {
     /// # Errors
     /// `NotMapped` if a page of it is in no region, `Pinned` if something in it is.
     pub(in crate::space) fn check_movable(&self, range: UserRange) -> Result<(), SpaceError> {
-        self.check_covered(range)?;
+        if !self.covers(range) {
+            return Err(SpaceError::NotMapped);
+        }
         if self.touches_pinned(range) {
             return Err(SpaceError::Pinned);
         }
         Ok(())
     }
 
-    fn check_protectable(
-        &self,
+    /// Does `change` to all regions in `range`, or to their parts there, if `check` lets all of them.
+    ///
+    /// # Errors
+    /// `NotMapped` if a page of it is in no region, what `check` returns, `NoMemory`.
+    fn change(
+        &mut self,
         range: UserRange,
-        protection: Protection,
+        check: impl Fn(&Region) -> Result<(), SpaceError>,
+        change: impl Fn(&mut Region),
     ) -> Result<(), SpaceError> {
-        self.check_covered(range)?;
-        let is_for_users = !protection.contains(Protection::KERNEL);
-        let is_kernels = |region: &Region| region.protection.contains(Protection::KERNEL);
-        if is_for_users && self.overlapping(range).any(is_kernels) {
-            return Err(SpaceError::KernelOnly);
+        let mut indices = self.indices(range);
+        let (mut covered, mut allowed) = (range.start(), Ok(()));
+        for region in self.regions.get(indices.clone()).unwrap_or_default() {
+            if covered < region.range.start() {
+                return Err(SpaceError::NotMapped);
+            }
+            allowed = allowed.and_then(|()| check(region));
+            covered = region.range.end();
         }
-        let is_read_only = |region: &Region| !region.backing.may_be_written();
-        if protection.contains(Protection::WRITE) && self.overlapping(range).any(is_read_only) {
-            return Err(SpaceError::ReadOnly);
+        if covered < range.end() {
+            return Err(SpaceError::NotMapped);
         }
-        Ok(())
-    }
-
-    fn check_covered(&self, range: UserRange) -> Result<(), SpaceError> {
-        if self.covers(range) {
-            Ok(())
-        } else {
-            Err(SpaceError::NotMapped)
-        }
-    }
-
-    /// Does `change` to all regions in `range`, or to their parts there.
-    fn change(&mut self, range: UserRange, change: impl Fn(&mut Region)) -> Result<(), NoMemory> {
+        allowed?;
         self.reserve()?;
-        self.split(range.start());
-        self.split(range.end());
-        let indices = self.indices(range);
-        for region in self.regions.get_mut(indices).unwrap_or_default() {
-            change(region);
+        // The upper end first: the lower parts keep their indices.
+        self.split(indices.end.saturating_sub(1), range.end());
+        if self.split(indices.start, range.start()) {
+            indices = indices.start + 1..indices.end + 1;
         }
-        self.regions.dedup_by(|next, region| {
-            let merged = region.merged_with(next);
-            merged.map(|merged| *region = merged).is_some()
-        });
+        let regions = self.regions.get_mut(indices.clone());
+        regions.unwrap_or_default().iter_mut().for_each(change);
+        self.merge_around(indices);
         Ok(())
     }
 
-    /// Makes two of the region that has `boundary` inside, if there is one. There is room for it.
-    fn split(&mut self, boundary: VirtAddr) {
-        let index = self.first_ending_after(boundary);
-        if let Some(region) = self.regions.get_mut(index)
-            && let (Some(below), Some(above)) = (region.below(boundary), region.from(boundary))
-        {
-            *region = below;
-            self.regions.insert(index + 1, above);
+    /// Makes two of the region at `index` if it has `boundary` inside, and says whether it has. There is room for it.
+    fn split(&mut self, index: usize, boundary: VirtAddr) -> bool {
+        let Some(region) = self.regions.get_mut(index) else {
+            return false;
+        };
+        if boundary <= region.range.start() || region.range.end() <= boundary {
+            return false;
         }
+        let (Some(below), Some(above)) = (region.below(boundary), region.from(boundary)) else {
+            return false;
+        };
+        *region = below;
+        self.regions.insert(index + 1, above);
+        true
     }
+}
+
+/// Whether `region` may get the rights `protection`.
+fn check_protectable(region: &Region, protection: Protection) -> Result<(), SpaceError> {
+    let is_for_users = !protection.contains(Protection::KERNEL);
+    if is_for_users && region.protection.contains(Protection::KERNEL) {
+        return Err(SpaceError::KernelOnly);
+    }
+    if protection.contains(Protection::WRITE) && !region.backing.may_be_written() {
+        return Err(SpaceError::ReadOnly);
+    }
+    Ok(())
 }

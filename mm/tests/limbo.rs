@@ -1,0 +1,158 @@
+//! `shootdown=deferred` between CPUs, played by threads: the strategy is the machine's, hence a binary of its own.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use mm::addr::{PAGE_SIZE, USER_START, UserRange};
+use mm::flush::{self, Strategy, limbo};
+use mm::frame::{self, FrameKind};
+use mm::hw::host::machine;
+use mm::hw::user_access::host::on_page_fault;
+use mm::space::{FaultAccess, Protection, Region, RegionFlags, Space, activate, become_idle};
+use mm::user::UserPtr;
+use smp::{CpuId, irq, mailbox};
+
+const PAGES: usize = 4;
+
+fn range(page: usize, len_pages: usize) -> UserRange {
+    UserRange::page_aligned(
+        USER_START.as_usize() + page * PAGE_SIZE,
+        len_pages * PAGE_SIZE,
+    )
+    .unwrap()
+}
+
+fn region(page: usize, len_pages: usize) -> Region {
+    Region::anonymous(
+        range(page, len_pages),
+        Protection::WRITE,
+        RegionFlags::empty(),
+    )
+}
+
+fn anonymous_frames() -> usize {
+    frame::accounts().in_use(FrameKind::Anonymous)
+}
+
+/// Makes this thread a CPU that runs a program in `space`.
+fn run_in(space: &std::sync::Arc<Space>) {
+    activate(space, &irq::disable());
+    let faulting = std::sync::Arc::downgrade(space);
+    on_page_fault(move |address, write| {
+        let access = FaultAccess {
+            write,
+            ..FaultAccess::READ
+        };
+        faulting
+            .upgrade()
+            .is_some_and(|space| space.fault(address, access).is_ok())
+    });
+}
+
+fn store(page: usize) {
+    UserPtr::new(range(page, 1).start().as_usize())
+        .write(7_u64)
+        .unwrap();
+}
+
+/// CPU 0 unmaps page 0 of a space that CPU 1 runs too, and looks at what `then` does; CPU 1 does `other` when it is told.
+fn unmap_while_another_cpu_runs(other: fn(), then: impl FnOnce(&Space, &dyn Fn())) {
+    flush::set_strategy(Strategy::Deferred);
+    let space = Space::new().unwrap();
+    space.add(region(0, PAGES)).unwrap();
+    let (is_running, is_told, has_done) = (
+        AtomicBool::new(false),
+        AtomicBool::new(false),
+        AtomicBool::new(false),
+    );
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            smp::host::become_cpu(CpuId::new(1));
+            run_in(&space);
+            is_running.store(true, Ordering::SeqCst);
+            while !is_told.load(Ordering::SeqCst) {
+                mailbox::serve_flush_requests();
+                thread::yield_now();
+            }
+            other();
+            has_done.store(true, Ordering::SeqCst);
+            flush::leave(&irq::disable());
+        });
+        run_in(&space);
+        (0..PAGES).for_each(store);
+        while !is_running.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        space.remove(range(0, 1)).unwrap();
+        let tell_and_wait = || {
+            is_told.store(true, Ordering::SeqCst);
+            while !has_done.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+        };
+        then(&space, &tell_and_wait);
+        is_told.store(true, Ordering::SeqCst);
+        become_idle(&irq::disable());
+        flush::leave(&irq::disable());
+    });
+}
+
+#[test]
+fn memory_waits_until_the_other_cpu_has_ticked_and_is_free_then() {
+    let _machine = machine();
+    let before = anonymous_frames();
+    unmap_while_another_cpu_runs(limbo::serve_tick, |_, tell_and_wait| {
+        limbo::serve_tick();
+        assert_eq!(anonymous_frames(), before + PAGES, "free before the sweep");
+        tell_and_wait();
+        limbo::serve_tick();
+        assert_eq!(anonymous_frames(), before + PAGES - 1);
+    });
+    assert_eq!(anonymous_frames(), before);
+}
+
+#[test]
+fn a_cpu_that_becomes_idle_counts_as_swept() {
+    let _machine = machine();
+    let before = anonymous_frames();
+    unmap_while_another_cpu_runs(
+        || become_idle(&irq::disable()),
+        |_, tell_and_wait| {
+            tell_and_wait();
+            limbo::serve_tick();
+            assert_eq!(anonymous_frames(), before + PAGES - 1);
+        },
+    );
+}
+
+#[test]
+fn mapping_at_the_address_makes_the_other_cpu_sweep_first() {
+    let _machine = machine();
+    let before = anonymous_frames();
+    unmap_while_another_cpu_runs(
+        || {},
+        |space, _| {
+            space.add(region(PAGES, 1)).unwrap();
+            assert_eq!(
+                anonymous_frames(),
+                before + PAGES,
+                "drained for another address"
+            );
+            space.add(region(0, 1)).unwrap();
+            assert_eq!(anonymous_frames(), before + PAGES - 1);
+        },
+    );
+}
+
+#[test]
+fn draining_gives_everything_back() {
+    let _machine = machine();
+    let before = anonymous_frames();
+    unmap_while_another_cpu_runs(
+        || {},
+        |_, _| {
+            assert!(limbo::drain());
+            assert_eq!(anonymous_frames(), before + PAGES - 1);
+        },
+    );
+}
