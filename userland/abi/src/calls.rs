@@ -127,7 +127,7 @@ macro_rules! for_each_system_call {
             /// before is replaced. Returns 0.
             ///
             /// Errors: `EINVAL` if `address` is not page-aligned or not in user space; `EEXIST` if something else is
-            /// mapped there, such as the program or its stack; `ENOMEM`.
+            /// mapped there, such as the program or its stack; `EPERM` if the page there is pinned; `ENOMEM`.
             PageAlloc: fn page_alloc(address: usize) -> usize;
 
             /// Maps `len_pages` fresh pages of zeros at `address`, as `page_alloc` does: all of them or, after an error,

@@ -74,6 +74,20 @@ fn other_regions_are_refused_and_keep_what_they_have() {
 }
 
 #[test]
+fn a_pinned_page_is_not_replaced() {
+    let _machine = machine();
+    let space = Space::new().unwrap();
+    space.page_alloc(range(0, 3)).unwrap();
+    store(&space, 1, 5).unwrap();
+    space.set_pinned(range(1, 1), true).unwrap();
+    assert_eq!(space.page_alloc(range(0, 3)), Err(SpaceError::Pinned));
+    assert_eq!(load(&space, 1), Ok(5));
+    space.set_pinned(range(1, 1), false).unwrap();
+    space.page_alloc(range(0, 3)).unwrap();
+    assert_eq!(load(&space, 1), Ok(0));
+}
+
+#[test]
 fn a_page_that_a_fork_shares_is_replaced_in_one_space_only() {
     let _machine = machine();
     let space = Space::new().unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::files::CountingFile;
-use super::{READ, WRITE, anonymous_frames, load, range, store};
+use super::{READ, WRITE, address, anonymous_frames, load, range, store};
 use crate::addr::PAGE_SIZE;
 use crate::error::SpaceError;
 use crate::frame::Frame;
@@ -102,15 +102,24 @@ fn what_shows_a_read_only_source_is_never_writable_unless_it_is_private() {
 #[test]
 fn a_fork_shares_what_was_shared_before() {
     let _machine = machine();
-    let memory: Arc<dyn PageSource> = SharedPages::new(2).unwrap();
-    let parent = space_that_shares(&memory, 2);
-    store(&parent, 0, 5).unwrap();
-    let child = parent.fork(ForkPolicy::CopyOnWrite).unwrap();
-    store(&child, 0, 6).unwrap();
-    assert_eq!(load(&parent, 0), Ok(6));
-    store(&parent, 0, 7).unwrap();
-    store(&parent, 1, 8).unwrap();
-    assert_eq!([load(&child, 0), load(&child, 1)], [Ok(7), Ok(8)]);
+    for policy in [
+        ForkPolicy::Shared,
+        ForkPolicy::Naive,
+        ForkPolicy::Eager,
+        ForkPolicy::CopyOnWrite,
+    ] {
+        let memory: Arc<dyn PageSource> = SharedPages::new(2).unwrap();
+        let parent = space_that_shares(&memory, 2);
+        store(&parent, 0, 5).unwrap();
+        // The stack of who forks may lie in shared memory, too.
+        let child = parent.fork_at(policy, address(0)).unwrap();
+        store(&child, 0, 6).unwrap();
+        assert_eq!(load(&parent, 0), Ok(6), "{policy:?}");
+        store(&parent, 0, 7).unwrap();
+        store(&parent, 1, 8).unwrap();
+        let seen = [load(&child, 0), load(&child, 1)];
+        assert_eq!(seen, [Ok(7), Ok(8)], "{policy:?}");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod big_pages;
 mod check;
 mod faults;
 mod files;
+mod five_levels;
 mod float;
 mod forks;
 mod grow;
@@ -42,7 +43,7 @@ use ulib::{Arguments, println};
 
 ulib::program!(main);
 
-const GROUPS: [&[runner::Test]; 23] = [
+const GROUPS: [&[runner::Test]; 24] = [
     identity::TESTS,
     spawn::TESTS,
     wait::TESTS,
@@ -62,6 +63,7 @@ const GROUPS: [&[runner::Test]; 23] = [
     shared::TESTS,
     forks::TESTS,
     big_pages::TESTS,
+    five_levels::TESTS,
     pointers::TESTS,
     float::TESTS,
     faults::TESTS,
