@@ -84,8 +84,6 @@ ranks! {
     Terminal = 27, Unmasked;
     /// What has been typed on the console and not been read.
     ConsoleInput = 28, Unmasked;
-    /// The regions of an address space.
-    Space = 30, Unmasked;
     /// Which frames hold the contents of a file; a fault looks there with the regions locked.
     File = 32, Unmasked;
     /// The inside of a sleeping lock.
