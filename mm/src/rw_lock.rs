@@ -1,7 +1,8 @@
 //! A lock for several readers or one writer, whose waiters sleep.
 //!
 //! Guarantee: a writer has the value to himself; readers share it. Whoever waits gives his CPU away, and is woken when the lock
-//! becomes free; a reader that comes while a writer waits waits behind him, so that readers cannot keep writers out.
+//! becomes free; a reader that comes while a writer sleeps waits too. Nobody is handed the lock: between being woken and running,
+//! a waiter can be overtaken, and then sleeps again.
 //!
 //! How a thread sleeps is not `mm`'s to know: `proc` says it ([`set_sleeper`]). Before that, and on the host, a waiter
 //! spins, serving its flush requests (TLB-4). No spin lock is held by who takes this lock.
