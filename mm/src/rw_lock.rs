@@ -254,10 +254,10 @@ impl<T, S: Sleeper> RwLock<T, S> {
     #[cold]
     #[inline(never)]
     fn last_reader_left(&self) {
-        // Release, since this takes the place of the reader's own decrement in front of the next writer.
+        // Relaxed: as a read-modify-write it goes on with what the readers' decrements released to the next writer.
         let cleared = self
             .word
-            .compare_exchange(WAITING, 0, Ordering::Release, Ordering::Relaxed);
+            .compare_exchange(WAITING, 0, Ordering::Relaxed, Ordering::Relaxed);
         if cleared.is_ok() {
             self.sleeper.wake_all(self.key());
         }

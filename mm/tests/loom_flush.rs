@@ -157,15 +157,39 @@ fn tlb_2_a_cpu_that_is_idle_for_a_moment_misses_nothing() {
     explore(Orders::All, 1, [UNMAPS_0, is_idle_for_a_moment]);
 }
 
+#[test]
+fn tlb_2_what_changes_while_a_cpu_catches_up_is_not_forgotten() {
+    let unmaps_one_after_the_other = Cpu {
+        before: nothing,
+        beside: |machine| {
+            unmap(machine, 0);
+            unmap(machine, 1);
+        },
+    };
+    let leaves_idleness = Cpu {
+        before: use_page_0_and_become_idle,
+        beside: |machine| {
+            machine.enter();
+            machine.poll();
+            machine.access(1);
+        },
+    };
+    explore(
+        Orders::All,
+        1,
+        [unmaps_one_after_the_other, leaves_idleness],
+    );
+}
+
 /// The processor may walk the page table at any time, also while the CPU is idle in the space.
 #[test]
 fn tlb_1_the_page_walker_of_an_idle_cpu_never_reads_a_freed_table() {
     let is_idle = Cpu {
         before: use_page_0_and_become_idle,
         beside: |machine| {
-            machine.translate(0);
+            machine.walk(0);
             machine.poll();
-            machine.translate(1);
+            machine.walk(1);
         },
     };
     explore(Orders::All, 1, [RELEASES_TABLE, is_idle]);
@@ -175,7 +199,10 @@ fn tlb_1_the_page_walker_of_an_idle_cpu_never_reads_a_freed_table() {
 fn tlb_1_the_page_walker_of_a_cpu_that_leaves_never_reads_a_freed_table() {
     let leaves = Cpu {
         before: use_page_0_and_become_idle,
-        beside: Machine::leave,
+        beside: |machine| {
+            machine.leave();
+            machine.walk(0);
+        },
     };
     explore(Orders::All, 1, [RELEASES_TABLE, leaves]);
 }
@@ -234,7 +261,7 @@ fn a_whole_table_is_freed_only_when_no_cpu_can_look_at_it() {
     let is_idle = Cpu {
         before: use_page_0_and_become_idle,
         beside: |machine| {
-            machine.translate(1);
+            machine.walk(1);
             machine.enter();
             machine.access(1);
         },
@@ -262,10 +289,10 @@ fn generations_of_two_cpus_merge() {
 }
 
 #[test]
-fn three_cpus_that_come_and_go_miss_nothing() {
-    let switches_in = Cpu {
-        before: nothing,
-        beside: use_page_0,
+fn a_cpu_that_leaves_and_one_that_leaves_idleness_miss_nothing() {
+    let leaves = Cpu {
+        before: use_page_0,
+        beside: Machine::leave,
     };
     let leaves_idleness = Cpu {
         before: use_page_0_and_become_idle,
@@ -274,6 +301,6 @@ fn three_cpus_that_come_and_go_miss_nothing() {
     explore(
         Orders::Preemptions(2),
         1,
-        [UNMAPS_0, switches_in, leaves_idleness],
+        [UNMAPS_0, leaves, leaves_idleness],
     );
 }

@@ -102,5 +102,5 @@ fn rw_2_two_readers_and_a_writer_all_get_on() {
 
 #[test]
 fn rw_2_a_reader_and_two_writers_all_get_on() {
-    explore(Some(3), &[add_one, add_one, read_once], 2);
+    explore(Some(3), &[read_once, add_one, add_one], 2);
 }

@@ -24,7 +24,9 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 pub use raw::RawLock;
-pub use statistics::{LockStatistics, set_statistics, statistics};
+pub use statistics::{
+    LockStatistics, are_statistics_kept, reset_statistics, set_statistics, statistics,
+};
 
 use crate::cpu;
 use crate::hw;
@@ -118,7 +120,7 @@ impl<T: ?Sized, R: Rank> SpinLock<T, R> {
     /// The guard of a lock that has just been acquired.
     #[inline(always)]
     fn guard(&self, hold: R::Hold) -> SpinGuard<'_, T, R> {
-        if statistics::are_kept() {
+        if statistics::are_statistics_kept() {
             statistics::acquired::<R>();
         }
         if cfg!(debug_assertions) {
@@ -193,7 +195,7 @@ fn wait_for<R: Rank>(raw: &RawLock) {
             );
         }
     });
-    if statistics::are_kept() {
+    if statistics::are_statistics_kept() {
         statistics::contended::<R>(wait.turns());
     }
 }

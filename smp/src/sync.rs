@@ -1,4 +1,5 @@
-//! The atomics of the protocols, which a build with `--cfg loom` replaces by loom's.
+//! The atomics of the protocols, which a build with `--cfg loom` replaces by loom's, and one with `--cfg shuttle` by
+//! shuttle's, between whose accesses other threads may run.
 //!
 //! Locks, mailboxes and CPU sets take their atomics from here and nowhere else, so that the code that a loom model
 //! explores is the code that the kernel runs. Words that only one CPU touches, and statistics, use `core`'s directly:
@@ -11,7 +12,10 @@
 
 #[cfg(not(loom))]
 mod plain {
+    #[cfg(not(shuttle))]
     pub use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+    #[cfg(shuttle)]
+    pub use shuttle::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
     /// A cell whose accesses loom can see: reached by closures only.
     #[derive(Debug)]

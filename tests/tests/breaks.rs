@@ -77,6 +77,17 @@ fn without_shootdowns_a_cpu_writes_where_it_must_not() {
 }
 
 #[test]
+fn without_shootdowns_a_cpu_reads_memory_of_others() {
+    let run = Boot::program(&["hunt", "100000"])
+        .cpus(4)
+        .append("break=shootdown")
+        .run();
+    run.assert_program_failed()
+        .assert_console_has("break=shootdown")
+        .assert_console_has("as a reader, found in");
+}
+
+#[test]
 fn a_switch_that_does_not_exist_is_not_passed_over() {
     let run = Boot::program(&["hello"])
         .cpus(1)

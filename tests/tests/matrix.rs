@@ -53,6 +53,13 @@ fn eight_cpus() {
 }
 
 #[test]
+fn each_way_to_fork() {
+    usertests(|boot| boot.append("fork=cow"), 2);
+    usertests(|boot| boot.append("fork=eager"), 2);
+    usertests(|boot| boot.append("fork=naive"), 2);
+}
+
+#[test]
 fn x2apic() {
     if !tests::qemu_has_x2apic() {
         eprintln!("this QEMU does not emulate x2APIC (9.0 and newer do): not tested");

@@ -171,3 +171,44 @@ fn the_shell_shows_address_spaces_regions_walks_and_shootdowns() {
     terminal.type_line("poweroff");
     terminal.end().assert_status(0);
 }
+
+/// A row of the kernel shell's `locks`: rank, acquisitions, contended, spins.
+fn lock_row(line: &str) -> Option<(&str, u64, u64)> {
+    let mut words = line.split_whitespace();
+    words.next()?.parse::<u16>().ok()?;
+    let rank = words.next()?;
+    let [acquisitions, contended] = [words.next()?, words.next()?].map(|word| word.parse().ok());
+    Some((rank, acquisitions?, contended?))
+}
+
+#[test]
+fn processes_that_share_nothing_wait_for_no_lock_of_each_others() {
+    const CPUS: usize = 4;
+    let boot = Boot::shell().cpus(CPUS).append("locks=on");
+    let mut terminal = boot.release().terminal();
+    terminal.expect(PROMPT);
+    // Pools are filled first.
+    answer(&mut terminal, "run faultstorm 20");
+    answer(&mut terminal, "locks reset");
+    let ran = answer(&mut terminal, "run faultstorm 1000");
+    assert_shows(&ran, &["4 processes, 1000 rounds"]);
+    let shown = answer(&mut terminal, "locks");
+    let rows: Vec<_> = shown.lines().filter_map(lock_row).collect();
+    // Each round has a fork and an exit: a table that counts nothing shows nothing.
+    let is_counting = |&(rank, taken, _): &(&str, u64, u64)| rank == "PtableSlot" && taken > 4000;
+    assert!(rows.iter().any(is_counting), "{shown}");
+    for (rank, _, contended) in rows {
+        let tolerated = match rank {
+            // The refill of a CPU's own frames.
+            "FramesPool" => u64::MAX,
+            // The shell and what watches the keyboard; the processes write nothing.
+            "ConsoleOutput" => u64::MAX,
+            // The processes have one parent, which starts them all at once; and all wake it when they end.
+            "WaitQueue" | "FamilyParent" | "Family" | "RunQueue" | "Heap" => CPUS as u64,
+            _ => 0,
+        };
+        assert!(contended <= tolerated, "{rank} was waited for\n{shown}");
+    }
+    terminal.type_line("poweroff");
+    terminal.end().assert_status(0);
+}

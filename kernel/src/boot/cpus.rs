@@ -56,6 +56,7 @@ pub(crate) fn init_boot_cpu(command_line: &CommandLine) {
     if let Some(spins) = command_line.number("spin") {
         smp::wait::set_spin_limit(u32::try_from(spins).unwrap_or(u32::MAX));
     }
+    smp::lock::set_statistics(command_line.value("locks") == Some("on"));
     init_own_parts(&BOOT_BLOCK);
     io_apic::mask_legacy_controllers();
     let force_xapic = command_line.is_first_of("apic", ["xapic", "x2apic"]);

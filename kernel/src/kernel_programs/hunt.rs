@@ -1,14 +1,16 @@
 //! `hunt [ROUNDS]`: nobody ever finds another owner's pattern in memory of his own.
 //!
 //! In a round an owner maps a few pages, finds them zero, writes its pattern, finds that again, and unmaps them. So frames
-//! go round, through the allocator, among owners on all CPUs: half of them share one space, the others have one each.
-//! Readers on all CPUs look at the pages of the shared space all the time, by translations that the owners take away
+//! go round, through the allocator, among owners on all CPUs: half of them share one space, whose rounds are
+//! counted, and the others have one each.
+//! Readers on all CPUs, and the owners there in between, look at the pages of the shared space all the time, by translations that the owners take away
 //! again and again. A frame that is somebody else's while a reader can still reach it shows the reader a foreign pattern.
 //!
 //! What a reader may find is known from the owner's mark, read before and after: of what rounds the pattern may be, or
 //! must be, or that there is nothing.
 
 mod pattern;
+mod watcher;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -23,7 +25,8 @@ use mm::user::UserPtr;
 use proc::sched;
 use smp::cpu::{self, CpuId};
 
-use self::pattern::{Found, Mark, Place, Step, WORDS};
+use self::pattern::{Found, Mark, Place, Step};
+use self::watcher::Watcher;
 use super::team::{Common, Team};
 use super::{FAILED, WRONG_USE, number, say};
 
@@ -31,10 +34,15 @@ const USUAL_ROUNDS: u64 = 2000;
 const MOST_ROUNDS: u64 = 1 << 40;
 /// How many pages an owner has at most.
 const MOST_PAGES: u64 = 4;
-/// How often a reader looks before others may run.
-const LOOKS: u64 = 64;
-/// One in so many looks that would go where an owner has no pattern at the moment is made.
-const RARELY: u64 = 16;
+/// How many rounds an owner goes through, and how often a reader looks, before others may run on its CPU. Among them is an
+/// owner in a space of its own: what the CPU knew of the shared space is lost then.
+const TURN_ROUNDS: u64 = 8;
+const TURN_LOOKS: u64 = 64;
+/// How long an owner waits until somebody has looked at its pattern. In one of `PATIENT_EVERY` rounds it is what a host
+/// takes to let another virtual CPU run.
+const PATIENCE_NS: u64 = 2_000_000;
+const PATIENT_EVERY: u64 = 32;
+const IMPATIENCE_NS: u64 = 10_000;
 
 pub(super) fn run(arguments: &str) -> i32 {
     match number(arguments, USUAL_ROUNDS) {
@@ -64,7 +72,10 @@ fn hunt(rounds: u64) -> Result<i32, Errno> {
     }
     // Relaxed: the threads have ended.
     let looks = hunt.looks.load(Ordering::Relaxed);
-    say!("hunt: {rounds} rounds on {cpus} CPUs, {looks} looks by others: no foreign pattern");
+    let changes = hunt.changes.load(Ordering::Relaxed);
+    say!(
+        "hunt: {rounds} rounds on {cpus} CPUs, {looks} looks by others, {changes} while something changed: no foreign pattern"
+    );
     Ok(0)
 }
 
@@ -76,7 +87,7 @@ fn start_all(hunt: &Arc<Hunt>, team: &mut Team, cpus: usize) -> Result<(), Errno
         team.start("owner", &hunt.shared, cpu, move || {
             owner.own(&owner.shared, number);
         })?;
-        team.start("reader", &hunt.shared, cpu, move || reader.look(number))?;
+        team.start("reader", &hunt.shared, cpu, move || reader.read(number))?;
         let space = Space::new()?;
         let its_space = space.clone();
         team.start("alone", &space, cpu, move || {
@@ -90,11 +101,15 @@ struct Hunt {
     common: Common,
     shared: Arc<Space>,
     rounds: u64,
-    /// How many rounds have begun.
+    /// How many rounds have begun in the shared space.
     begun: AtomicU64,
     /// How far the owners are. Those of the shared space come first.
     marks: Box<[CachePadded<AtomicU64>]>,
+    /// The last mark under which a reader has looked, for each owner of the shared space.
+    seen: Box<[CachePadded<AtomicU64>]>,
     looks: AtomicU64,
+    /// How often a reader was looking while the owner went on.
+    changes: AtomicU64,
 }
 
 /// Where the pages of an owner lie.
@@ -107,40 +122,59 @@ fn len_pages(round: u64) -> u64 {
     1 + round % MOST_PAGES
 }
 
+/// So many words, each in a cache line of its own.
+fn words(len: usize) -> Result<Box<[CachePadded<AtomicU64>]>, Errno> {
+    let mut words = Vec::new();
+    words.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
+    words.resize_with(len, CachePadded::default);
+    Ok(words.into_boxed_slice())
+}
+
 impl Hunt {
     fn new(rounds: u64, cpus: usize) -> Result<Arc<Hunt>, Errno> {
-        let mut marks = Vec::new();
-        marks
-            .try_reserve_exact(2 * cpus)
-            .map_err(|_| Errno::ENOMEM)?;
-        marks.resize_with(2 * cpus, CachePadded::default);
         Ok(mm::heap::try_arc(Hunt {
-            common: Common::new("hunt"),
+            common: Common::new("hunt", 3 * cpus),
             shared: Space::new()?,
             rounds,
             begun: AtomicU64::new(0),
-            marks: marks.into_boxed_slice(),
+            marks: words(2 * cpus)?,
+            seen: words(cpus)?,
             looks: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
         })?)
     }
 
-    /// The owner's part: one round after the other, until enough have begun.
+    /// The owner's part: one round after the other, until those of the shared space have begun enough.
     fn own(&self, space: &Space, owner: usize) {
+        self.common.meet();
+        let mut watcher = (owner < cpu::count()).then(|| Watcher::new(self, owner));
         for round in 0.. {
-            // Relaxed: a count.
-            if self.common.is_over() || self.begun.fetch_add(1, Ordering::Relaxed) >= self.rounds {
+            if self.common.is_over() || (watcher.is_some() && !self.begins_another()) {
                 break;
             }
-            if let Err(error) = self.round(space, owner, round) {
+            if let Err(error) = self.round(space, owner, round, watcher.as_mut()) {
                 self.common
                     .fail(format_args!("owner {owner} in round {round}: {error}"));
             }
-            sched::yield_now();
+            if round % TURN_ROUNDS == TURN_ROUNDS - 1 {
+                sched::yield_now();
+            }
         }
         self.common.end();
     }
 
-    fn round(&self, space: &Space, owner: usize, round: u64) -> Result<(), Errno> {
+    fn begins_another(&self) -> bool {
+        // Relaxed: a count.
+        self.begun.fetch_add(1, Ordering::Relaxed) < self.rounds
+    }
+
+    fn round(
+        &self,
+        space: &Space,
+        owner: usize,
+        round: u64,
+        watcher: Option<&mut Watcher<'_>>,
+    ) -> Result<(), Errno> {
         let is_by_region = round.is_multiple_of(2);
         let len = len_pages(round) as usize * PAGE_SIZE;
         let range = UserRange::page_aligned(place_of(owner), len)?;
@@ -163,6 +197,14 @@ impl Hunt {
         if round.is_multiple_of(3) {
             space.move_frames(range)?;
             self.expect_own(owner, round)?;
+        }
+        if let Some(watcher) = watcher {
+            let patience_ns = if round.is_multiple_of(PATIENT_EVERY) {
+                PATIENCE_NS
+            } else {
+                IMPATIENCE_NS
+            };
+            watcher.look_until_seen(Mark::new(round, Step::Written), patience_ns);
         }
         self.mark(owner, round, Step::Removing);
         if is_by_region {
@@ -198,28 +240,11 @@ impl Hunt {
     }
 
     /// The reader's part.
-    fn look(&self, reader: usize) {
-        let owners = cpu::count() as u64;
-        let mut random = reader as u64;
+    fn read(&self, reader: usize) {
+        self.common.meet();
+        let mut watcher = Watcher::new(self, reader);
         while !self.common.is_over() {
-            let mut looks = 0;
-            while looks < LOOKS && !self.common.is_over() {
-                // Source: D. Knuth, MMIX.
-                random = random
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                let choice = random >> 33;
-                let page = choice / owners % MOST_PAGES;
-                let index = (choice / owners / MOST_PAGES) as usize % WORDS.len();
-                let place = Place::new((choice % owners) as usize, page, index);
-                // Where nothing is, a look takes much longer.
-                if self.mark_of(place.owner()).is(Step::Written) || random.is_multiple_of(RARELY) {
-                    self.look_at(place);
-                    looks += 1;
-                }
-            }
-            // Relaxed: a count.
-            self.looks.fetch_add(looks, Ordering::Relaxed);
+            (0..TURN_LOOKS).for_each(|_| watcher.look());
             sched::yield_now();
         }
     }

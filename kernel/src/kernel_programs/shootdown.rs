@@ -73,10 +73,16 @@ fn start_all(arena: &Arc<Arena>, team: &mut Team, rounds: u64) -> Result<(), Err
     for number in 0..arena.writers.len() {
         let (arena, cpu) = (arena.clone(), CpuId::new((number + 1) % cpu::count()));
         let space = arena.space.clone();
-        team.start("writer", &space, cpu, move || arena.write(number))?;
+        team.start("writer", &space, cpu, move || {
+            arena.common.meet();
+            arena.write(number);
+        })?;
     }
     let (arena, space) = (arena.clone(), arena.space.clone());
-    team.start("changer", &space, CpuId::BOOT, move || arena.change(rounds))
+    team.start("changer", &space, CpuId::BOOT, move || {
+        arena.common.meet();
+        arena.change(rounds);
+    })
 }
 
 struct Arena {
@@ -101,7 +107,7 @@ impl Arena {
         writers.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
         writers.resize_with(len, CachePadded::default);
         let arena = Arena {
-            common: Common::new("shootdown"),
+            common: Common::new("shootdown", len + 1),
             space: Space::new()?,
             page: UserRange::page_aligned(user_start().as_usize(), PAGE_SIZE)?,
             phase: AtomicU64::new(Phase::new(0, Step::Undoing).bits()),

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use abi::{Errno, ExitStatus};
 use mm::aspace::SpaceRef;
@@ -20,16 +20,31 @@ use super::say;
 /// What the members of a team have in common.
 pub(super) struct Common {
     program: &'static str,
+    /// How many members there are to be.
+    members: usize,
+    /// How many of them have met.
+    arrived: AtomicUsize,
     is_over: AtomicBool,
     has_failed: AtomicBool,
 }
 
 impl Common {
-    pub(super) const fn new(program: &'static str) -> Common {
+    pub(super) const fn new(program: &'static str, members: usize) -> Common {
         Common {
             program,
+            members,
+            arrived: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits until all members are here, each on its CPU, or it is over. Called once by each before it begins.
+    pub(super) fn meet(&self) {
+        // Relaxed: a count; what the members share was there before they were started.
+        self.arrived.fetch_add(1, Ordering::Relaxed);
+        while self.arrived.load(Ordering::Relaxed) < self.members && !self.is_over() {
+            sched::yield_now();
         }
     }
 

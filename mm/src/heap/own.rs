@@ -17,8 +17,11 @@ use crate::error::NoMemory;
 /// The sizes of the classes. Larger blocks are fewer, so that the steps may be wider.
 const SIZES: [u16; 12] = [32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048];
 
-/// The alignment of all blocks of a class. What needs more is not in any.
-const ALIGN: usize = 16;
+/// The alignment of all blocks of a class. What needs more is not in any. A thread's FPU state has a large one: its alignment
+/// costs little there.
+const fn align_of(class: usize) -> usize {
+    if SIZES[class] < 768 { 16 } else { 64 }
+}
 
 /// log2 of the unit in which `CLASS_OF` counts.
 const STEP_SHIFT: u32 = 5;
@@ -99,16 +102,20 @@ pub(super) fn bytes_in_use() -> usize {
 /// The class of allocations with this (small) layout.
 #[inline]
 fn class_of(layout: Layout) -> Option<usize> {
-    let class = *CLASS_OF.get((layout.size() + STEP - 1) >> STEP_SHIFT)?;
-    (layout.align() <= ALIGN).then_some(class as usize)
+    let class = *CLASS_OF.get((layout.size() + STEP - 1) >> STEP_SHIFT)? as usize;
+    (layout.align() <= align_of(class)).then_some(class)
+}
+
+/// The layout of the blocks of a class.
+#[inline]
+fn layout_of(class: usize) -> Option<Layout> {
+    Layout::from_size_align(SIZES[class] as usize, align_of(class)).ok()
 }
 
 /// What the shards are asked for to serve `layout`.
 #[inline]
 fn block_layout(layout: Layout) -> Layout {
-    match class_of(layout)
-        .and_then(|class| Layout::from_size_align(SIZES[class] as usize, ALIGN).ok())
-    {
+    match class_of(layout).and_then(layout_of) {
         Some(block) => block,
         None => layout,
     }
@@ -215,10 +222,8 @@ impl Own {
 
     /// Gives all free blocks back to their shards.
     fn drain(&mut self) {
-        for (size, store) in SIZES.iter().zip(&mut self.stores) {
-            while let (Some(block), Ok(layout)) =
-                (store.pop(), Layout::from_size_align(*size as usize, ALIGN))
-            {
+        for (class, store) in self.stores.iter_mut().enumerate() {
+            while let (Some(block), Some(layout)) = (store.pop(), layout_of(class)) {
                 // SAFETY: the blocks of a store are free, and were made with the layout of its class.
                 unsafe { shard::deallocate(block, layout) };
             }
@@ -269,7 +274,7 @@ impl Store {
 mod tests {
     use core::alloc::Layout;
 
-    use super::{ALIGN, SIZES, block_layout, class_of};
+    use super::{SIZES, align_of, block_layout, class_of};
 
     #[test]
     fn each_size_belongs_to_the_smallest_class_that_holds_it() {
@@ -283,7 +288,10 @@ mod tests {
 
     #[test]
     fn what_needs_a_larger_alignment_is_in_no_class() {
-        let layout = Layout::from_size_align(64, 2 * ALIGN).unwrap();
-        assert_eq!((class_of(layout), block_layout(layout)), (None, layout));
+        for size in SIZES.map(usize::from) {
+            let align = class_of(Layout::from_size_align(size, 8).unwrap()).map(align_of);
+            let layout = Layout::from_size_align(size, 2 * align.unwrap()).unwrap();
+            assert_eq!((class_of(layout), block_layout(layout)), (None, layout));
+        }
     }
 }

@@ -251,8 +251,8 @@ impl Machine {
         }
     }
 
-    /// Which frame `page` has, as this processor sees it. It may look at any time, also without being asked to.
-    pub(crate) fn translate(&self, page: usize) -> Option<usize> {
+    /// Which frame `page` has, as this processor sees it.
+    fn translate(&self, page: usize) -> Option<usize> {
         let remembered = self.remembered();
         if !remembered.has_root.get() {
             return None;
@@ -272,9 +272,13 @@ impl Machine {
 
     /// What the processor may do of its own accord.
     fn look_at_everything(&self) {
-        for page in 0..PAGES {
-            self.translate(page);
-        }
+        (0..PAGES).for_each(|page| self.walk(page));
+    }
+
+    /// The processor forgets `page`, as it may at any time, and looks at the page table again.
+    pub(crate) fn walk(&self, page: usize) {
+        self.remembered().pages[page].set(None);
+        self.translate(page);
     }
 
     /// A batch for changes of the space.
@@ -332,15 +336,13 @@ impl Processor for &Machine {
         let page = (page.as_u64() - USER_START.as_u64()) as usize / PAGE_SIZE;
         let remembered = self.remembered();
         remembered.has_table.set(false);
-        remembered.pages[page].set(None);
-        self.translate(page);
+        self.walk(page);
         host::poll_interrupt();
     }
 
     fn flush_all(&self) {
         let remembered = self.remembered();
         remembered.has_table.set(false);
-        remembered.pages.iter().for_each(|page| page.set(None));
         self.look_at_everything();
         host::poll_interrupt();
     }

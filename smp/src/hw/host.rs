@@ -65,12 +65,16 @@ impl Drop for PlayedCpu {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 std::thread_local! {
     static PLAYED: PlayedCpu = PlayedCpu::new();
 }
 #[cfg(loom)]
 loom::thread_local! {
+    static PLAYED: PlayedCpu = PlayedCpu::new();
+}
+#[cfg(shuttle)]
+shuttle::thread_local! {
     static PLAYED: PlayedCpu = PlayedCpu::new();
 }
 
@@ -131,9 +135,14 @@ pub fn pause() {
     let_others_run();
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 fn let_others_run() {
     std::thread::yield_now();
+}
+
+#[cfg(shuttle)]
+fn let_others_run() {
+    shuttle::thread::yield_now();
 }
 
 /// A wait can go round any number of times, and loom would explore them all. A CPU that has paused this often in one

@@ -40,8 +40,18 @@ pub fn set_statistics(kept: bool) {
     KEPT.store(kept, Ordering::Relaxed);
 }
 
+/// Sets all counts to 0. What others count meanwhile may be lost.
+pub fn reset_statistics() {
+    for counters in &COUNTERS {
+        counters.acquisitions.store(0, Ordering::Relaxed);
+        counters.contended.store(0, Ordering::Relaxed);
+        counters.spins.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Whether the counting is on.
 #[inline(always)]
-pub(super) fn are_kept() -> bool {
+pub fn are_statistics_kept() -> bool {
     KEPT.load(Ordering::Relaxed)
 }
 

@@ -4,7 +4,7 @@ use core::fmt;
 
 use mm::addr::PAGE_SIZE;
 
-use super::len_pages;
+use super::{MOST_PAGES, len_pages};
 
 /// Which words of a page are used.
 pub(super) const WORDS: [u64; 4] = [0, 77, 300, 511];
@@ -64,6 +64,18 @@ impl Place {
     pub(super) fn new(owner: usize, page: u64, index: usize) -> Place {
         let word = WORDS.get(index).copied().unwrap_or(0);
         Place { owner, page, word }
+    }
+
+    /// A place of an owner in the shared space, on another CPU than the reader's if there is one.
+    pub(super) fn choose(random: u64, reader: usize, cpus: usize) -> Place {
+        let others = cpus.saturating_sub(1).max(1) as u64;
+        let owner = (reader + 1 + (random % others) as usize) % cpus;
+        let rest = random / others;
+        Place::new(
+            owner,
+            rest % MOST_PAGES,
+            (rest / MOST_PAGES) as usize % WORDS.len(),
+        )
     }
 
     /// All places of an owner in a round.

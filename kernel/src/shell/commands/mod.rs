@@ -1,6 +1,7 @@
 //! The commands of the kernel shell, one file a family.
 
 mod files;
+mod locks;
 mod memory;
 mod processes;
 mod session;
@@ -39,7 +40,7 @@ const fn command(
     }
 }
 
-pub(super) const COMMANDS: [Command; 17] = [
+pub(super) const COMMANDS: [Command; 18] = [
     command("help", "", "this list", session::help),
     command("ls", "[PATH]", "files in a directory", files::ls),
     command("cat", "FILE", "contents of a file", files::cat),
@@ -58,6 +59,12 @@ pub(super) const COMMANDS: [Command; 17] = [
         "",
         "what each CPU has done so that none uses what was unmapped",
         memory::shootdowns,
+    ),
+    command(
+        "locks",
+        "[reset]",
+        "how often locks were taken and waited for, by rank",
+        locks::locks,
     ),
     command("asis", "", "kinds of address spaces", spaces::asis),
     command("ases", "", "address spaces", spaces::ases),

@@ -56,6 +56,18 @@ pub(crate) fn status_of(body: impl FnOnce() -> i32) -> ExitStatus {
     ok(process::start(body).and_then(process::wait))
 }
 
+/// Whether a child shares the page at `memory` until one of the two writes it, which it does unless the boot line says
+/// `fork=eager` or `fork=naive`.
+#[track_caller]
+pub(crate) fn do_forks_share(memory: usize) -> bool {
+    let status = status_of(|| {
+        let page = ok(ulib::mapping::mapping(memory)).page();
+        i32::from(page.contains(ulib::PageState::SHARED))
+    });
+    assert!([0, 1].map(ExitStatus::exited).contains(&status), "{status}");
+    status == ExitStatus::exited(1)
+}
+
 /// Kills a child and waits for it.
 #[track_caller]
 pub(crate) fn kill(child: Pid) {

@@ -229,7 +229,8 @@ fn an_eager_mapping_needs_memory_and_a_lazy_one_does_not() {
     let more_than_there_is = (before.total_frames as usize + 1) * PAGE_SIZE;
     let request = MapRequest::anonymous(more_than_there_is);
     assert_eq!(map(&request.flags(MapFlags::EAGER)), Err(Errno::ENOMEM));
-    let all_is_back = process::sysinfo().anonymous_frames == before.anonymous_frames;
+    // What a process that has just ended had may come back meanwhile; the accounts after the test are exact.
+    let all_is_back = process::sysinfo().anonymous_frames <= before.anonymous_frames;
     assert!(all_is_back, "a part is left");
     assert!(map(&request).is_ok());
 }

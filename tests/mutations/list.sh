@@ -1,0 +1,290 @@
+# shellcheck shell=bash
+# The weakenings that models must notice. See run.sh for what the words mean.
+# shellcheck disable=SC2016 # what looks like the shell is Rust
+
+active=mm/src/flush/active.rs
+batch=mm/src/flush/batch.rs
+cpu_tlb=mm/src/flush/cpu_tlb.rs
+switch=mm/src/flush/switch.rs
+cpu_set=smp/src/cpu_set.rs
+post=smp/src/mailbox/post.rs
+record=smp/src/mailbox/record.rs
+raw_lock=smp/src/lock/raw.rs
+rw_lock=mm/src/rw_lock.rs
+
+mutation sets-read-by-a-load "$cpu_set" 'others |= word.fetch_or(0, Ordering::SeqCst) & !own_bit;' \
+    'others |= word.load(Ordering::SeqCst) & !own_bit;' \
+    mm loom_flush tlb_3
+
+mutation sets-read-relaxed "$cpu_set" 'others |= word.fetch_or(0, Ordering::SeqCst) & !own_bit;' \
+    'others |= word.fetch_or(0, Ordering::Relaxed) & !own_bit;' \
+    mm loom_flush tlb_3
+
+mutation bit-set-by-load-and-store "$cpu_set" 'self.words[word_of(cpu)].fetch_or(bit_of(cpu), Ordering::SeqCst) & bit_of(cpu) == 0' \
+    '{
+            let word = &self.words[word_of(cpu)];
+            let before = word.load(Ordering::SeqCst);
+            word.store(before | bit_of(cpu), Ordering::SeqCst);
+            before & bit_of(cpu) == 0
+        }' \
+    mm loom_flush tlb_3
+
+mutation bit-set-relaxed "$cpu_set" 'self.words[word_of(cpu)].fetch_or(bit_of(cpu), Ordering::SeqCst) & bit_of(cpu) == 0' \
+    'self.words[word_of(cpu)].fetch_or(bit_of(cpu), Ordering::Relaxed) & bit_of(cpu) == 0' \
+    mm loom_flush tlb_3
+
+mutation bit-cleared-relaxed "$cpu_set" 'self.words[word_of(cpu)].fetch_and(!bit_of(cpu), Ordering::SeqCst) & bit_of(cpu) != 0' \
+    'self.words[word_of(cpu)].fetch_and(!bit_of(cpu), Ordering::Relaxed) & bit_of(cpu) != 0' \
+    mm loom_flush tlb_2_a_cpu_that_leaves
+
+mutation generation-not-advanced "$active" 'self.generation.fetch_add(1, Ordering::AcqRel) + 1;' \
+    'self.generation.load(Ordering::Acquire) + 1;' \
+    mm loom_flush tlb_2_a_cpu_that_was_idle
+
+mutation page-walkers-of-idle-cpus-not-waited-for "$batch" 'self.must_reach(Reach::Loaded);' \
+    'self.must_reach(Reach::Active);' \
+    mm loom_flush tlb_1_the_page_walker_of_an_idle
+
+mutation a-retired-table-leaves-idle-cpus-on-it "$batch" 'let published = self.space.publish(Reach::Loaded, pin.cpu());' \
+    'let published = self.space.publish(Reach::Active, pin.cpu());' \
+    mm loom_flush a_whole_table
+
+mutation frames-freed-before-the-answers "$batch" '        if let Some(asked) = self.reach.and_then(|reach| self.flush(&pin, reach)) {
+            asked.wait();
+        }
+        self.give_back();' \
+    '        let asked = self.reach.and_then(|reach| self.flush(&pin, reach));
+        self.give_back();
+        if let Some(asked) = asked {
+            asked.wait();
+        }' \
+    mm loom_flush tlb_1_a_cpu
+
+mutation a-table-freed-before-the-cpus-have-left-it "$batch" '        drop(asked);
+        self.is_unreachable = true;' \
+    '        self.is_unreachable = true;
+        core::mem::forget(asked);' \
+    mm loom_flush a_whole_table
+
+mutation the-unmapping-cpu-does-not-flush-itself "$cpu_tlb" 'if !self.has_loaded(space) || (is_idle && reach == Reach::Active) {' \
+    'if !is_idle || reach != Reach::Loaded || self.has_loaded(space) {' \
+    mm loom_flush tlb_5
+
+mutation root-loaded-before-the-bits-are-set "$cpu_tlb" '        next.add_loaded(self.cpu);
+        let generation = next.generation();
+        load_root();' \
+    '        load_root();
+        next.add_loaded(self.cpu);
+        let generation = next.generation();' \
+    mm loom_flush tlb_3
+
+mutation generation-read-after-the-root-is-loaded "$cpu_tlb" '        let generation = next.generation();
+        load_root();' \
+    '        load_root();
+        let generation = next.generation();' \
+    mm loom_flush tlb_3
+
+mutation bits-cleared-before-the-root-is-loaded "$cpu_tlb" '            load_kernel_root();
+            self.forget(self.loaded.swap(ptr::null_mut(), Ordering::Relaxed));' \
+    '            self.forget(self.loaded.swap(ptr::null_mut(), Ordering::Relaxed));
+            load_kernel_root();' \
+    mm loom_flush tlb_1_the_page_walker_of_a_cpu_that_leaves
+
+mutation generation-read-before-the-bit-is-set "$cpu_tlb" '        space.add_active(self.cpu);
+        self.catch_up(space, processor)' \
+    '        let flushed = self.catch_up(space, processor);
+        space.add_active(self.cpu);
+        flushed' \
+    mm loom_flush tlb_2_a_cpu_that_was_idle
+
+mutation an-idle-cpu-does-not-catch-up "$cpu_tlb" '        self.catch_up(space, processor)
+    }
+
+    /// This CPU goes on' \
+    '        let _ = processor;
+        Flushed::Nothing
+    }
+
+    /// This CPU goes on' \
+    mm loom_flush tlb_2_a_cpu_that_was_idle
+
+mutation an-idle-cpu-does-not-come-back "$cpu_tlb" '        space.add_active(self.cpu);
+        self.catch_up' \
+    '        self.catch_up' \
+    mm loom_flush tlb_2_a_cpu_that_was_idle
+
+mutation idleness-is-not-noted "$cpu_tlb" '&& !self.is_idle.swap(true, Ordering::Relaxed)' \
+    '&& !self.is_idle.load(Ordering::Relaxed)' \
+    mm loom_flush tlb_2_a_cpu_that_is_idle
+
+mutation catching-up-flushes-nothing "$cpu_tlb" '        processor.flush_all();
+        self.seen.store(generation' \
+    '        let _ = processor;
+        self.seen.store(generation' \
+    mm loom_flush tlb_2_a_cpu_that_was_idle
+
+mutation generation-read-after-the-flush "$cpu_tlb" '        processor.flush_all();
+        self.seen.store(generation, Ordering::Relaxed);' \
+    '        processor.flush_all();
+        self.seen.store(space.generation(), Ordering::Relaxed);' \
+    mm loom_flush tlb_2_what_changes
+
+mutation generation-read-relaxed "$active" 'self.generation.load(Ordering::Acquire)' \
+    'self.generation.load(Ordering::Relaxed)' \
+    mm loom_flush tlb_2_a_cpu_that_was_idle
+
+mutation generation-advanced-relaxed "$active" 'self.generation.fetch_add(1, Ordering::AcqRel) + 1;' \
+    'self.generation.fetch_add(1, Ordering::Relaxed) + 1;' \
+    mm loom_flush tlb_2_a_cpu_that_was_idle
+
+mutation a-gap-in-generations-is-overlooked "$cpu_tlb" 'if seen + 1 != generation || len == 0 {' \
+    'if len == 0 {' \
+    mm loom_flush tlb_4
+
+mutation one-generation-too-many-counts-as-seen "$cpu_tlb" 'if seen >= generation {' \
+    'if seen + 1 >= generation {' \
+    mm loom_flush tlb_1_a_cpu
+
+mutation a-table-page-flushes-no-walker "$cpu_tlb" '            return self.catch_up(space, processor);
+        }
+        pages' \
+    '            return Flushed::Nothing;
+        }
+        pages' \
+    mm loom_flush tlb_4
+
+mutation root-read-before-the-bits-are-set "$switch" '    let load_root = || {' \
+    '    let early = root.load(Ordering::Acquire);
+    let load_root = || {
+        let root = AtomicU64::new(early);' \
+    mm loom_flush a_whole_table
+
+mutation a-cpu-leaves-with-the-root-of-the-space "$switch" 'own.tlb.leave(off, || machine.load_kernel_root(off));' \
+    'own.tlb.leave(off, || ());
+    let _ = machine;' \
+    mm loom_flush tlb_1_the_page_walker_of_a_cpu_that_leaves
+
+mutation answer-relaxed "$record" 'self.unfinished.fetch_sub(1, Ordering::Release);' \
+    'self.unfinished.fetch_sub(1, Ordering::Relaxed);' \
+    smp loom_mailbox a_record
+
+mutation answer-read-relaxed "$record" 'self.unfinished.load(Ordering::Acquire) == 0' \
+    'self.unfinished.load(Ordering::Relaxed) == 0' \
+    smp loom_mailbox a_record
+
+mutation answered-before-it-is-done "$record" '            (request.function)(request.words.get(..request.len).unwrap_or_default());
+        });
+        // Release pairs with the Acquire in `is_finished`.
+        self.unfinished.fetch_sub(1, Ordering::Release);' \
+    '            self.unfinished.fetch_sub(1, Ordering::Release);
+            (request.function)(request.words.get(..request.len).unwrap_or_default());
+        });' \
+    smp loom_mailbox a_record
+
+mutation request-posted-relaxed "$post" '.inbox[word].fetch_or(bit, Ordering::Release) == 0' \
+    '.inbox[word].fetch_or(bit, Ordering::Relaxed) == 0' \
+    smp loom_mailbox interrupts_off
+
+mutation request-posted-by-load-and-store "$post" 'if self.lane(target, class).inbox[word].fetch_or(bit, Ordering::Release) == 0 {' \
+    'let place = &self.lane(target, class).inbox[word];
+            let before = place.load(Ordering::Acquire);
+            place.store(before | bit, Ordering::Release);
+            if before == 0 {' \
+    smp loom_mailbox two_senders
+
+mutation inbox-taken-relaxed "$post" 'let mut senders = word.swap(0, Ordering::Acquire);' \
+    'let mut senders = word.swap(0, Ordering::Relaxed);' \
+    smp loom_mailbox interrupts_off
+
+mutation inbox-taken-by-load-and-store "$post" 'let mut senders = word.swap(0, Ordering::Acquire);' \
+    'let mut senders = word.load(Ordering::Acquire);
+            word.store(0, Ordering::Relaxed);' \
+    smp loom_mailbox two_senders
+
+mutation a-record-is-filled-while-it-is-read "$post" '            pending.wait_until_finished();
+            let off = irq::disable();
+            // Once more: a handler may have sent a request of its own before interrupts were off.
+            if record.is_finished() {
+                break off;
+            }' \
+    '            let off = irq::disable();
+            break off;' \
+    smp loom_mailbox a_record
+
+mutation who-waits-serves-nobody "$post" '            mailboxes.serve_flush_requests(self.pin);
+' \
+    '' \
+    smp loom_mailbox interrupts_off
+
+mutation nobody-is-rung-for "$post" '        if !silent.is_empty() {
+            self.bell' \
+    '        if silent.is_empty() {
+            self.bell' \
+    smp loom_mailbox a_record
+
+mutation reader-comes-relaxed "$rw_lock" '.compare_exchange(word, word + 1, Ordering::Acquire, Ordering::Relaxed)' \
+    '.compare_exchange(word, word + 1, Ordering::Relaxed, Ordering::Relaxed)' \
+    mm loom_rw_lock a_reader_and_a_writer
+
+mutation reader-leaves-relaxed "$rw_lock" 'fetch_sub(1, Ordering::Release)' \
+    'fetch_sub(1, Ordering::Relaxed)' \
+    mm loom_rw_lock a_reader_and_a_writer
+
+mutation writer-comes-relaxed "$rw_lock" '                word | WRITER,
+                Ordering::Acquire,' \
+    '                word | WRITER,
+                Ordering::Relaxed,' \
+    mm loom_rw_lock two_writers
+
+mutation writer-leaves-relaxed "$rw_lock" 'self.lock.word.swap(0, Ordering::Release)' \
+    'self.lock.word.swap(0, Ordering::Relaxed)' \
+    mm loom_rw_lock two_writers
+
+mutation writer-wakes-nobody "$rw_lock" 'if before & WAITING != 0 {' \
+    'if before & WAITING == 0 {' \
+    mm loom_rw_lock two_writers
+
+mutation writer-leaves-waiting-set "$rw_lock" 'self.lock.word.swap(0, Ordering::Release)' \
+    'self.lock.word.fetch_and(!WRITER, Ordering::Release)' \
+    mm loom_rw_lock a_reader_and_a_writer
+
+mutation last-reader-wakes-nobody "$rw_lock" 'if before == WAITING | 1 {' \
+    'if before == 1 {' \
+    mm loom_rw_lock a_reader_and_a_writer
+
+mutation last-reader-takes-the-lock-from-a-writer "$rw_lock" '            .compare_exchange(WAITING, 0, Ordering::Relaxed, Ordering::Relaxed);
+        if cleared.is_ok() {' \
+    '            .swap(0, Ordering::Relaxed);
+        if cleared != 0 {' \
+    mm loom_rw_lock rw_2_a_reader_and_two
+
+mutation a-writer-comes-in-beside-readers "$rw_lock" 'while word & !WAITING == 0 {' \
+    'while word & WRITER == 0 {' \
+    mm loom_rw_lock a_reader_and_a_writer
+
+mutation spin-lock-taken-relaxed "$raw_lock" '.compare_exchange(FREE, mark, Ordering::Acquire, Ordering::Relaxed)' \
+    '.compare_exchange(FREE, mark, Ordering::Relaxed, Ordering::Relaxed)' \
+    smp loom_lock ''
+
+mutation spin-lock-given-back-relaxed "$raw_lock" 'self.word.store(FREE, Ordering::Release);' \
+    'self.word.store(FREE, Ordering::Relaxed);' \
+    smp loom_lock ''
+
+mutation sets-read-before-the-generation-is-advanced "$active" '        let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        let set = match reach {
+            Reach::Active => &self.active,
+            Reach::Loaded => &self.loaded,
+        };
+        // TLB-3: pairs with the `fetch_insert` in `add_loaded` and `add_active`.
+        Published {
+            generation,
+            others: set.load_others_after_publish(cpu),
+        }' \
+    '        let set = match reach {
+            Reach::Active => &self.active,
+            Reach::Loaded => &self.loaded,
+        };
+        let others = set.load_others_after_publish(cpu);
+        let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        Published { generation, others }' \
+    mm loom_flush tlb_2_a_cpu_that_was_idle
