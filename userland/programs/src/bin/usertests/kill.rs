@@ -115,7 +115,8 @@ fn kill_ends_a_process_within_a_long_call() {
         ok(reader.read_full(words.as_flattened_mut()));
         kill(child);
         let [call_ns, start_ns] = words.map(u64::from_ne_bytes);
-        process::clock_ns() - start_ns < call_ns / 2
+        // A call that went on to its end would have taken all of that. The parent comes after a tick, which may be late.
+        process::clock_ns() - start_ns < call_ns / 8 * 7
     });
     assert!(ends_early, "the call always went on to its end");
 }
