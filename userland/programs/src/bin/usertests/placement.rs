@@ -81,21 +81,24 @@ fn crowd_duration_ms() -> u64 {
     (RUN_PER_CPU_MS * process::cpu_count() as u64).max(1000)
 }
 
+/// How often a share of time is measured. The host may take a virtual CPU away during one turn of two for long, which looks as
+/// if the kernel were unfair; a kernel that is, is so each time.
+const ATTEMPTS: usize = 3;
+
 fn twice_as_many_spinners_as_cpus_share_them_fairly() {
     let cpus = process::cpu_count();
-    let crowd = run_crowd(2 * cpus, &CpuMask::ALL, crowd_duration_ms());
-    let units_on = |cpu: usize| {
-        crowd
-            .iter()
-            .map(|work| work.units_per_cpu[cpu])
-            .sum::<u64>()
-    };
-    let per_cpu: Vec<u64> = (0..cpus).map(units_on).collect();
-    let fair_share = per_cpu.iter().sum::<u64>() / cpus as u64;
-    assert!(
-        per_cpu.iter().all(|&units| units >= fair_share / 2),
-        "{per_cpu:?}, fair is {fair_share}"
-    );
+    let mut per_cpu: Vec<u64> = Vec::new();
+    let is_fair = (0..ATTEMPTS).any(|_| {
+        let crowd = run_crowd(2 * cpus, &CpuMask::ALL, crowd_duration_ms());
+        let units_on = |cpu: usize| {
+            let units = crowd.iter().map(|work| work.units_per_cpu[cpu]);
+            units.sum::<u64>()
+        };
+        per_cpu = (0..cpus).map(units_on).collect();
+        let fair_share = per_cpu.iter().sum::<u64>() / cpus as u64;
+        per_cpu.iter().all(|&units| units >= fair_share / 2)
+    });
+    assert!(is_fair, "the CPUs' work, the last time: {per_cpu:?}");
 }
 
 fn an_unpinned_spinner_in_a_crowd_sees_another_cpu() {
@@ -139,15 +142,14 @@ fn a_spinner_does_not_stop_others_on_its_cpu() {
 
 fn two_spinners_on_one_cpu_get_half_each() {
     let last = process::cpu_count() - 1;
-    let crowd = run_crowd(2, &CpuMask::single(last), 600);
-    let units: Vec<u64> = crowd
-        .iter()
-        .map(|work| work.units_per_cpu.iter().sum())
-        .collect();
-    assert!(
-        units[0] >= units[1] / 2 && units[1] >= units[0] / 2,
-        "{units:?}"
-    );
+    let mut units: Vec<u64> = Vec::new();
+    let is_fair = (0..ATTEMPTS).any(|_| {
+        let crowd = run_crowd(2, &CpuMask::single(last), 600);
+        let done = crowd.iter().map(|work| work.units_per_cpu.iter().sum());
+        units = done.collect();
+        units[0] >= units[1] / 2 && units[1] >= units[0] / 2
+    });
+    assert!(is_fair, "their work, the last time: {units:?}");
 }
 
 fn an_idle_cpu_takes_waiting_work() {
