@@ -20,6 +20,7 @@ use core::sync::atomic::{AtomicU64, Ordering, fence};
 use abi::Errno;
 use crossbeam_utils::CachePadded;
 use mm::addr::{PAGE_SIZE, UserRange, user_start};
+use mm::flush::{self, Strategy};
 use mm::space::{Protection, Region, RegionFlags, Space};
 use mm::user::UserPtr;
 use proc::sched;
@@ -255,7 +256,9 @@ impl Hunt {
         // The look has ended before the mark is read again.
         fence(Ordering::SeqCst);
         let after = self.mark_of(place.owner());
-        if !place.may_hold(found, before, after) {
+        let is_deferred = flush::strategy() == Strategy::Deferred;
+        if !place.may_hold(found, before, after, is_deferred) {
+            smp::log!("hunt: a look between {before} and {after}");
             self.foreign(place, found, "as a reader");
         }
     }

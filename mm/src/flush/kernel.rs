@@ -40,6 +40,11 @@ pub fn set_strategy(strategy: Strategy) {
     }
 }
 
+/// How other CPUs are told.
+pub fn strategy() -> Strategy {
+    Kernel.strategy()
+}
+
 /// What each CPU has done so far. A CPU may be counting meanwhile.
 pub fn counters() -> impl Iterator<Item = (CpuId, Counters)> {
     CPUS.iter().map(|(cpu, own)| (cpu, own.counters.read()))

@@ -100,20 +100,39 @@ impl Place {
         place << ROUND_BITS | (round & ((1 << ROUND_BITS) - 1))
     }
 
-    /// Whether a look may have found that (`None`: nothing is mapped there), between two marks of the owner.
-    pub(super) fn may_hold(self, found: Option<u64>, before: Mark, after: Mark) -> bool {
+    /// Whether a look may have found that (`None`: nothing is mapped there), between two marks of the owner. If shootdowns are
+    /// deferred, what the owner has unmapped may be found until it maps its pages again.
+    pub(super) fn may_hold(
+        self,
+        found: Option<u64>,
+        before: Mark,
+        after: Mark,
+        is_deferred: bool,
+    ) -> bool {
         if before == after && before.is(Step::Written) {
             let is_mapped = self.page < len_pages(before.round());
             return found == is_mapped.then(|| self.pattern(before.round()));
         }
         if before == after && before.is(Step::Removed) {
-            return found.is_none();
+            let is_old = found == Some(self.pattern(before.round()));
+            return found.is_none() || (is_deferred && is_old);
         }
-        let first = before.round() + u64::from(before.is(Step::Removed));
+        let first = match is_deferred {
+            // While the owner is still mapping, the last round's pages may be there.
+            true => before.round() - u64::from(before.is(Step::Mapping) && before.round() > 0),
+            false => before.round() + u64::from(before.is(Step::Removed)),
+        };
         match found {
             None | Some(0) => true,
             Some(pattern) => (first..=after.round()).any(|round| pattern == self.pattern(round)),
         }
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let step = ["mapping", "written", "removing", "removed"][(self.0 % 4) as usize];
+        write!(f, "{step} in round {}", self.round())
     }
 }
 
