@@ -32,7 +32,7 @@ impl VmIterMut<'_> {
         match how {
             Copying::Share => to.try_fill_big(big, perm),
             Copying::ShareUntilWritten => {
-                let perm = perm.difference(Perm::WRITE) | Perm::COPY_ON_WRITE;
+                let perm = perm.shared_until_written();
                 self.protect(perm, batch);
                 to.try_fill_big(big, perm)
             }

@@ -34,7 +34,7 @@ pub(crate) fn set_highest_leaf_level(level: u32) {
 
 /// log2 of the number of frames that a leaf of `level` maps.
 #[inline]
-pub(super) fn order_of(level: u32) -> u32 {
+pub(crate) fn order_of(level: u32) -> u32 {
     X86::FOUR_LEVELS.shift(level) - X86::FOUR_LEVELS.shift(1)
 }
 
@@ -143,22 +143,6 @@ impl VmIterMut<'_> {
         }
         prune_child(self.container.table, self.slot.index(), level, batch);
         self.find(self.va());
-    }
-
-    /// As [`VmIterMut::unmap`], of a big leaf.
-    #[cold]
-    pub(super) fn unmap_big(&mut self, batch: &mut FlushBatch<'_>) {
-        if !self.present() {
-            return;
-        }
-        self.assert_private();
-        let old = self.slot.take();
-        Usage::remove(self.container.table.usage_word());
-        self.record(old, batch);
-        if !old.perm().contains(Perm::BORROWED) {
-            // SAFETY: the entry owned it (PT-2), and `take` gave the entry to nobody else.
-            batch.release_big(unsafe { BigFrame::from_raw(old.pa(), order_of(self.level)) });
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use core::mem::ManuallyDrop;
 use core::ops::Deref;
 
 use crate::addr::VirtAddr;
-use crate::flush::FlushBatch;
+use crate::flush::{FlushBatch, SpaceId};
 use crate::frame::Frame;
 use crate::page_table::PageTable;
 use crate::page_table::perm::{Entry, Perm};
@@ -34,6 +34,12 @@ impl FaultTable {
     #[inline]
     pub(crate) fn fault_iter(&self, va: VirtAddr) -> VmIter<'_, Faulting> {
         VmIter::at(&self.0, va)
+    }
+
+    /// The address space whose table this is.
+    #[inline]
+    pub(crate) fn space(&self) -> SpaceId {
+        self.0.space()
     }
 
     /// The table, of which nobody else has an iterator.

@@ -84,7 +84,7 @@ pub fn copy_mappings_by(
                 let (frame, perm) = match how {
                     Copying::Share => (frame.share(), perm),
                     Copying::ShareUntilWritten => {
-                        let perm = perm.difference(Perm::WRITE) | Perm::COPY_ON_WRITE;
+                        let perm = perm.shared_until_written();
                         page.protect(perm, batch);
                         (frame.share(), perm)
                     }

@@ -49,7 +49,7 @@ use table::Table;
 use usage::Usage;
 
 pub use big_leaf::highest_leaf_level;
-pub(crate) use big_leaf::set_highest_leaf_level;
+pub(crate) use big_leaf::{order_of, set_highest_leaf_level};
 pub(crate) use claim::FaultTable;
 pub use copy::{Copying, copy_mappings, copy_mappings_by};
 pub(crate) use free::drop_table;

@@ -64,6 +64,16 @@ impl Perm {
         Perm::from_bits_retain(self.bits() & !(denied & !no_execute) | denied & no_execute)
     }
 
+    /// What a leaf with these flags allows once others share its memory: the same, but the first write is to get a copy.
+    #[inline]
+    pub(crate) fn shared_until_written(self) -> Perm {
+        if self.contains(Perm::WRITE) {
+            self.difference(Perm::WRITE).union(Perm::COPY_ON_WRITE)
+        } else {
+            self
+        }
+    }
+
     /// What a caller asks for, as the flags of a new 4 KiB leaf that owns its frame.
     #[inline]
     pub(super) fn for_leaf(self) -> Perm {

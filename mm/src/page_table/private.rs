@@ -59,12 +59,11 @@ impl PageTable {
         end: VirtAddr,
         batch: &mut FlushBatch<'_>,
     ) -> Result<(), NoMemory> {
-        if self.private_table_with(start, end).is_none() {
-            for boundary in [start, end] {
-                self.prepare_boundary(boundary, batch)?;
-            }
+        if self.private_table_with(start, end).is_some() {
+            return Ok(());
         }
-        Ok(())
+        self.prepare_boundary(start, batch)?;
+        self.prepare_boundary(end, batch)
     }
 
     /// As [`PageTable::prepare_range`], and also makes all tables private that serve the range: its pages can then be changed
@@ -81,7 +80,8 @@ impl PageTable {
         if self.private_table_with(start, end).is_some() {
             return Ok(());
         }
-        self.prepare_range(start, end, batch)?;
+        self.prepare_boundary(start, batch)?;
+        self.prepare_boundary(end, batch)?;
         self.make_range_private(start, end, batch)
     }
 
@@ -129,11 +129,7 @@ impl PageTable {
         let mut iter = VmIterMut::new_mut(self, start);
         while iter.find_mapping(end) {
             iter.make_private(batch)?;
-            if iter.level() == 1 {
-                iter.next_table();
-            } else {
-                iter.next();
-            }
+            iter.next_small_table();
         }
         Ok(())
     }

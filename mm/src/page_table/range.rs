@@ -9,14 +9,13 @@ use geometry::{ENTRIES, Geometry, X86};
 
 use crate::addr::VirtAddr;
 use crate::flush::FlushBatch;
-use crate::frame::{BigFrame, Frame};
+use crate::frame::Frame;
 use crate::page_table::PageTable;
-use crate::page_table::big_leaf::order_of;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::VmIterMut;
-use crate::page_table::vm_iter_mut::record;
+use crate::page_table::vm_iter_mut::{record, release_leaf};
 
 impl PageTable {
     /// Unmaps everything in `[start, end)`, which has been prepared. What was mapped is `batch`'s.
@@ -66,11 +65,7 @@ impl PageTable {
         let mut iter = VmIterMut::new_mut(self, start);
         while iter.find_mapping(end) {
             while iter.try_merge(batch) {}
-            if iter.level() == 1 {
-                iter.next_table();
-            } else {
-                iter.next();
-            }
+            iter.next_small_table();
         }
     }
 }
@@ -125,20 +120,5 @@ fn unmap_in(
     }
     if removed > 0 {
         Usage::remove_several(table.usage_word(), removed);
-    }
-}
-
-/// Gives what the leaf `old`, of `level`, owned to `batch`. It has been taken out of its table.
-#[inline]
-fn release_leaf(old: Entry, level: u32, batch: &mut FlushBatch<'_>) {
-    if old.perm().contains(Perm::BORROWED) {
-        return;
-    }
-    if level == 1 {
-        // SAFETY: the entry owned a reference (PT-2), and it was taken out once.
-        batch.release(unsafe { Frame::from_raw(old.pa()) });
-    } else {
-        // SAFETY: likewise.
-        batch.release_big(unsafe { BigFrame::from_raw(old.pa(), order_of(level)) });
     }
 }

@@ -42,8 +42,7 @@ pub(crate) fn share_tables(
         batch: Some(batch),
     };
     // The kernel's entries do not count as used.
-    let user_entries = source.root().usage().range();
-    user_entries.into_iter().try_for_each(|index| {
+    source.root().usage().range().try_for_each(|index| {
         copy.entry(source.root(), destination.root(), geometry.levels(), index)
     })
 }
@@ -53,20 +52,12 @@ pub(crate) fn share_tables(
 /// # Errors
 /// `NoMemory`.
 pub(super) fn copy_table(table: Table<'_>, level: u32, geometry: X86) -> Result<Frame, NoMemory> {
-    let page = new_table_page(level)?;
     let mut copy = TableCopy {
         geometry,
         written: None,
         batch: None,
     };
-    match copy.table(table, &page, level) {
-        Ok(()) => Ok(page),
-        Err(error) => {
-            // What it has been given so far goes back.
-            super::drop_table(page);
-            Err(error)
-        }
-    }
+    copy.table(table, level)
 }
 
 /// How entries are copied.
@@ -79,13 +70,21 @@ struct TableCopy<'b, 'a> {
 }
 
 impl TableCopy<'_, '_> {
-    /// Copies the entries of `from` to the empty page-table page `to`.
-    fn table(&mut self, from: Table<'_>, to: &Frame, level: u32) -> Result<(), NoMemory> {
-        // SAFETY: a page-table page that `to` keeps.
-        let to = unsafe { Table::new(to.pa()) };
-        from.usage()
+    /// A new page-table page with copies of the entries of `from`, which is of `level`.
+    fn table(&mut self, from: Table<'_>, level: u32) -> Result<Frame, NoMemory> {
+        let page = new_table_page(level)?;
+        // SAFETY: a page-table page that `page` keeps.
+        let to = unsafe { Table::new(page.pa()) };
+        let copied = from
+            .usage()
             .range()
-            .try_for_each(|index| self.entry(from, to, level, index))
+            .try_for_each(|index| self.entry(from, to, level, index));
+        if let Err(error) = copied {
+            // What it has been given so far goes back.
+            super::drop_table(page);
+            return Err(error);
+        }
+        Ok(page)
     }
 
     fn entry(
@@ -104,7 +103,9 @@ impl TableCopy<'_, '_> {
             .written
             .is_some_and(|va| self.geometry.index(va, level) == index);
         let copied = match from.child(entry, level) {
-            Some(child) if leads_to_written => self.own_table(child, level - 1)?,
+            Some(child) if leads_to_written => {
+                Entry::new(self.table(child, level - 1)?.into_raw(), Perm::TABLE)
+            }
             Some(_) => {
                 if entry.perm().contains(Perm::WRITE) {
                     slot.forbid_writing();
@@ -120,18 +121,6 @@ impl TableCopy<'_, '_> {
         to.slot(index).set(copied);
         Usage::add(to.usage_word(), index);
         Ok(())
-    }
-
-    /// An entry for a copy of the table `child` that is the destination's alone.
-    fn own_table(&mut self, child: Table<'_>, level: u32) -> Result<Entry, NoMemory> {
-        let page = new_table_page(level)?;
-        match self.table(child, &page, level) {
-            Ok(()) => Ok(Entry::new(page.into_raw(), Perm::TABLE)),
-            Err(error) => {
-                super::drop_table(page);
-                Err(error)
-            }
-        }
     }
 
     /// The copy of `entry`, which maps a page of 4 KiB and stands in `slot`.
@@ -173,18 +162,13 @@ impl TableCopy<'_, '_> {
         if !perm.contains(Perm::WRITE) || perm.contains(Perm::SHARED) {
             return perm;
         }
-        let read_only = |old: Entry| {
-            Entry::new(
-                old.pa(),
-                old.perm().difference(Perm::WRITE) | Perm::COPY_ON_WRITE,
-            )
-        };
+        let read_only = |old: Entry| Entry::new(old.pa(), old.perm().shared_until_written());
         // What it was at that moment: the processor may have marked it since it was read.
         let old = slot.update(read_only);
         if old.perm().contains(Perm::ACCESSED) {
             self.record_everything();
         }
-        perm.difference(Perm::WRITE) | Perm::COPY_ON_WRITE
+        perm.shared_until_written()
     }
 
     fn record_everything(&mut self) {

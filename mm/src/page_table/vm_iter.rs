@@ -285,9 +285,12 @@ impl<'t, A: Access> VmIter<'t, A> {
         }
     }
 
-    /// Goes past the table of this position, to the first address behind it.
-    pub(super) fn next_table(&mut self) -> &mut Self {
-        let last = self.va | (self.table.geometry().span(self.level + 1) - 1);
+    /// Goes past the table of level 1 of this position, or else past the big leaf or the hole, to the first address behind it.
+    pub(super) fn next_small_table(&mut self) -> &mut Self {
+        if self.level > 1 {
+            return self.next();
+        }
+        let last = self.va | (self.table.geometry().span(2) - 1);
         self.find(self.after(last))
     }
 

@@ -156,10 +156,6 @@ impl<'t> VmIterMut<'t> {
     /// Unmaps the leaf at this position; does nothing if nothing is mapped. What was mapped is `batch`'s.
     #[inline(always)]
     pub fn unmap(&mut self, batch: &mut FlushBatch<'_>) {
-        if self.level > 1 {
-            self.unmap_big(batch);
-            return;
-        }
         if !self.present() {
             return;
         }
@@ -167,10 +163,7 @@ impl<'t> VmIterMut<'t> {
         let old = self.slot.take();
         Usage::remove(self.container.table.usage_word());
         self.record(old, batch);
-        if !old.perm().contains(Perm::BORROWED) {
-            // SAFETY: the entry owned a reference (PT-2), and `take` gave the entry to nobody else.
-            batch.release(unsafe { Frame::from_raw(old.pa()) });
-        }
+        release_leaf(old, self.level, batch);
     }
 
     /// Whether the mapping at this position has the only reference to its frame, or to all of its big page; false too if
@@ -279,5 +272,20 @@ pub(super) fn protect(slot: Slot<'_>, va: VirtAddr, perm: Perm, batch: &mut Flus
 pub(super) fn record(va: VirtAddr, old: Entry, batch: &mut FlushBatch<'_>) {
     if old.perm().contains(Perm::ACCESSED) {
         batch.record(va);
+    }
+}
+
+/// Gives what the leaf `old`, of `level`, owned to `batch`. It has been taken out of its table.
+#[inline(always)]
+pub(super) fn release_leaf(old: Entry, level: u32, batch: &mut FlushBatch<'_>) {
+    if old.perm().contains(Perm::BORROWED) {
+        return;
+    }
+    if level == 1 {
+        // SAFETY: the entry owned a reference (PT-2), and it was taken out once.
+        batch.release(unsafe { Frame::from_raw(old.pa()) });
+    } else {
+        // SAFETY: likewise.
+        batch.release_big(unsafe { BigFrame::from_raw(old.pa(), order_of(level)) });
     }
 }

@@ -16,7 +16,7 @@ use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::{Container, VmIterMut};
-use crate::page_table::vm_iter_mut::{protect, record};
+use crate::page_table::vm_iter_mut::{protect, record, release_leaf};
 
 /// The bits of an address that say where in the range of a table of level 1 it lies.
 const INSIDE_TABLE: u64 = ((ENTRIES as u64) << PAGE_SHIFT) - 1;
@@ -74,16 +74,14 @@ impl<'t> VmIterMut<'t> {
             self.next();
             return;
         }
+        self.assert_private();
         let usage_word = self.container.table.usage_word();
         let mut removed = 0;
         for page in self.rest_of_table(end) {
             let old = page.slot.take();
             removed += 1;
             record(page.va, old, batch);
-            if !old.perm().contains(Perm::BORROWED) {
-                // SAFETY: the entry owned a reference (PT-2), and `take` gave the entry to nobody else.
-                batch.release(unsafe { Frame::from_raw(old.pa()) });
-            }
+            release_leaf(old, 1, batch);
         }
         Usage::remove_several(usage_word, removed);
     }

@@ -5,7 +5,7 @@ use crate::addr::{UserRange, VirtAddr};
 use crate::error::{MapError, SpaceError};
 use crate::flush::FlushBatch;
 use crate::frame::{self, FrameKind};
-use crate::page_table::{Access, Geometry, VmIter, VmIterMut, X86, highest_leaf_level};
+use crate::page_table::{Access, Geometry, VmIter, VmIterMut, X86, highest_leaf_level, order_of};
 use crate::space::backing::{Backing, PageContent};
 use crate::space::region::{Region, RegionFlags};
 use crate::space::{FaultAccess, FaultError, Space};
@@ -69,7 +69,6 @@ impl Space {
 
     /// Puts a page of the size of `level` at `page`; false if there can be none.
     fn populate_big(&self, page: VirtAddr, level: u32) -> Result<bool, SpaceError> {
-        let order = X86::FOUR_LEVELS.shift(level) - X86::FOUR_LEVELS.shift(1);
         // Made before the space is locked: it takes its time. What is not needed goes back.
         let is_anonymous = {
             let memory = self.memory.read();
@@ -77,7 +76,7 @@ impl Space {
             region.is_some_and(|region| region.backing.is_anonymous())
         };
         let zeros = is_anonymous
-            .then(|| frame::alloc_big_zeroed(order, FrameKind::Anonymous).ok())
+            .then(|| frame::alloc_big_zeroed(order_of(level), FrameKind::Anonymous).ok())
             .flatten();
         let mut memory = self.memory.write();
         let memory = &mut *memory;

@@ -43,12 +43,7 @@ impl Protection {
     /// What the entry of a page allows that others share: as `perm`, but the first write is to get a copy.
     #[inline]
     pub(super) fn shared_perm(self) -> Perm {
-        let perm = self.perm();
-        if perm.contains(Perm::WRITE) {
-            (perm - Perm::WRITE) | Perm::COPY_ON_WRITE
-        } else {
-            perm
-        }
+        self.perm().shared_until_written()
     }
 }
 
