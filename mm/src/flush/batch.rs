@@ -212,17 +212,28 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
         };
         let task = Task::Flush { generation, pages };
         let asked = others.map(|others| Asked::ask(machine, pin, &others, self.space(), task));
-        // While the others are at it. At boot, before there is an address space, there is nothing to flush either.
-        if let Some(own) = machine.cpu(pin.cpu()) {
-            let flushed = own
-                .tlb
-                .flush_own(self.space, generation, reach, pages, &machine);
-            own.counters.count_flushed(flushed);
-            if asked.is_none() {
+        // While the others are at it.
+        self.flush_here(pin, reach, generation, asked.is_none());
+        asked
+    }
+
+    /// Flushes on this CPU what has been published as `generation`; `is_avoided` says that no other CPU has to be asked.
+    #[inline]
+    fn flush_here(&self, pin: &Pinned, reach: Reach, generation: u64, is_avoided: bool) {
+        // At boot, before there is an address space, there is nothing to flush.
+        if let Some(own) = self.machine.cpu(pin.cpu()) {
+            let (pages, tlb) = (self.pages(), &own.tlb);
+            own.counters.count_flushed(tlb.flush_own(
+                self.space,
+                generation,
+                reach,
+                pages,
+                &self.machine,
+            ));
+            if is_avoided {
                 own.counters.count_avoided();
             }
         }
-        asked
     }
 
     /// The pages that have to be flushed; none if everything has to.
@@ -258,14 +269,9 @@ impl FlushBatch<'_> {
         }
         let pin = pin::pin();
         let published = self.space.publish(Reach::Active, pin.cpu());
-        let (generation, pages) = (published.generation, self.pages());
-        if let Some(own) = Kernel.cpu(pin.cpu()) {
-            let flushed = own
-                .tlb
-                .flush_own(self.space, generation, Reach::Active, pages, &Kernel);
-            own.counters.count_flushed(flushed);
-            own.counters.count_avoided();
-        }
+        let generation = published.generation;
+        // First: what is in limbo does not wait for this CPU.
+        self.flush_here(&pin, Reach::Active, generation, true);
         if let Some(others) = published.others
             && !limbo::put(&pin, self.space, range, &others, &mut self.released)
         {

@@ -160,13 +160,13 @@ fn reap(limbo: &CpuLimbo, slots: &mut [Option<Waiting>; SLOTS]) {
     for (slot, owing) in slots.iter_mut().zip(&limbo.owing) {
         // `load` acquires: see `sweep`.
         if slot.is_some() && owing.load().is_empty() {
-            give_back(slot.take());
+            give_back(slot);
         }
     }
 }
 
-fn give_back(waiting: Option<Waiting>) {
-    if let Some(mut waiting) = waiting {
+fn give_back(slot: &mut Option<Waiting>) {
+    if let Some(mut waiting) = slot.take() {
         waiting.released.give_back();
     }
 }
@@ -194,17 +194,29 @@ fn drain_where(is_wanted: impl Fn(&Waiting) -> bool) {
             if slot.as_ref().is_some_and(&is_wanted) {
                 make_sweep(&pin, &owing.load());
                 debug_assert!(owing.load().is_empty(), "a CPU has not swept");
-                give_back(mem::take(slot));
+                give_back(slot);
             }
         }
     }
 }
 
-/// Gives everything back that is in limbo: before accounts are read, and when memory has run out. Says whether there is such
-/// a thing as limbo.
-pub fn drain() -> bool {
+/// Gives everything back that is in limbo: before accounts are read.
+pub fn drain() {
     drain_where(|_| true);
-    is_in_use()
+}
+
+/// Does `attempt`, and does it again if it has run out of memory and there may be some that only waits for other CPUs.
+#[inline(always)]
+pub(crate) fn retry_drained<T, E: From<NoMemory> + PartialEq>(
+    mut attempt: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    match attempt() {
+        Err(error) if error == NoMemory.into() && is_in_use() => {
+            drain();
+            attempt()
+        }
+        outcome => outcome,
+    }
 }
 
 /// Gives back what is in limbo of `range` of `space`, where something is about to be mapped.

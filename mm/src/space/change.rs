@@ -9,7 +9,7 @@ use crate::error::{NoMemory, SpaceError};
 use crate::flush::FlushBatch;
 use crate::page_table::{PageTable, Perm, VmIterMut};
 use crate::space::protection::Protection;
-use crate::space::{Memory, Space};
+use crate::space::{Memory, RegionMap, Space};
 
 impl Space {
     /// Removes whatever regions, or parts of them, lie in `range`, with all their pages. There may be holes in it.
@@ -18,14 +18,9 @@ impl Space {
     /// `Pinned` if something there is; `NoMemory` for splitting a region or a table. Nothing has changed then.
     pub fn remove(&self, range: UserRange) -> Result<(), SpaceError> {
         let mut memory = self.memory.write();
-        if memory.regions.touches_pinned(range) {
-            return Err(SpaceError::Pinned);
-        }
         // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
-        memory.prepare_range(range, &mut batch)?;
-        memory.regions.remove(range)?;
-        memory.unmap(range, &mut batch);
+        memory.remove(range, &mut batch)?;
         batch.complete_unmap(range);
         Ok(())
     }
@@ -40,15 +35,8 @@ impl Space {
         if !memory.regions.is_all_page_alloc(range) {
             return Err(SpaceError::NotMapped);
         }
-        if memory.regions.touches_pinned(range) {
-            return Err(SpaceError::Pinned);
-        }
         // SPACE-5, as above.
-        let mut batch = FlushBatch::new(&self.cpus);
-        memory.prepare_range(range, &mut batch)?;
-        memory.regions.remove(range)?;
-        memory.unmap(range, &mut batch);
-        Ok(())
+        memory.remove(range, &mut FlushBatch::new(&self.cpus))
     }
 
     /// Gives all of `range` the rights `protection`.
@@ -57,13 +45,9 @@ impl Space {
     /// `NotMapped` if a page of it is in no region, `KernelOnly` if only the kernel may use some of it and `protection` lets
     /// users in, `ReadOnly` if it lets them write a file that may not be written, `NoMemory` for splitting a region or a table. Nothing has changed then.
     pub fn protect(&self, range: UserRange, protection: Protection) -> Result<(), SpaceError> {
-        let mut memory = self.memory.write();
-        // SPACE-5: completes before the lock is given back.
-        let mut batch = FlushBatch::new(&self.cpus);
-        memory.prepare_pages(range, &mut batch)?;
-        memory.regions.protect(range, protection)?;
-        memory.protect(range, protection, &mut batch);
-        Ok(())
+        self.change_rights(range, protection, |regions| {
+            regions.protect(range, protection)
+        })
     }
 
     /// Pins all of `range`, or unpins it. What is pinned is neither removed nor moved.
@@ -84,18 +68,44 @@ impl Space {
         protection: Protection,
         is_pinned: bool,
     ) -> Result<(), SpaceError> {
+        self.change_rights(range, protection, |regions| {
+            regions.protect_and_pin(range, protection, is_pinned)
+        })
+    }
+
+    /// Gives the pages in `range` the rights `protection`, after `change` has given them to the regions.
+    #[inline]
+    fn change_rights(
+        &self,
+        range: UserRange,
+        protection: Protection,
+        change: impl FnOnce(&mut RegionMap) -> Result<(), SpaceError>,
+    ) -> Result<(), SpaceError> {
         let mut memory = self.memory.write();
+        // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
         memory.prepare_pages(range, &mut batch)?;
-        memory
-            .regions
-            .protect_and_pin(range, protection, is_pinned)?;
+        change(&mut memory.regions)?;
         memory.protect(range, protection, &mut batch);
         Ok(())
     }
 }
 
 impl Memory {
+    /// Takes `range` out of the regions, with all its pages.
+    ///
+    /// # Errors
+    /// As for [`Space::remove`].
+    fn remove(&mut self, range: UserRange, batch: &mut FlushBatch<'_>) -> Result<(), SpaceError> {
+        if self.regions.touches_pinned(range) {
+            return Err(SpaceError::Pinned);
+        }
+        self.prepare_range(range, batch)?;
+        self.regions.remove(range)?;
+        self.unmap(range, batch);
+        Ok(())
+    }
+
     /// SPACE-6, for taking out `range` as a whole.
     pub(super) fn prepare_range(
         &mut self,

@@ -56,13 +56,7 @@ impl Space {
         policy: ForkPolicy,
         stack_pointer: VirtAddr,
     ) -> Result<Arc<Space>, NoMemory> {
-        match self.try_fork_at(policy, stack_pointer.page_align_down()) {
-            // There may be memory that only waits for other CPUs.
-            Err(NoMemory) if limbo::drain() => {
-                self.try_fork_at(policy, stack_pointer.page_align_down())
-            }
-            outcome => outcome,
-        }
+        limbo::retry_drained(|| self.try_fork_at(policy, stack_pointer.page_align_down()))
     }
 
     #[inline]

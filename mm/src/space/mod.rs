@@ -121,10 +121,7 @@ impl Space {
     /// `WrongLength` if there can be no such region. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
         let (range, flags) = (region.range, region.flags);
-        let mut memory = self.memory.write();
-        memory.insert(region)?;
-        limbo::drain_range(self.id(), range);
-        drop(memory);
+        self.memory.write().insert(region)?;
         self.populate_new(range, flags)
     }
 
@@ -147,7 +144,6 @@ impl Space {
         let region = make(range)?;
         let flags = region.flags;
         memory.insert(region)?;
-        limbo::drain_range(self.id(), range);
         drop(memory);
         self.populate_new(range, flags)?;
         Ok(range)
@@ -164,11 +160,7 @@ impl Space {
             return Err(FaultError::Privilege);
         }
         let page = address.page_align_down();
-        match self.try_fault(page, access) {
-            // There may be memory that only waits for other CPUs.
-            Err(FaultError::NoMemory) if limbo::drain() => self.try_fault(page, access),
-            outcome => outcome,
-        }
+        limbo::retry_drained(|| self.try_fault(page, access))
     }
 
     #[inline]
@@ -243,13 +235,14 @@ impl Memory {
         }
     }
 
+    /// Adds a region, once nothing that was there before can be reached any more.
     fn insert(&mut self, region: Region) -> Result<(), SpaceError> {
         // A space that has been destroyed stays empty.
-        if self.table.is_some() {
-            self.regions.insert(region)
-        } else {
-            Err(SpaceError::NotMapped)
-        }
+        let table = self.table.as_ref().ok_or(SpaceError::NotMapped)?;
+        let (space, range) = (table.space(), region.range);
+        self.regions.insert(region)?;
+        limbo::drain_range(space, range);
+        Ok(())
     }
 }
 

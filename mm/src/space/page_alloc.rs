@@ -18,15 +18,10 @@ impl Space {
     /// Puts a fresh zeroed page, readable and writable, at each address in `range`.
     ///
     /// # Errors
-    /// `Overlap` if something other than pages of `page_alloc` is there, `NoMemory`. Nothing has changed then.
+    /// `Overlap` if something other than pages of `page_alloc` is there, `Pinned` if one of those is, `NoMemory`. Nothing has changed then.
     pub fn page_alloc(&self, range: UserRange) -> Result<(), SpaceError> {
         // Dropped last: what is left of the frames is given back without the lock.
-        let frames = zeroed_frames(range.len_pages());
-        // There may be memory that only waits for other CPUs.
-        let mut frames = match frames {
-            Err(NoMemory) if limbo::drain() => zeroed_frames(range.len_pages())?,
-            frames => frames?,
-        };
+        let mut frames = limbo::retry_drained(|| zeroed_frames(range.len_pages()))?;
         let mut memory = self.memory.write();
         limbo::drain_range(self.id(), range);
         // SPACE-5: completes before the lock is given back.
