@@ -1,15 +1,13 @@
-//! The last steps of `fork` and `spawn`: from here on the new process is visible and runs.
+//! The last steps of `fork`, `spawn` and `create_thread`: from here on the new thread is visible and runs.
 
 use alloc::sync::Arc;
 
 use abi::Errno;
-use smp::cpu_set::CpuSet;
-use smp::fiber::FpuState;
 
 use crate::process::Process;
 use crate::sched;
 use crate::table::Reservation;
-use crate::thread::{Id, Start, Thread};
+use crate::thread::{Beginning, Id, Thread};
 
 /// Gives `process` its first thread, puts it into the table and the family tree, and lets it run.
 ///
@@ -18,19 +16,38 @@ use crate::thread::{Id, Start, Thread};
 pub(crate) fn give_life(
     reservation: Reservation,
     process: Arc<Process>,
-    start: Start,
-    fpu: Option<FpuState>,
-    affinity: &CpuSet,
+    beginning: Beginning<'_>,
 ) -> Result<Id, Errno> {
-    let id = reservation.id();
-    let thread = Thread::new(id, process.clone(), start, fpu, affinity)?;
-    // Nothing fails from here on.
-    process.any_space().add_thread();
+    let thread = Thread::new(reservation.id(), process.clone(), beginning)?;
     // The family comes first: a process that ends finds its place there.
     let parent = process.parent.lock().clone();
     if let Some(parent) = parent {
-        parent.family.lock().alive.push_back(process);
+        parent.family.lock().alive.push_back(process.clone());
     }
+    // Nobody knows the process, so nobody has ended it.
+    start(reservation, &process, thread)
+}
+
+/// Gives `process`, which runs, another thread.
+///
+/// # Errors
+/// `ENOMEM`; `EAGAIN` if the process is about to end. Then nothing is visible.
+pub(crate) fn add_thread(
+    reservation: Reservation,
+    process: &Arc<Process>,
+    beginning: Beginning<'_>,
+) -> Result<Id, Errno> {
+    let thread = Thread::new(reservation.id(), process.clone(), beginning)?;
+    start(reservation, process, thread)
+}
+
+fn start(reservation: Reservation, process: &Process, thread: Arc<Thread>) -> Result<Id, Errno> {
+    let id = reservation.id();
+    if !process.life.lock().add(thread.clone()) {
+        return Err(Errno::EAGAIN);
+    }
+    // Nothing fails from here on.
+    process.any_space().add_thread();
     reservation.publish(thread.clone());
     sched::start(thread);
     Ok(id)

@@ -1,13 +1,14 @@
-//! How processes end.
+//! How threads and processes end.
 //!
-//! The guarantee: when `waitpid` returns a child, all that the child held is free again: memory, kernel stack, files,
-//! and (once it is reaped) its id.
+//! The guarantee: when `waitpid` returns a child, all that the child held is free again: memory, kernel stacks, files, the
+//! ids of its threads, and (once it is reaped) its own. When a thread has been joined, its id and its stack are free.
 //!
-//! A process ends in three steps. Somebody *decides* how it ends: `exit`, a fault, or a kill; the first decision stays,
-//! and every thread of the process is told. Each thread *leaves* at its next return to user mode, in its own context,
-//! where it may still sleep: the last one gives back the memory, closes the files and hands over the children. The next
-//! thread on that CPU *buries* it, because only then is its stack free: it gives back the stack and publishes the zombie
-//! to the parent.
+//! A process ends in three steps. Somebody *decides* how it ends: `exit`, a fault, a kill, or the end of the last thread; the
+//! first decision stays, and every thread of the process is told, wherever it is: asleep, in a queue, or on another CPU.
+//! Each thread *leaves* at its next return to user mode, in its own context, where it may still sleep: the last one gives
+//! back the memory, closes the files and hands over the children. The next thread on that CPU *buries* it, because only
+//! then is its stack free: it gives back the stack, and after the last burial publishes the zombie to the parent. A thread
+//! that ends alone, by `exit_thread`, leaves and is buried in the same way, but its stack stays until it is joined.
 //!
 //! - **EXIT-1** the zombie is published after everything else has been given back. Other CPUs may still have a reference
 //!   to the thread, or later to the process: they have just switched away from it, try to wake it, or list it. They let go
@@ -15,6 +16,9 @@
 //!   who reaps the other waits for that (`wait_for_references`).
 //! - **EXIT-2** a process leaves its place in the family tree with its `parent` lock held, so it meets either its
 //!   parent or, if that ends at the same time, `init`.
+//! - **EXIT-3** whether a process ends, and which threads it has, are behind one lock (`Life`): a thread that is created
+//!   meanwhile is told, or refused; one that ends meanwhile can be joined, or is forgotten. So none is left behind.
+//! - **EXIT-4** threads are buried in any order, and the last burial, not that of the last to leave, publishes.
 
 #[cfg(all(test, loom))]
 mod model;
@@ -26,14 +30,18 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::ExitStatus;
 use mm::frame::FrameKind;
+use smp::cpu::CpuId;
+use smp::cpu_set::CpuSet;
 use smp::ipi::{self, Ipi};
-use smp::pin;
+use smp::list::ArcList;
+use smp::pin::{self, Pinned};
 use smp::wait::SpinWait;
 use spin::Once;
 
 use crate::process::Process;
+use crate::signal;
 use crate::table;
-use crate::thread::Thread;
+use crate::thread::{PROCESS_LINK, Thread};
 use crate::wait::Waiter;
 
 static INIT: Once<Arc<Process>> = Once::new();
@@ -50,29 +58,43 @@ pub(crate) fn is_init(process: &Process) -> bool {
     INIT.get().is_some_and(|init| init.id() == process.id())
 }
 
-/// Decides that the process of `thread`, which calls this, ends with `status`. It leaves at its next return to user
-/// mode.
-pub fn decide(thread: &Thread, status: ExitStatus) {
-    if let Some(process) = thread.process() {
-        process.decide_status(status);
+/// Decides that `process` ends with `status`, unless that has been decided before. Its threads leave at their next return
+/// to user mode, wherever they are now: on a CPU, in a queue or asleep.
+pub fn end_process(process: &Process, status: ExitStatus) {
+    let pin = pin::pin();
+    let mut interrupted = CpuSet::EMPTY;
+    let mut life = process.life.lock();
+    if !life.decide(status) {
+        return;
     }
+    for thread in life.running().iter_arcs() {
+        thread.attention.set_dying();
+        if let Some(cpu) = busy_cpu(&thread, &pin) {
+            interrupted.insert(cpu);
+        }
+        Thread::unpark(thread);
+    }
+    drop(life);
+    if !interrupted.is_empty() {
+        ipi::send_to_set(Ipi::Reschedule, &interrupted);
+    }
+}
+
+/// The other CPU that runs `thread` and has to be interrupted so that the thread sees what is wanted of it.
+pub(crate) fn busy_cpu(thread: &Thread, pin: &Pinned) -> Option<CpuId> {
+    // WANT-2: if it runs there, the interrupt brings it back into the kernel, where it finds what is wanted. If it has
+    // moved, it has been in the kernel, and finds it on its way out.
+    let cpu = thread.cpu_racy();
+    (thread.is_running_racy() && cpu != pin.cpu()).then_some(cpu)
+}
+
+/// Ends the thread that calls this, at its next return to user mode. Who joins it gets `value`.
+pub fn end_thread(thread: &Thread, value: usize) {
+    thread.set_value(value);
     thread.attention.set_dying();
 }
 
-/// Ends another thread, wherever it is: in user mode, in a queue or asleep.
-pub(crate) fn kill_thread(thread: Arc<Thread>, status: ExitStatus) {
-    decide(&thread, status);
-    let pin = pin::pin();
-    let cpu = thread.cpu_racy();
-    // WANT-2: if it runs there, the interrupt brings it back into the kernel, where it finds the decision. If it has moved,
-    // it has been in the kernel, and finds it on its way out.
-    if cpu != pin.cpu() {
-        ipi::send(Ipi::Reschedule, cpu);
-    }
-    Thread::unpark(thread);
-}
-
-/// The thread's part in the end of its process, in its own context.
+/// The thread's part in its end, in its own context.
 pub(crate) fn leave_process(thread: &Thread) {
     let Some(process) = thread.process() else {
         return;
@@ -80,17 +102,24 @@ pub(crate) fn leave_process(thread: &Thread) {
     // EXIT-1: before the process counts the thread out, so that the last one of the process finds the memory given back,
     // whichever has done it.
     process.any_space().leave();
-    if process.thread_ended() {
-        take_down(process);
+    signal::hand_over(process, thread);
+    let status = ExitStatus::exited(thread.value() as i32);
+    let unjoined = process.life.lock().leave(status);
+    if let Some(unjoined) = unjoined {
+        take_down(process, unjoined);
     }
 }
 
-/// The part of the process's last thread.
-fn take_down(process: &Arc<Process>) {
+/// The part of the process's last thread. `unjoined` are those that have ended and that nobody has joined.
+fn take_down(process: &Arc<Process>, mut unjoined: ArcList<Thread, PROCESS_LINK>) {
     if is_init(process)
         && let Some(on_exit) = ON_INIT_EXIT.get()
     {
-        on_exit(process.status().unwrap_or(ExitStatus::exited(0)));
+        let status = process.life.lock().status();
+        on_exit(status.unwrap_or(ExitStatus::exited(0)));
+    }
+    while let Some(thread) = unjoined.pop_front() {
+        forget(process, thread);
     }
     process.descriptors.close_all();
     if let Some(init) = INIT.get() {
@@ -149,15 +178,41 @@ fn first_child(process: &Process) -> Option<Arc<Process>> {
         .or_else(|| family.zombies.front_arc())
 }
 
-/// Gives back what is left of a thread that has ended and whose stack nobody uses any more. Runs on the next thread.
+/// Gives back what is left of a thread that has ended and whose stack nobody uses any more, or lets it be joined. Runs on
+/// the next thread.
 pub(crate) fn bury(thread: Arc<Thread>) {
     let Some(process) = thread.process().cloned() else {
         return;
     };
-    table::replace_thread_by_process(&process);
+    let can_be_joined = process.life.lock().end(&thread);
+    if is_first(&process, &thread) {
+        table::replace_thread_by_process(&process);
+    }
+    if can_be_joined {
+        drop(thread);
+    } else {
+        forget(&process, thread);
+    }
+    // EXIT-4.
+    let is_last = process.life.lock().bury();
+    if is_last {
+        publish(process);
+    } else if can_be_joined {
+        process.thread_ended.wake_all();
+    }
+}
+
+/// Whether the process has its id from `thread`: then the entry in the table is the process's.
+fn is_first(process: &Process, thread: &Thread) -> bool {
+    process.id() == thread.id()
+}
+
+/// Frees the stack and the id of a thread that has been buried, or is just being, and is in no list any more.
+pub(crate) fn forget(process: &Process, thread: Arc<Thread>) {
+    if !is_first(process, &thread) {
+        table::free(thread.id());
+    }
     wait_for_references(&thread, 1);
-    drop(thread);
-    publish(process);
 }
 
 /// Tells the parent of an ended process. If there is none, nobody asks for the status.
@@ -178,6 +233,7 @@ fn publish(process: Arc<Process>) {
     }
     drop(family);
     parent.child_ended.wake_all();
+    signal::notify_of_child(&parent);
 }
 
 /// Waits until there are no more than `known` references to `ended`, which nobody can find any more (EXIT-1).

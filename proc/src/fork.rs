@@ -9,7 +9,8 @@ use spin::Once;
 
 use crate::process::Process;
 use crate::registers::UserRegisters;
-use crate::thread::{Id, Start, Thread};
+use crate::signal::SignalState;
+use crate::thread::{Beginning, Id, Start, Thread};
 use crate::{birth, table};
 
 static POLICY: Once<ForkPolicy> = Once::new();
@@ -19,8 +20,8 @@ pub fn set_policy(policy: ForkPolicy) {
     POLICY.call_once(|| policy);
 }
 
-/// Creates a child with a copy of the caller's memory, files and registers, and lets it run. In the child the call
-/// returns 0.
+/// Creates a child with a copy of the caller's memory, files, signal handlers and registers, and lets it run. Of the
+/// threads only the caller is copied; if it is in a signal handler, so is the copy. In the child the call returns 0.
 ///
 /// # Errors
 /// `EAGAIN` if the process table is full, `ENOMEM` if there is no memory; nothing has changed then.
@@ -38,14 +39,15 @@ pub fn fork(parent: &Thread, registers: &UserRegisters) -> Result<Id, Errno> {
         descriptors,
         Some(parent_process.clone()),
     ))?;
+    process.handlers.copy_from(&parent_process.handlers);
     let mut registers = registers.clone();
     registers.set_result(0);
     let fpu = FpuState::copy_of_current().map_err(|_| Errno::ENOMEM)?;
-    birth::give_life(
-        reservation,
-        process,
-        Start::User(registers),
-        Some(fpu),
-        &parent.affinity(),
-    )
+    let affinity = parent.affinity();
+    let beginning = Beginning {
+        tls_base: parent.tls_base(),
+        signals: SignalState::copy_of(parent)?,
+        ..Beginning::new(Start::User(registers), Some(fpu), &affinity)
+    };
+    birth::give_life(reservation, process, beginning)
 }

@@ -1,25 +1,28 @@
-//! A process: memory, files, and a place in the family tree.
+//! A process: memory, files, threads, and a place in the family tree.
 //!
 //! A process is created by `fork` or `spawn`, lives while it has a thread, and is then a zombie that keeps its id and
-//! status until its parent has waited for it.
+//! status until its parent has waited for it. What happens to its threads in between stands in [`life`].
 //!
 //! Two locks guard the tree. `parent` (rank FAMILY_PARENT) is held whenever a process changes its place: when it ends,
 //! and when it is given to `init`. `family` (rank FAMILY) of the parent guards the two lists that the process can be in.
 //! A process is in exactly one of its parent's lists from its publication until it is reaped, except while its own
 //! `parent` lock is held.
 
+pub(crate) mod life;
+
 use alloc::sync::Arc;
 
-use abi::ExitStatus;
 use mm::aspace::SpaceRef;
 use mm::space::Space;
 use smp::list::{ArcList, Link, Linked};
 use smp::lock::SpinLock;
 use smp::rank;
 
+use self::life::Life;
 use crate::file::Descriptors;
 use crate::name::Name;
-use crate::sync::{AtomicI32, AtomicU32, Ordering};
+use crate::signal::Handlers;
+use crate::sync::{AtomicI32, Ordering};
 use crate::thread::Id;
 use crate::wait::WaitQueue;
 
@@ -40,10 +43,11 @@ pub struct Process {
     pub(crate) family: SpinLock<Family, rank::Family>,
     /// Where the process waits for a child to end.
     pub(crate) child_ended: WaitQueue,
-    /// The encoded status: the first of `exit` and a fatal signal sets it. Read by the parent once it is a zombie.
-    status: SpinLock<Option<ExitStatus>, rank::ExitStatus>,
-    /// Threads that have not ended.
-    live_threads: AtomicU32,
+    pub(crate) life: SpinLock<Life, rank::ProcessLife>,
+    /// Where threads wait for another one to end.
+    pub(crate) thread_ended: WaitQueue,
+    /// What it does when signals come.
+    pub(crate) handlers: Handlers,
     link: Link<Process>,
 }
 
@@ -81,8 +85,9 @@ impl Process {
                 zombies: ArcList::new(),
             }),
             child_ended: WaitQueue::new(),
-            status: SpinLock::new(None),
-            live_threads: AtomicU32::new(1),
+            life: SpinLock::new(Life::new()),
+            thread_ended: WaitQueue::new(),
+            handlers: Handlers::new(),
             link: Link::new(),
         }
     }
@@ -128,6 +133,11 @@ impl Process {
         self.is_kernel
     }
 
+    /// Whether its last thread has ended, or is about to.
+    pub fn has_ended(&self) -> bool {
+        !self.life.lock().is_alive()
+    }
+
     /// The id of the parent; 0 for a process that has none.
     pub fn parent_id(&self) -> Id {
         // Relaxed: by the time the answer arrives, the parent may have changed anyway.
@@ -139,21 +149,5 @@ impl Process {
         // Relaxed: see `parent_id`.
         self.parent_id.store(parent.id, Ordering::Relaxed);
         *place = Some(parent);
-    }
-
-    /// Decides how the process ends. The first decision stays.
-    pub(crate) fn decide_status(&self, status: ExitStatus) {
-        self.status.lock().get_or_insert(status);
-    }
-
-    /// How the process ended or is about to end.
-    pub fn status(&self) -> Option<ExitStatus> {
-        *self.status.lock()
-    }
-
-    /// Counts a thread out. True for the last one, which then takes the process down.
-    pub(crate) fn thread_ended(&self) -> bool {
-        // AcqRel: the last thread sees all that the others did before they ended.
-        self.live_threads.fetch_sub(1, Ordering::AcqRel) == 1
     }
 }

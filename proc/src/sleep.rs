@@ -31,7 +31,7 @@ pub(crate) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
 /// Sleeps for at least `duration_ns`.
 ///
 /// # Errors
-/// [`Interrupted`] if the thread is being killed.
+/// [`Interrupted`] if the thread is to take a signal or to end.
 pub fn sleep_ns(duration_ns: u64) -> Result<(), Interrupted> {
     let deadline_ns = time::now_ns().saturating_add(duration_ns);
     let current = sched::current();
@@ -39,14 +39,14 @@ pub fn sleep_ns(duration_ns: u64) -> Result<(), Interrupted> {
         current.parking.begin();
         let cpu = add(deadline_ns, &current);
         // PARK-2: the last look, after the announcement.
-        if current.is_dying() {
+        if current.is_interrupted() {
             current.parking.cancel();
         } else {
             sched::block();
         }
         // The timer has done it, unless something else has woken the thread.
         drop(SLEEPERS.of(cpu).lock().remove(&current));
-        if current.is_dying() {
+        if current.is_interrupted() {
             return Err(Interrupted);
         }
     }

@@ -4,8 +4,7 @@
 
 use mm::rw_lock::Sleeper;
 
-use crate::sched;
-use crate::wait::{Interrupted, WaitQueue};
+use crate::wait::WaitQueue;
 
 const QUEUES: usize = 64;
 
@@ -28,10 +27,8 @@ impl SleepPlaces {
 impl Sleeper for SleepPlaces {
     fn wait_while(&self, key: usize, is_to_wait: &dyn Fn() -> bool) {
         let is_over = || (!is_to_wait()).then_some(());
-        while let Err(Interrupted) = self.queue(key).wait_until(is_over) {
-            // A thread that is being killed needs the lock all the same, to give back what it has.
-            sched::yield_now();
-        }
+        // A thread that is being killed needs the lock all the same, to give back what it has.
+        self.queue(key).wait_uninterrupted(is_over);
     }
 
     fn wake_all(&self, key: usize) {

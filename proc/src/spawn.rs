@@ -20,7 +20,7 @@ use crate::kernel_program::{self, KernelProgram};
 use crate::name::Name;
 use crate::process::Process;
 use crate::registers::UserRegisters;
-use crate::thread::{Id, Start, Thread};
+use crate::thread::{Beginning, Id, Start, Thread};
 use crate::{birth, exit, table};
 
 /// Starts the program `name`, of the kernel or in a file, as a child of `parent`, with its descriptors 0, 1 and 2 and its affinity.
@@ -42,14 +42,9 @@ pub fn spawn(parent: &Thread, name: &[u8], argument: &[u8]) -> Result<Id, Errno>
         parent_process.descriptors.inherit_standard()?,
         Some(parent_process.clone()),
     ))?;
-    let start = Start::User(registers);
-    birth::give_life(
-        reservation,
-        process,
-        start,
-        Some(new_fpu()?),
-        &parent.affinity(),
-    )
+    let affinity = parent.affinity();
+    let beginning = Beginning::new(Start::User(registers), Some(new_fpu()?), &affinity);
+    birth::give_life(reservation, process, beginning)
 }
 
 /// Starts `program` as a child of `parent`, which has its descriptors 0, 1 and 2 and its affinity like any other.
@@ -78,7 +73,8 @@ fn spawn_kernel_program(
     ))?;
     let run = mm::heap::try_box(move || (program.run)(&argument))?;
     let start = Start::Kernel(run);
-    birth::give_life(reservation, process, start, None, &parent.affinity())
+    let affinity = parent.affinity();
+    birth::give_life(reservation, process, Beginning::new(start, None, &affinity))
 }
 
 /// Starts process 1, which adopts orphans; when it ends, `on_exit` is called.
@@ -101,13 +97,8 @@ pub fn spawn_init(
     ))?;
     exit::set_init(process.clone(), on_exit);
     let everywhere = smp::cpu_set::CpuSet::all();
-    birth::give_life(
-        reservation,
-        process,
-        Start::User(registers),
-        Some(new_fpu()?),
-        &everywhere,
-    )
+    let beginning = Beginning::new(Start::User(registers), Some(new_fpu()?), &everywhere);
+    birth::give_life(reservation, process, beginning)
 }
 
 /// Which address space a new process of the kernel is in.
@@ -144,12 +135,11 @@ pub fn spawn_kernel_process(
         parent.cloned(),
     ))?;
     let everywhere = smp::cpu_set::CpuSet::all();
+    let start = Start::Kernel(mm::heap::try_box(function)?);
     birth::give_life(
         reservation,
         process,
-        Start::Kernel(mm::heap::try_box(function)?),
-        None,
-        &everywhere,
+        Beginning::new(start, None, &everywhere),
     )
 }
 

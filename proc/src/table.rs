@@ -1,6 +1,7 @@
 //! The process table: ids, and what is behind them.
 //!
-//! Every thread has an entry; a process keeps the entry of its first thread until it is reaped. An entry has a lock of
+//! Every thread has an entry, until it is joined or its process ends; a process keeps the entry of its first thread until it
+//! is reaped. An entry has a lock of
 //! its own, so looking up one id never waits for another. Ids are given out in rising order and wrap at the end of the
 //! table, so an id is reused as late as can be.
 
@@ -33,8 +34,8 @@ pub enum Entry {
     Reserved,
     /// A thread; behind the id of its process, the process too.
     Thread(Arc<Thread>),
-    /// A process whose last thread has ended, until its parent asks for its status.
-    Ended(Arc<Process>),
+    /// A process whose first thread has ended: as long as others run, and then until its parent asks for its status.
+    Process(Arc<Process>),
 }
 
 type Slot = SpinLock<Entry, rank::PtableSlot>;
@@ -120,16 +121,16 @@ pub fn find_thread(id: Id) -> Option<Arc<Thread>> {
 pub fn find_process(id: Id) -> Option<Arc<Process>> {
     let process = match find(id) {
         Entry::Thread(thread) => thread.process().cloned(),
-        Entry::Ended(process) => Some(process),
+        Entry::Process(process) => Some(process),
         Entry::Free | Entry::Reserved => None,
     };
     process.filter(|process| process.id() == id)
 }
 
-/// The first thread of a process is gone and the process waits to be reaped: its entry keeps the id.
+/// The first thread of a process is gone: its entry keeps the id for the process.
 pub(crate) fn replace_thread_by_process(process: &Arc<Process>) {
     let replaced = match table().and_then(|table| table.slot(process.id())) {
-        Some(slot) => core::mem::replace(&mut *slot.lock(), Entry::Ended(process.clone())),
+        Some(slot) => core::mem::replace(&mut *slot.lock(), Entry::Process(process.clone())),
         None => Entry::Free,
     };
     // Dropped here, without the lock: it may be the last reference to the thread and its stack.

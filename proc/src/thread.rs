@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
+use abi::{ExitStatus, Outcome};
 use mm::NoMemory;
 use mm::aspace::SpaceRef;
 use smp::cpu::CpuId;
@@ -10,14 +11,17 @@ use smp::cpu_set::{AtomicCpuSet, CpuSet};
 use smp::fiber::{Fiber, FpuState, HasFiber};
 use smp::list::{Link, Linked};
 use smp::lock::SpinLock;
+use smp::pin::Pinned;
 use smp::rank;
+use smp::tls::{AtomicTlsBase, TlsBase};
 
 use crate::attention::Attention;
 use crate::parking::Parking;
 use crate::process::Process;
 use crate::registers::UserRegisters;
 use crate::sched;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::signal::{Context, SignalState};
+use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// The id of an entry of the process table. A process has the id of its first thread.
 pub type Id = abi::Pid;
@@ -33,6 +37,29 @@ pub enum Start {
 /// What a thread of the kernel does.
 pub type KernelFunction = Box<dyn FnOnce() -> i32 + Send>;
 
+/// What a new thread is given.
+pub(crate) struct Beginning<'a> {
+    pub(crate) start: Start,
+    /// None for a thread that never goes to user mode.
+    pub(crate) fpu: Option<FpuState>,
+    pub(crate) tls_base: TlsBase,
+    pub(crate) signals: SignalState,
+    pub(crate) affinity: &'a CpuSet,
+}
+
+impl<'a> Beginning<'a> {
+    /// For a thread that is no copy of another one.
+    pub(crate) fn new(start: Start, fpu: Option<FpuState>, affinity: &'a CpuSet) -> Beginning<'a> {
+        Beginning {
+            start,
+            fpu,
+            tls_base: TlsBase::default(),
+            signals: SignalState::new(),
+            affinity,
+        }
+    }
+}
+
 /// A thread. An idle loop is one too, with id 0 and no process, and is in no table.
 pub struct Thread {
     id: Id,
@@ -43,6 +70,12 @@ pub struct Thread {
     pub(crate) parking: Parking,
     /// What others want of the thread. It looks before each return to user mode.
     pub(crate) attention: Attention,
+    /// What it goes back to from a signal handler. Used by the thread itself only.
+    pub(crate) signal_context: SpinLock<Option<Box<Context>>, rank::SignalContext>,
+    /// The base of FS in user mode. Changed by the thread itself.
+    tls_base: AtomicTlsBase,
+    /// What it gave to `exit_thread`.
+    value: AtomicUsize,
     /// The CPU that runs the thread or ran it last. Written by that CPU.
     cpu: AtomicU32,
     affinity: AtomicCpuSet,
@@ -51,6 +84,10 @@ pub struct Thread {
     run_link: Link<Thread>,
     wait_link: Link<Thread>,
     sleep_link: Link<Thread>,
+    process_link: Link<Thread>,
+    futex_link: Link<Thread>,
+    /// For which word of memory it waits. Changed while it is in no list of such threads.
+    futex_key: [AtomicU64; 2],
     /// Until when it sleeps. Changed while it is in no list of sleepers.
     wake_at_ns: AtomicU64,
 }
@@ -61,6 +98,23 @@ pub const RUN_LINK: usize = 0;
 pub const WAIT_LINK: usize = 1;
 /// Number of [`Thread`]'s link for lists of sleepers.
 pub(crate) const SLEEP_LINK: usize = 2;
+
+/// Number of [`Thread`]'s link for the lists of its process.
+pub(crate) const PROCESS_LINK: usize = 3;
+/// Number of [`Thread`]'s link for the lists of those that wait for words of memory.
+pub(crate) const FUTEX_LINK: usize = 4;
+
+impl Linked<PROCESS_LINK> for Thread {
+    fn link(&self) -> &Link<Thread> {
+        &self.process_link
+    }
+}
+
+impl Linked<FUTEX_LINK> for Thread {
+    fn link(&self) -> &Link<Thread> {
+        &self.futex_link
+    }
+}
 
 impl Linked<SLEEP_LINK> for Thread {
     fn link(&self) -> &Link<Thread> {
@@ -94,19 +148,16 @@ impl Thread {
     pub(crate) fn new(
         id: Id,
         process: Arc<Process>,
-        start: Start,
-        fpu: Option<FpuState>,
-        affinity: &CpuSet,
+        beginning: Beginning<'_>,
     ) -> Result<Arc<Thread>, NoMemory> {
         let stack = mm::stack::KernelStack::new()?;
-        let fiber = Fiber::new(stack, sched::thread_main, 0, fpu);
-        mm::heap::try_arc(Thread::with_fiber(
-            id,
-            Some(process),
-            fiber,
-            Some(start),
-            affinity,
-        ))
+        let fiber = Fiber::new(stack, sched::thread_main, 0, beginning.fpu);
+        let mut thread = Thread::with_fiber(id, Some(process), fiber, beginning.affinity);
+        thread.start = SpinLock::new(Some(beginning.start));
+        thread.tls_base = AtomicTlsBase::new(beginning.tls_base);
+        thread.attention = beginning.signals.attention;
+        thread.signal_context = SpinLock::new(beginning.signals.context);
+        mm::heap::try_arc(thread)
     }
 
     /// The idle loop of `cpu`, whose fiber is the stack on which that CPU was started.
@@ -115,7 +166,6 @@ impl Thread {
             0,
             None,
             Fiber::idle(),
-            None,
             &CpuSet::single(cpu),
         ))?;
         idle.set_cpu(cpu);
@@ -123,34 +173,30 @@ impl Thread {
         Ok(idle)
     }
 
-    #[inline(always)]
     /// A thread of `process` that has no stack and cannot run, for tests of everything else.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn without_stack(id: Id, process: Arc<Process>) -> Arc<Thread> {
         let here = CpuSet::single(smp::cpu::id_racy());
-        Arc::new(Thread::with_fiber(
-            id,
-            Some(process),
-            Fiber::idle(),
-            None,
-            &here,
-        ))
+        Arc::new(Thread::with_fiber(id, Some(process), Fiber::idle(), &here))
     }
 
+    #[inline(always)]
     fn with_fiber(
         id: Id,
         process: Option<Arc<Process>>,
         fiber: Fiber,
-        start: Option<Start>,
         affinity: &CpuSet,
     ) -> Thread {
         let thread = Thread {
             id,
             process,
             fiber,
-            start: SpinLock::new(start),
+            start: SpinLock::new(None),
             parking: Parking::new(),
             attention: Attention::new(),
+            signal_context: SpinLock::new(None),
+            tls_base: AtomicTlsBase::default(),
+            value: AtomicUsize::new(0),
             cpu: AtomicU32::new(smp::cpu::id_racy().index() as u32),
             affinity: AtomicCpuSet::new(),
             user_ns: AtomicU64::new(0),
@@ -158,6 +204,9 @@ impl Thread {
             run_link: Link::new(),
             wait_link: Link::new(),
             sleep_link: Link::new(),
+            process_link: Link::new(),
+            futex_link: Link::new(),
+            futex_key: [const { AtomicU64::new(0) }; 2],
             wake_at_ns: AtomicU64::new(0),
         };
         thread.affinity.store(affinity);
@@ -200,6 +249,61 @@ impl Thread {
     /// Whether the thread is to end instead of going back to user mode.
     pub fn is_dying(&self) -> bool {
         self.attention.is_dying()
+    }
+
+    /// Whether waits in the kernel are over: the thread is to end or to take a signal.
+    pub fn is_interrupted(&self) -> bool {
+        self.attention.is_interrupted()
+    }
+
+    /// The base of FS in user mode.
+    pub(crate) fn tls_base(&self) -> TlsBase {
+        self.tls_base.get()
+    }
+
+    /// Sets the base of FS of this thread, which calls this.
+    pub fn set_tls_base(&self, base: TlsBase) {
+        let pin = smp::pin::pin();
+        self.tls_base.set(base);
+        smp::tls::load(base, &pin);
+    }
+
+    /// Loads the base of FS for the thread, which is about to run on this CPU. Threads of the kernel do not use it.
+    #[inline]
+    pub(crate) fn load_tls_base(&self, pin: &Pinned) {
+        if self
+            .process
+            .as_ref()
+            .is_some_and(|process| !process.is_kernel())
+        {
+            smp::tls::load(self.tls_base(), pin);
+        }
+    }
+
+    /// What it gave to `exit_thread`.
+    pub(crate) fn value(&self) -> usize {
+        // Relaxed: who asks has found the thread ended, in a list with a lock.
+        self.value.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_value(&self, value: usize) {
+        // Relaxed: see `value`.
+        self.value.store(value, Ordering::Relaxed);
+    }
+
+    /// For which word of memory the thread waits.
+    pub(crate) fn futex_key(&self) -> [u64; 2] {
+        // Relaxed: the lock of the list that the thread is in orders it.
+        self.futex_key
+            .each_ref()
+            .map(|word| word.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_futex_key(&self, key: [u64; 2]) {
+        for (word, value) in self.futex_key.iter().zip(key) {
+            // Relaxed: see `futex_key`.
+            word.store(value, Ordering::Relaxed);
+        }
     }
 
     /// Until when the thread sleeps, for the order of sleepers.
@@ -260,14 +364,27 @@ impl Thread {
     /// What the thread does, for display; stale at once.
     pub fn state_racy(&self) -> &'static str {
         match () {
-            () if self.is_dying() => "ending",
+            () if self.is_dying() => self.end_racy(),
             () if self.parking.is_parked_racy() => "blocked",
             () if self.is_running_racy() => "running",
             () => "runnable",
         }
     }
 
-    /// Whether a CPU runs it, for display; stale at once.
+    /// How far a thread that ends has got: its process is broken, it is about to go, or it waits to be joined.
+    fn end_racy(&self) -> &'static str {
+        let Some(process) = &self.process else {
+            return "";
+        };
+        let life = process.life.lock();
+        match life.status().map(ExitStatus::outcome) {
+            _ if !life.running().contains(self) => "exited",
+            Some(Outcome::Killed(_)) => "broken",
+            _ => "ending",
+        }
+    }
+
+    /// Whether a CPU runs it; stale at once.
     pub fn is_running_racy(&self) -> bool {
         !self.fiber.is_suspended()
     }

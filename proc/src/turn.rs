@@ -40,7 +40,7 @@ impl Turn {
     /// Sleeps until the turn is free, and takes it.
     ///
     /// # Errors
-    /// [`Interrupted`] if the thread is being killed meanwhile.
+    /// [`Interrupted`] if the thread is to take a signal or to end meanwhile.
     #[inline]
     pub(crate) fn take(&self) -> Result<TurnGuard<'_>, Interrupted> {
         if !self.word.try_take() {

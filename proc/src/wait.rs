@@ -2,7 +2,7 @@
 //!
 //! The guarantee: a thread in [`WaitQueue::wait_until`] returns soon after its condition has become true and somebody
 //! has called `wake_one` or `wake_all` for it; no wake-up is lost, and none is spent on a thread that leaves for another
-//! reason. A kill ends the wait with [`Interrupted`].
+//! reason. A signal or a kill ends the wait with [`Interrupted`]; there are forms in which only a kill does, or nothing.
 //!
 //! - **WAIT-1** a waiter is in the queue before it looks at its condition for the last time; a waker changes the state
 //!   first and looks into the queue afterwards. The queue's lock orders the two.
@@ -20,7 +20,7 @@ use crate::parking::{Parking, Unpark};
 use crate::sched;
 use crate::thread::{Thread, WAIT_LINK};
 
-/// A wait ended because the thread is being killed.
+/// A wait ended because the thread is to take a signal, or to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Interrupted;
 
@@ -36,8 +36,10 @@ pub trait Waiter: Linked<WAIT_LINK> + Send + Sync + 'static {
     fn current() -> Arc<Self>;
     /// Its state of sleep.
     fn parking(&self) -> &Parking;
-    /// Whether it is to end, so that its waits are over.
+    /// Whether it is to end.
     fn is_dying(&self) -> bool;
+    /// Whether it is to end or to take a signal.
+    fn is_interrupted(&self) -> bool;
     /// Gives the CPU of the caller, who has announced that to its `parking`, to somebody else until the caller is enqueued.
     fn block();
     /// Lets one run that slept.
@@ -67,6 +69,11 @@ impl Waiter for Thread {
     #[inline]
     fn is_dying(&self) -> bool {
         self.attention.is_dying()
+    }
+
+    #[inline]
+    fn is_interrupted(&self) -> bool {
+        self.attention.is_interrupted()
     }
 
     #[inline]
@@ -104,17 +111,42 @@ impl<W: Waiter> WaitQueue<W> {
     /// The condition is called several times, without the queue's lock; it may take spin locks and must not sleep.
     ///
     /// # Errors
-    /// [`Interrupted`] if the thread is being killed and the condition does not hold.
-    pub fn wait_until<T>(
+    /// [`Interrupted`] if the thread is to take a signal or to end, and the condition does not hold.
+    pub fn wait_until<T>(&self, condition: impl FnMut() -> Option<T>) -> Result<T, Interrupted> {
+        self.wait(condition, W::is_interrupted)
+    }
+
+    /// As [`WaitQueue::wait_until`], but signals that have handlers wait.
+    ///
+    /// # Errors
+    /// [`Interrupted`] if the thread is to end, and the condition does not hold.
+    pub fn wait_until_or_killed<T>(
+        &self,
+        condition: impl FnMut() -> Option<T>,
+    ) -> Result<T, Interrupted> {
+        self.wait(condition, W::is_dying)
+    }
+
+    /// As [`WaitQueue::wait_until`], but nothing else ends the wait: for what ends soon.
+    pub fn wait_uninterrupted<T>(&self, condition: impl FnMut() -> Option<T>) -> T {
+        match self.wait(condition, |_| false) {
+            Ok(value) => value,
+            Err(Interrupted) => unreachable!("nothing interrupts this wait"),
+        }
+    }
+
+    #[inline]
+    fn wait<T>(
         &self,
         mut condition: impl FnMut() -> Option<T>,
+        is_over: impl Fn(&W) -> bool,
     ) -> Result<T, Interrupted> {
         if let Some(value) = condition() {
             return Ok(value);
         }
         let current = W::current();
         loop {
-            let outcome = self.wait_once(&current, &mut condition);
+            let outcome = self.wait_once(&current, &mut condition, &is_over);
             if let Some(outcome) = outcome {
                 return outcome;
             }
@@ -126,12 +158,13 @@ impl<W: Waiter> WaitQueue<W> {
         &self,
         current: &Arc<W>,
         condition: &mut impl FnMut() -> Option<T>,
+        is_over: &impl Fn(&W) -> bool,
     ) -> Option<Result<T, Interrupted>> {
         current.parking().begin();
         self.waiters.lock().push_back(current.clone());
         // WAIT-1: the last look, from inside the queue.
         let found = condition();
-        if found.is_some() || current.is_dying() {
+        if found.is_some() || is_over(current) {
             current.parking().cancel();
             if !self.leave(current) {
                 // WAIT-2: nobody knows which came first, the look or the wake-up.
@@ -144,7 +177,7 @@ impl<W: Waiter> WaitQueue<W> {
         self.leave(current);
         match condition() {
             Some(value) => Some(Ok(value)),
-            None => current.is_dying().then_some(Err(Interrupted)),
+            None => is_over(current).then_some(Err(Interrupted)),
         }
     }
 

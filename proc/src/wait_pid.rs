@@ -66,7 +66,7 @@ pub fn poll_child(parent: &Process, which: Which) -> Result<Option<Reaped>, Errn
 fn reap(child: Arc<Process>) -> Reaped {
     let reaped = Reaped {
         id: child.id(),
-        status: child.status().unwrap_or(ExitStatus::exited(0)),
+        status: child.life.lock().status().unwrap_or(ExitStatus::exited(0)),
     };
     // The dead do not keep their parent.
     let parent = child.parent.lock().take();

@@ -78,6 +78,27 @@ impl FpuState {
         Ok(state)
     }
 
+    /// A copy of this state.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub fn try_clone(&self) -> Result<FpuState, OutOfMemory> {
+        let copy = FpuState::allocate()?;
+        // SAFETY: both are areas of this size. What a state does not use of its area is never read but here, as bytes.
+        unsafe {
+            self.area
+                .as_ptr()
+                .copy_to_nonoverlapping(copy.area.as_ptr(), area_size())
+        };
+        Ok(copy)
+    }
+
+    /// Makes this a copy of what the registers hold, as [`FpuState::copy_of_current`].
+    pub fn save_current(&mut self) {
+        // SAFETY: nobody else has this state.
+        unsafe { self.save_registers() };
+    }
+
     fn allocate() -> Result<FpuState, OutOfMemory> {
         // SAFETY: the layout is not empty.
         let area = unsafe { alloc(area_layout()) };

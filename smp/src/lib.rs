@@ -30,6 +30,7 @@ pub mod pin;
 pub mod rank;
 pub mod sync;
 pub mod time;
+pub mod tls;
 pub mod topology;
 #[cfg(target_os = "none")]
 pub mod trampoline;

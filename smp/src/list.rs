@@ -151,13 +151,20 @@ impl<T: Linked<N>, const N: usize> ArcList<T, N> {
 
     /// Another reference to the first element.
     pub fn front_arc(&self) -> Option<Arc<T>> {
-        // SAFETY: null or a link of this list, which lives (LIST-3).
-        let element = unsafe { self.first.as_ref() }?.element.get();
-        // SAFETY: it was made from an `Arc` whose reference the list owns; the new one is counted before it is used.
-        unsafe {
-            Arc::increment_strong_count(element);
-            Some(Arc::from_raw(element))
-        }
+        self.iter_arcs().next()
+    }
+
+    /// Other references to the elements, in order.
+    pub fn iter_arcs(&self) -> impl Iterator<Item = Arc<T>> {
+        let mut elements = self.iter();
+        core::iter::from_fn(move || {
+            let element = elements.next_element()?;
+            // SAFETY: it was made from an `Arc` whose reference the list owns; the new one is counted before it is used.
+            unsafe {
+                Arc::increment_strong_count(element);
+                Some(Arc::from_raw(element))
+            }
+        })
     }
 
     /// Takes `element` out, if it is in this list.
@@ -266,15 +273,23 @@ pub struct Iter<'a, T> {
     list: PhantomData<&'a T>,
 }
 
+impl<T> Iter<'_, T> {
+    /// The next element, as it was pushed.
+    fn next_element(&mut self) -> Option<*const T> {
+        // SAFETY: null or a link of the list, which is borrowed for `'a`, so the link lives that long (LIST-3).
+        let link = unsafe { self.next.as_ref() }?;
+        self.next = link.next.get();
+        Some(link.element.get())
+    }
+}
+
 impl<'a, T> Iterator for Iter<'a, T> {
     type Item = &'a T;
 
     fn next(&mut self) -> Option<&'a T> {
-        // SAFETY: null or a link of the list, which is borrowed for `'a`, so the link lives that long (LIST-3).
-        let link = unsafe { self.next.as_ref() }?;
-        self.next = link.next.get();
+        let element = self.next_element()?;
         // SAFETY: the list owns a reference to it for as long as it is borrowed.
-        Some(unsafe { &*link.element.get() })
+        Some(unsafe { &*element })
     }
 }
 

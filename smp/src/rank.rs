@@ -100,10 +100,14 @@ ranks! {
     FramesPool = 40, Unmasked;
     /// An entry of the process table.
     PtableSlot = 50, Unmasked;
-    /// How a process ends.
-    ExitStatus = 52, Unmasked;
+    /// The threads of a process, and how it ends.
+    ProcessLife = 52, Unmasked;
+    /// What a thread in a signal handler goes back to.
+    SignalContext = 53, Unmasked;
     /// What a new thread is to do.
     ThreadStart = 54, Unmasked;
+    /// The threads that wait for words of user memory, a part of them.
+    Futexes = 58, Unmasked;
     /// The waiters of one wait queue.
     WaitQueue = 60, Unmasked;
     /// A CPU's run queue.

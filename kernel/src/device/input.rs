@@ -1,11 +1,12 @@
 //! What is typed: to the kernel shell byte by byte, to programs line by line.
 //!
 //! While the kernel shell waits for a key, it gets every byte and does its own editing. Otherwise the line discipline
-//! collects a line, with echo, backspace, Ctrl-U (starts the line again), Ctrl-D (end of file) and Ctrl-C (ends the
-//! program in the foreground), and hands it to whoever reads from the console.
+//! collects a line, with echo, backspace, Ctrl-U (starts the line again), Ctrl-D (end of file) and Ctrl-C (SIGINT
+//! for the program in the foreground), and hands it to whoever reads from the console.
 
 use abi::{Pid, Signal};
 use proc::file::LineQueue;
+use proc::signal::send;
 use proc::wait::{Interrupted, WaitQueue};
 use smp::lock::SpinLock;
 use smp::rank;
@@ -140,13 +141,13 @@ fn receive(byte: u8) {
     }
 }
 
-/// Ends the programs in the foreground.
+/// Sends SIGINT to the programs in the foreground.
 fn interrupt(foreground: Foreground) {
     match foreground {
         Foreground::KernelShell => {}
         // It may have ended just now: then there is nobody to end.
-        Foreground::Program(program) => drop(proc::kill::kill(program, Signal::SIGINT)),
-        Foreground::ChildrenOfInit => proc::kill::kill_children(abi::INIT_PID, Signal::SIGINT),
+        Foreground::Program(program) => drop(send::kill(program, Signal::SIGINT)),
+        Foreground::ChildrenOfInit => send::kill_children(abi::INIT_PID, Signal::SIGINT),
     }
 }
 

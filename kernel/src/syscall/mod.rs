@@ -5,10 +5,13 @@
 
 mod cpu;
 mod file;
+mod futex;
 mod map;
 mod memory;
 mod process;
+mod signal;
 mod system;
+mod thread;
 mod time;
 
 use abi::{Errno, Sysno};
@@ -36,14 +39,20 @@ abi::for_each_system_call!(handler_table);
 mod handlers {
     pub(super) use super::cpu::{get_affinity, getcpu, set_affinity};
     pub(super) use super::file::{close, dup, open, pipe, read, readdir, seek, write};
+    pub(super) use super::futex::{futex_wait, futex_wake};
     pub(super) use super::map::map;
     pub(super) use super::memory::{
         mapping, r#move, page_alloc, page_alloc_range, page_free, protect, unmap,
     };
     pub(super) use super::process::{
-        exit, fork, getpid, getppid, gettid, kill, spawn, spawn_with, waitpid, r#yield,
+        exit, fork, getpid, getppid, gettid, spawn, spawn_with, waitpid, r#yield,
     };
+    pub(super) use super::signal::{kill, sigaction, signal, sigreturn};
     pub(super) use super::system::{panic, sysinfo};
+    pub(super) use super::thread::{
+        create_thread, create_thread_registers, exit_thread, join_thread, join_thread_wait,
+        set_tls_base,
+    };
     pub(super) use super::time::{clock_ns, sleep_ms};
 }
 

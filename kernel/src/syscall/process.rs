@@ -1,6 +1,6 @@
-//! Processes: who am I, `fork`, `spawn`, `exit`, `waitpid`, `kill`, `yield`.
+//! Processes: who am I, `fork`, `spawn`, `exit`, `waitpid`, `yield`.
 
-use abi::{Errno, ExitStatus, PATH_MAX, Pid, Signal, WAIT_ANY, WaitFlags, layout};
+use abi::{Errno, ExitStatus, PATH_MAX, Pid, WAIT_ANY, WaitFlags, layout};
 use mm::user::{UserPtr, UserString};
 use proc::wait_pid::{Which, poll_child, wait_for_child};
 
@@ -30,7 +30,7 @@ pub(super) fn r#yield(_: &Call<'_>) -> Result<usize, Errno> {
 /// `exit(status)`.
 pub(super) fn exit(call: &Call<'_>) -> Result<usize, Errno> {
     let [status, ..] = call.arguments();
-    proc::exit::decide(call.thread, ExitStatus::exited(status as i32));
+    proc::exit::end_process(call.process()?, ExitStatus::exited(status as i32));
     Ok(0)
 }
 
@@ -95,16 +95,4 @@ pub(super) fn waitpid(call: &Call<'_>) -> Result<usize, Errno> {
         status.write(reaped.status.raw())?;
     }
     Ok(reaped.id as usize)
-}
-
-/// `kill(pid, signal)`.
-pub(super) fn kill(call: &Call<'_>) -> Result<usize, Errno> {
-    let [pid, signal, ..] = call.arguments();
-    let (pid, number) = (pid as Pid, signal as i32);
-    if number == 0 {
-        return proc::kill::check(pid).map(|()| 0);
-    }
-    let signal = Signal::from_number(number).ok_or(Errno::EINVAL)?;
-    proc::kill::kill(pid, signal)?;
-    Ok(0)
 }

@@ -29,6 +29,6 @@ pub(super) fn panic(call: &Call<'_>) -> Result<usize, Errno> {
         process.name(),
         text.unwrap_or("(unreadable message)")
     );
-    proc::exit::decide(call.thread, ExitStatus::killed(Signal::SIGABRT));
+    proc::exit::end_process(process, ExitStatus::killed(Signal::SIGABRT));
     Ok(0)
 }

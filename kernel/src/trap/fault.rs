@@ -1,14 +1,16 @@
-//! Faults: repaired by the address space where it can, otherwise the end of the process and a line that says why.
+//! Faults: repaired by the address space where it can, otherwise a signal: a handler of the program runs, or the process
+//! ends and a line says why.
 //!
 //! This is the glue between a page fault, which the processor reports, the current process, which `proc` knows, and its
 //! address space in `mm`.
 
 use core::fmt;
 
-use abi::Signal;
+use abi::{ExitStatus, FaultKind, Signal};
 use mm::addr::VirtAddr;
 use mm::space::{FaultAccess, FaultError, Mapping, Protection};
 use proc::registers::UserRegisters;
+use proc::signal::deliver::{self, Cause, Undeliverable};
 use proc::thread::Thread;
 use x86_64::registers::control::Cr2;
 
@@ -69,17 +71,22 @@ pub(super) fn repair_for_kernel(
     space.exception(address, access)
 }
 
-/// Handles a page fault of a user program: repairs it or ends the process.
-pub(super) fn handle_page_fault(thread: &Thread, registers: &UserRegisters, address: u64) {
+/// Handles a page fault of a user program: repairs it, calls a signal handler, or ends the process.
+pub(super) fn handle_page_fault(thread: &Thread, registers: &mut UserRegisters, address: u64) {
     let space = thread.space();
     if let Err(reason) = space.exception(VirtAddr::new(address), access(registers.error_code)) {
+        let cause = Cause {
+            signal: Signal::SIGSEGV,
+            address,
+            kind: kind(reason),
+        };
         let text = describe(address, registers.error_code, registers.rip, reason);
-        end(thread, Signal::SIGSEGV, format_args!("{text}"));
+        raise(thread, registers, cause, format_args!("{text}"));
     }
 }
 
-/// Ends the process of a thread that caused any other exception.
-pub(super) fn handle_exception(thread: &Thread, registers: &UserRegisters) {
+/// Calls a signal handler for any other exception of a thread, or ends its process.
+pub(super) fn handle_exception(thread: &Thread, registers: &mut UserRegisters) {
     let signal = match registers.vector {
         0 | 4 | 16 | 19 => Signal::SIGFPE,
         1 | 3 => Signal::SIGTRAP,
@@ -88,11 +95,38 @@ pub(super) fn handle_exception(thread: &Thread, registers: &UserRegisters) {
         _ => Signal::SIGSEGV,
     };
     let (name, rip) = (name(registers.vector), registers.rip);
-    end(
-        thread,
+    let cause = Cause {
         signal,
-        format_args!("{name} at instruction {rip:#x}"),
-    );
+        address: rip,
+        kind: FaultKind::NotPageFault,
+    };
+    let what = format_args!("{name} at instruction {rip:#x}");
+    raise(thread, registers, cause, what);
+}
+
+/// Calls the signal handler for a fault, or ends the process.
+fn raise(thread: &Thread, registers: &mut UserRegisters, cause: Cause, what: fmt::Arguments<'_>) {
+    match deliver::raise(thread, registers, cause) {
+        Ok(()) => {}
+        Err(Undeliverable::NoHandler) => end(thread, cause.signal, what),
+        Err(reason) => end(thread, cause.signal, format_args!("{what}, {reason}")),
+    }
+}
+
+/// Ends the process of a thread whose signal handler cannot be called.
+pub(super) fn end_undeliverable(thread: &Thread, reason: Undeliverable) {
+    end(thread, Signal::SIGSEGV, format_args!("a signal, {reason}"));
+}
+
+/// What a signal handler is told of a page fault.
+fn kind(reason: FaultError) -> FaultKind {
+    match reason {
+        FaultError::Privilege => FaultKind::Privilege,
+        FaultError::MissingPage => FaultKind::MissingPage,
+        FaultError::Permission => FaultKind::Permission,
+        FaultError::NoMemory => FaultKind::NoMemory,
+        FaultError::Unreadable => FaultKind::Unreadable,
+    }
 }
 
 /// Says on console and log why the process ends, and ends it.
@@ -104,8 +138,8 @@ fn end(thread: &Thread, signal: Signal, why: fmt::Arguments<'_>) {
             "process {id} ({name}) killed by {}: {why}\n",
             signal.name()
         ));
+        proc::exit::end_process(process, ExitStatus::killed(signal));
     }
-    proc::exit::decide(thread, abi::ExitStatus::killed(signal));
 }
 
 /// What a page fault was about: its class, the access, the address and the instruction.

@@ -2,6 +2,7 @@
 
 use proc::registers::{SYSTEM_CALL_VECTOR, UserRegisters};
 use proc::sched::{self, pending};
+use proc::signal::deliver;
 use proc::thread::Thread;
 use smp::irq::{self, IrqOff};
 
@@ -23,10 +24,13 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
             }
             pending::serve();
             sched::leave_forbidden_cpu(thread);
+            if let Err(reason) = deliver::deliver(thread, &mut registers) {
+                fault::end_undeliverable(thread, reason);
+            }
             continue;
         }
         // SAFETY: 1. `off`. 2. they come from `UserRegisters::start` or the last round, with at most the result of a
-        // system call changed. 3. this CPU runs threads, so it is set up, and the scheduler has loaded the space of the
+        // system call changed, or a signal handler entered or left. 3. this CPU runs threads, so it is set up, and the scheduler has loaded the space of the
         // thread that it runs.
         unsafe { stubs::enter_user(&raw mut registers, thread) };
         match registers.vector {
@@ -35,12 +39,16 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
             PAGE_FAULT => {
                 let address = fault::faulting_address();
                 drop(off);
-                fault::handle_page_fault(thread, &registers, address);
+                if deliver::has_returned(thread, &registers) {
+                    deliver::ask_to_leave_handler(thread);
+                } else {
+                    fault::handle_page_fault(thread, &mut registers, address);
+                }
             }
             vector @ FIRST_INTERRUPT.. => interrupt::handle(vector as u8, true),
             _ => {
                 drop(off);
-                fault::handle_exception(thread, &registers);
+                fault::handle_exception(thread, &mut registers);
             }
         }
     }

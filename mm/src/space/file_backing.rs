@@ -84,6 +84,11 @@ impl FileBacking {
         self.source.kind()
     }
 
+    /// The source, and the place in it, of what is `distance` bytes behind the region's start.
+    pub(super) fn place_at(&self, distance: u64) -> (&Arc<dyn PageSource>, u64) {
+        (&self.source, self.offset.saturating_add(distance))
+    }
+
     /// Whether a region that shows it may be written: not if that would write to a source that is read-only.
     pub(super) fn may_be_written(&self) -> bool {
         self.sharing == Sharing::Private || !self.source.is_read_only()

@@ -51,4 +51,7 @@ plain_structs! {
         page_table_frames, anonymous_frames, file_frames, pipe_frames, other_frames, heap_bytes, table_entries,
         table_capacity,
     }
+    abi::ThreadRegisters {
+        rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15, rip, cs, rflags, rsp, ss, tls_base,
+    }
 }

@@ -9,9 +9,9 @@ use mm::aspace::SpaceRef;
 
 use super::{bury, give_children, wait_for_references};
 use crate::file::Descriptors;
-use crate::kill;
 use crate::name::Name;
 use crate::process::Process;
+use crate::signal::send;
 use crate::table::{self, Entry};
 use crate::thread::{Id, Thread};
 use crate::wait_pid::{Reaped, Which, poll_child};
@@ -34,6 +34,7 @@ pub(crate) fn born(parent: Option<&Arc<Process>>) -> (Arc<Process>, Arc<Thread>)
     if let Some(parent) = parent {
         parent.family.lock().alive.push_back(process.clone());
     }
+    assert!(process.life.lock().add(thread.clone()));
     reservation.publish(thread.clone());
     (process, thread)
 }
@@ -41,7 +42,10 @@ pub(crate) fn born(parent: Option<&Arc<Process>>) -> (Arc<Process>, Arc<Thread>)
 /// Ends a process with `code`, as the CPU that switches away from it does.
 fn end((process, thread): (Arc<Process>, Arc<Thread>), code: i32) -> Id {
     let id = process.id();
-    super::decide(&thread, ExitStatus::exited(code));
+    super::end_process(&process, ExitStatus::exited(code));
+    assert!(thread.is_dying());
+    let unjoined = process.life.lock().leave(ExitStatus::exited(0));
+    assert!(unjoined.is_some_and(|unjoined| unjoined.is_empty()));
     drop(process);
     bury(thread);
     id
@@ -60,7 +64,7 @@ fn a_child_is_waited_for_once_after_it_has_ended() {
     let child = born(Some(&parent));
     assert_eq!(poll_child(&parent, Which::Any), Ok(None));
     let id = end(child, 7);
-    assert!(matches!(table::find(id), Entry::Ended(_)));
+    assert!(matches!(table::find(id), Entry::Process(_)));
     assert_eq!(poll_child(&parent, Which::Id(id)), reaped(id, 7));
     assert!(matches!(table::find(id), Entry::Free));
     assert_eq!(poll_child(&parent, Which::Id(id)), Err(Errno::ECHILD));
@@ -106,7 +110,7 @@ fn children_running_or_ended_go_to_init() {
 fn the_first_decision_how_to_end_stays() {
     let (parent, _thread) = born(None);
     let (child, thread) = born(Some(&parent));
-    super::decide(&thread, ExitStatus::killed(Signal::SIGKILL));
+    super::end_process(&child, ExitStatus::killed(Signal::SIGKILL));
     let id = end((child, thread), 0);
     let status = poll_child(&parent, Which::Any).unwrap().unwrap().status;
     assert_eq!(
@@ -168,9 +172,9 @@ fn who_has_ended_or_never_was_cannot_be_killed_and_the_kernel_must_not_be() {
     assert!(parent.is_kernel());
     let ended = end(born(Some(&parent)), 0);
     for id in [ended, 0, -1, Id::MAX] {
-        assert_eq!(kill::kill(id, Signal::SIGKILL), Err(Errno::ESRCH));
-        assert_eq!(kill::check(id), Err(Errno::ESRCH));
+        assert_eq!(send::kill(id, Signal::SIGKILL), Err(Errno::ESRCH));
+        assert_eq!(send::check(id), Err(Errno::ESRCH));
     }
-    assert_eq!(kill::kill(parent.id(), Signal::SIGKILL), Err(Errno::EPERM));
-    assert_eq!(kill::check(parent.id()), Ok(()));
+    assert_eq!(send::kill(parent.id(), Signal::SIGKILL), Err(Errno::EPERM));
+    assert_eq!(send::check(parent.id()), Ok(()));
 }

@@ -142,6 +142,7 @@ fn switch_away(leave: Leave) {
 fn switch_to(cpu: &'static Cpu, next: Arc<Thread>, leave: Leave, off: IrqOff) {
     next.set_cpu(off.cpu());
     next.space().switch_to(&off);
+    next.load_tls_base(&off);
     // Relaxed: read by this CPU only, in `finish_switch`.
     cpu.leave.store(leave as u8, Ordering::Relaxed);
     let previous = RUNNING.switch_to(next, &off);
@@ -174,7 +175,12 @@ pub(crate) extern "C" fn thread_main(_argument: usize) -> ! {
                     run_user(thread, registers);
                 }
             }
-            Some(Start::Kernel(function)) => exit::decide(thread, ExitStatus::exited(function())),
+            Some(Start::Kernel(function)) => {
+                let status = ExitStatus::exited(function());
+                thread
+                    .process()
+                    .inspect(|process| exit::end_process(process, status));
+            }
             None => {}
         }
         exit::leave_process(thread);

@@ -27,6 +27,7 @@ pub use self::stack::KernelStackOwner;
 pub use crate::fpu::FpuState;
 
 use self::stack::OwnedStack;
+use crate::{percpu, pin};
 
 /// The fiber of an idle loop that no CPU has adopted yet.
 const UNADOPTED: u32 = 0;
@@ -97,6 +98,21 @@ impl Fiber {
     pub fn is_suspended(&self) -> bool {
         // Acquire pairs with the store in the switch (FIBER-2).
         self.state.load(Ordering::Acquire) == SUSPENDED
+    }
+
+    /// Gives the fiber, which runs this, the FPU state `state` in place of its own. Panics if another one runs this, or if it
+    /// has no FPU state.
+    pub fn replace_fpu(&self, state: &FpuState) {
+        let pin = pin::pin();
+        let current = percpu::own_block(&pin)
+            .current_fiber
+            .load(Ordering::Relaxed);
+        assert!(
+            current == core::ptr::from_ref(self).addr() && self.fpu.is_some(),
+            "only what runs can have its FPU registers changed"
+        );
+        // SAFETY: 1. FPU-1: the registers hold this fiber's state, which is replaced; 2. saving needs `&mut`.
+        unsafe { state.load_registers() };
     }
 
     /// Takes the right to run it. Panics if it is not suspended (FIBER-1).

@@ -177,6 +177,16 @@ pub(crate) fn block() -> &'static PerCpuBlock {
 /// None is needed here; the machine's function of this name needs it.
 pub(crate) unsafe fn install_block(_block: &'static PerCpuBlock) {}
 
+/// The host's threads keep their bases.
+///
+/// # Safety
+/// None is needed here; the machine's function of this name needs it.
+pub(crate) unsafe fn set_fs_base(_base: u64) {}
+
+pub(crate) fn virtual_address_bits() -> u32 {
+    48
+}
+
 /// Claims a word that only one CPU uses; waits for another thread that plays the same CPU.
 pub(crate) fn claim_own(word: &AtomicU32) -> bool {
     let token = PLAYED.with(|played| played.token);

@@ -9,6 +9,7 @@ use crate::percpu::{PerCpuBlock, offset};
 pub(crate) const POSSIBLE_AT_START: usize = 1;
 
 const RFLAGS_INTERRUPTS: u64 = 1 << 9;
+const MSR_FS_BASE: u32 = 0xc000_0100;
 const MSR_GS_BASE: u32 = 0xc000_0101;
 
 /// Whether this CPU takes interrupts now.
@@ -83,17 +84,46 @@ pub(crate) fn block() -> &'static PerCpuBlock {
 /// # Safety
 /// As for `percpu::install`.
 pub(crate) unsafe fn install_block(block: &'static PerCpuBlock) {
-    let base = core::ptr::from_ref(block) as u64;
     // SAFETY: the register exists on every x86-64 CPU; the base is a canonical address; the caller says that nothing on
     // this CPU uses another base.
+    unsafe { write_msr(MSR_GS_BASE, core::ptr::from_ref(block) as u64) };
+}
+
+/// Sets the base of FS, which the kernel does not use.
+///
+/// # Safety
+/// `base` is canonical.
+#[inline(always)]
+pub(crate) unsafe fn set_fs_base(base: u64) {
+    // SAFETY: the register exists on every x86-64 CPU, and takes any canonical address.
+    unsafe { write_msr(MSR_FS_BASE, base) };
+}
+
+/// Writes a model-specific register.
+///
+/// # Safety
+/// The register exists and takes the value, and nothing relies on the one that it had.
+#[inline(always)]
+unsafe fn write_msr(register: u32, value: u64) {
+    // SAFETY: passed on.
     unsafe {
         asm!(
             "wrmsr",
-            in("ecx") MSR_GS_BASE,
-            in("eax") base as u32,
-            in("edx") (base >> 32) as u32,
+            in("ecx") register,
+            in("eax") value as u32,
+            in("edx") (value >> 32) as u32,
             options(nostack, preserves_flags)
         );
+    }
+}
+
+/// How many bits a virtual address has.
+pub(crate) fn virtual_address_bits() -> u32 {
+    use x86_64::registers::control::{Cr4, Cr4Flags};
+    if Cr4::read().contains(Cr4Flags::L5_PAGING) {
+        57
+    } else {
+        48
     }
 }
 

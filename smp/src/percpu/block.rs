@@ -41,6 +41,8 @@ pub struct PerCpuBlock {
     pub current_fiber: AtomicUsize,
     /// The fiber whose FPU state the registers hold: `fiber` says what the word means.
     pub fpu_owner: AtomicUsize,
+    /// What the base of FS was set to last.
+    pub tls_base: AtomicU64,
     /// Debug builds: levels of the locks held by this CPU, ascending.
     held_count: AtomicU32,
     held_levels: [AtomicU16; HELD_RANKS_MAX],
@@ -98,6 +100,7 @@ impl PerCpuBlock {
             notes: AtomicU8::new(0),
             current_fiber: AtomicUsize::new(0),
             fpu_owner: AtomicUsize::new(0),
+            tls_base: AtomicU64::new(0),
             held_count: AtomicU32::new(0),
             held_levels: [const { AtomicU16::new(0) }; HELD_RANKS_MAX],
         }
@@ -129,6 +132,7 @@ impl PerCpuBlock {
         self.notes.store(0, Ordering::Relaxed);
         self.current_fiber.store(0, Ordering::Relaxed);
         self.fpu_owner.store(0, Ordering::Relaxed);
+        self.tls_base.store(0, Ordering::Relaxed);
         self.held_count.store(0, Ordering::Relaxed);
     }
 

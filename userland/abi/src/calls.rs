@@ -17,7 +17,7 @@ pub type Pid = i32;
 ///
 /// in the order of their numbers. The types are the C side's: each fits one register, pointers are claims of the user.
 /// The types named are `i32 u32 i64 u64 usize`, [`Pid`], and raw pointers to those, to `u8`, [`Dirent`](crate::Dirent),
-/// [`SysInfo`](crate::SysInfo) and [`MappingInfo`](crate::MappingInfo); a callback that uses them has them in scope. Two
+/// [`SysInfo`](crate::SysInfo), [`MappingInfo`](crate::MappingInfo) and [`ThreadRegisters`](crate::ThreadRegisters); a callback that uses them has them in scope. Two
 /// callers stand as examples: this crate's own [`TABLE`], and a dispatch table:
 ///
 /// ```
@@ -89,11 +89,16 @@ macro_rules! for_each_system_call {
             /// forgotten); `EINVAL` for any other flag or a `pid` that is neither positive nor -1; `EINTR`.
             WaitPid: fn waitpid(pid: Pid, status: *mut i32, flags: u32) -> Pid;
 
-            /// Sends a signal. Without a handler it ends the process, with the signal as its status; `SIGKILL` (9)
-            /// always does. Signal 0 only checks. Returns 0.
+            /// Sends a signal to the process `pid`: to its first thread if that can take it, else to another that can.
+            /// With the id of another thread of a process it goes to that thread. Signal 0 only checks. Returns 0.
             ///
-            /// Errors: `ESRCH` if there is no such process or it has ended; `EPERM` for `init`; `EINVAL` for a number
-            /// that is no signal.
+            /// If the process has a handler for it (`signal`), the thread runs that; what it waits for in the kernel ends
+            /// with `EINTR`. Without a handler `SIGCHLD` is ignored, and every other signal ends the process, with the
+            /// signal as its status; `SIGKILL` (9) always does.
+            ///
+            /// Errors: `ESRCH` if there is no such process or thread, or it has ended; `EPERM` for `init` and processes
+            /// of the kernel; `EINVAL` for a number that is no signal; `EAGAIN` if the thread, or each one of the
+            /// process, is in a handler: nothing has changed then.
             Kill: fn kill(pid: Pid, signal: i32) -> usize;
 
             /// Sleeps for at least `duration_ms` milliseconds. Returns 0.
@@ -270,6 +275,87 @@ macro_rules! for_each_system_call {
             /// Errors: `EINVAL` as for `page_alloc_range`; `EFAULT` if a page of the range does not come from
             /// `page_alloc`; `EPERM` if one is pinned; `ENOMEM` for cutting a mapping in two. Nothing has changed then.
             PageFree: fn page_free(address: usize, len_pages: usize) -> usize;
+
+            /// Makes `handler` the process's handler for all signals that can be caught; 0: none. Returns 0.
+            ///
+            /// The handler is called with three arguments: the signal, the address and the kind of the fault that it
+            /// comes from (`FaultKind`; both 0 for a signal that was sent). It runs on the stack of the thread that it
+            /// interrupts, at least `RED_ZONE_LEN` bytes below, and when it returns the thread goes on where it was,
+            /// with all registers as they were, those of the FPU too. While it runs, the thread takes no other signal; a
+            /// fault, or a stack that cannot be written, ends the process.
+            ///
+            /// Errors: `EINVAL` if `handler` is neither 0 nor in user space.
+            Signal: fn signal(handler: usize) -> usize;
+
+            /// Makes `handler` the process's handler for `signal`; 0: none.
+            ///
+            /// Returns the handler that it had; 0: none.
+            ///
+            /// Errors: `EINVAL` if `signal` is no signal or `SIGKILL`, or `handler` is neither 0 nor in user space.
+            SigAction: fn sigaction(signal: i32, handler: usize) -> usize;
+
+            /// Ends the handler that the caller is in: it goes on where the signal has interrupted it. Outside of a
+            /// handler it does nothing, and returns 0.
+            SigReturn: fn sigreturn() -> usize;
+
+            /// Starts a thread in the caller's process, with the caller's affinity, that runs `function` with the one
+            /// argument `argument` and the stack pointer `stack_top`. A function expects that stack pointer to be 8 less
+            /// than a multiple of 16, and to find there the address to which it returns: it can be that of code that
+            /// calls `exit_thread` with the result. Everything else in the thread's registers is 0.
+            ///
+            /// Returns the thread's id.
+            ///
+            /// Errors: `EINVAL` if `function` or `stack_top` is not in user space (`stack_top` may be just behind it);
+            /// `ENOMEM`; `EAGAIN` if the process table is full.
+            CreateThread: fn create_thread(function: usize, argument: usize, stack_top: usize) -> Pid;
+
+            /// As `create_thread`, with all registers as given in `registers`, as far as they give no right: see
+            /// `ThreadRegisters`.
+            ///
+            /// Errors: those of `create_thread`; `EINVAL` for a `tls_base` that is not canonical; `EFAULT`.
+            CreateThreadRegisters: fn create_thread_registers(registers: *const ThreadRegisters) -> Pid;
+
+            /// Ends the calling thread. Another one of the process can get `value` by `join_thread`. The last thread of a
+            /// process ends it, as by `exit` with `value`. Does not return.
+            ExitThread: fn exit_thread(value: usize) -> usize;
+
+            /// Asks whether the thread `tid` of the caller's process has ended. If so, forgets it: its id may be used
+            /// again.
+            ///
+            /// Returns the value that the thread gave to `exit_thread`. One that could be an error cannot be told from
+            /// it: `join_thread_wait` tells.
+            ///
+            /// Errors: `EAGAIN` if it has not ended; `ESRCH` if there is no such thread in the process, or it has been
+            /// joined; `EDEADLK` for the caller itself.
+            JoinThread: fn join_thread(tid: Pid) -> usize;
+
+            /// Waits until the thread `tid` of the caller's process has ended, stores in `value` (unless it is null) what
+            /// it gave to `exit_thread`, and forgets it: its id may be used again. Returns 0.
+            ///
+            /// Errors: those of `join_thread` but `EAGAIN`; `EFAULT` for a bad `value` (the thread is then not
+            /// forgotten); `EINTR`.
+            JoinThreadWait: fn join_thread_wait(tid: Pid, value: *mut usize) -> usize;
+
+            /// Makes `address` the base of FS for the calling thread: where it finds what is its own. A new thread has 0,
+            /// the child of a fork what its parent had. Returns 0.
+            ///
+            /// Errors: `EINVAL` if `address` is not canonical.
+            SetTlsBase: fn set_tls_base(address: usize) -> usize;
+
+            /// If the word at `address` is `value`, waits until another thread calls `futex_wake` for this word. In
+            /// shared memory that can be a thread of another process. Returns 0.
+            ///
+            /// Errors: `EAGAIN` if the word is something else; `EINVAL` if `address` is not a multiple of 4; `EFAULT`;
+            /// `EINTR`.
+            FutexWait: fn futex_wait(address: *const u32, value: u32) -> usize;
+
+            /// Wakes up to `count` of the threads that wait for the word at `address`, those first that have waited
+            /// longest.
+            ///
+            /// Returns how many.
+            ///
+            /// Errors: `EINVAL` if `address` is not a multiple of 4; `EFAULT` if nothing is mapped there.
+            FutexWake: fn futex_wake(address: *const u32, count: u32) -> usize;
         }
     };
 }
@@ -384,7 +470,9 @@ mod tests {
         let names: Vec<&str> = TABLE.iter().map(|call| call.name).collect();
         let expected = "getpid getppid gettid yield exit fork spawn spawn_with waitpid kill sleep_ms clock_ns getcpu \
                         set_affinity get_affinity page_alloc page_alloc_range open close read write seek dup readdir \
-                        pipe sysinfo panic map unmap protect move mapping page_free";
+                        pipe sysinfo panic map unmap protect move mapping page_free signal sigaction sigreturn \
+                        create_thread create_thread_registers exit_thread join_thread join_thread_wait set_tls_base \
+                        futex_wait futex_wake";
         assert_eq!(names.join(" "), expected);
     }
 

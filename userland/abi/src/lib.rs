@@ -20,6 +20,7 @@ mod result;
 mod signal;
 mod status;
 mod sysinfo;
+mod thread;
 
 pub use calls::{Argument, Pid, Sysno, SystemCall, TABLE};
 pub use errno::Errno;
@@ -28,6 +29,7 @@ pub use file::{
 };
 pub use memory::{GUARD_GAP_LEN, MapFlags, MappingInfo, NO_FILE, PageState, Protection};
 pub use result::{MAX_ERRNO, decode, encode};
-pub use signal::Signal;
+pub use signal::{FaultKind, NO_HANDLER, Signal};
 pub use status::{ExitStatus, INIT_PID, Outcome, WAIT_ANY, WaitFlags};
 pub use sysinfo::SysInfo;
+pub use thread::ThreadRegisters;

@@ -64,6 +64,48 @@ impl Signal {
     }
 }
 
+/// What `sigaction` takes and returns for a signal without a handler.
+pub const NO_HANDLER: usize = 0;
+
+/// What a signal handler is told about the fault that the signal comes from, as its third argument. The second one is
+/// the address: for a page fault the one that was used, otherwise that of the instruction.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+#[repr(usize)]
+pub enum FaultKind {
+    /// The signal was sent, or an exception other than a page fault has caused it.
+    NotPageFault = 0,
+    /// Nothing is mapped at the address.
+    MissingPage = 1,
+    /// What is mapped there does not allow the access.
+    Permission = 2,
+    /// The address is not in user space, or only the kernel may use it.
+    Privilege = 3,
+    /// There is no memory for the page.
+    NoMemory = 4,
+    /// The page is a file's, which cannot be read.
+    Unreadable = 5,
+}
+
+impl FaultKind {
+    /// The kind with this number, if there is one.
+    pub const fn from_number(number: usize) -> Option<FaultKind> {
+        Some(match number {
+            0 => FaultKind::NotPageFault,
+            1 => FaultKind::MissingPage,
+            2 => FaultKind::Permission,
+            3 => FaultKind::Privilege,
+            4 => FaultKind::NoMemory,
+            5 => FaultKind::Unreadable,
+            _ => return None,
+        })
+    }
+
+    /// Its number.
+    pub const fn number(self) -> usize {
+        self as usize
+    }
+}
+
 impl Debug for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.name(), self.0)
@@ -72,7 +114,15 @@ impl Debug for Signal {
 
 #[cfg(test)]
 mod tests {
-    use super::Signal;
+    use super::{FaultKind, Signal};
+
+    #[test]
+    fn kinds_of_faults_have_numbers() {
+        for number in 0..6 {
+            assert_eq!(FaultKind::from_number(number).unwrap().number(), number);
+        }
+        assert_eq!(FaultKind::from_number(6), None);
+    }
 
     #[test]
     fn only_1_to_31_are_signals() {

@@ -4,7 +4,7 @@
 
 use core::arch::asm;
 
-use abi::{Dirent, MappingInfo, Pid, SysInfo, Sysno};
+use abi::{Dirent, MappingInfo, Pid, SysInfo, Sysno, ThreadRegisters};
 
 /// Enters the kernel with what the registers shall hold, and returns what it left in `rax`.
 macro_rules! enter {

@@ -6,7 +6,7 @@ use core::ops::ControlFlow;
 use abi::{Errno, ExitStatus};
 use proc::process::Process;
 use proc::table::{self, Entry};
-use proc::thread::Thread;
+use proc::thread::{Id, Thread};
 use proc::wait_pid::{Which, wait_for_child};
 use proc::{sched, spawn};
 use smp::CpuId;
@@ -49,19 +49,27 @@ pub(super) fn ps(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
         "USER ms",
         "KERNEL ms"
     );
-    table::for_each(|_, entry| match entry {
-        Entry::Thread(thread) => say_process(&thread),
-        Entry::Ended(process) => {
+    table::for_each(|id, entry| match entry {
+        Entry::Thread(thread) => {
+            if let Some(process) = thread.process()
+                && process.id() == id
+            {
+                say_thread(&thread, process, process.parent_id());
+            }
+        }
+        Entry::Process(process) => {
+            let (parent, name) = (process.parent_id(), process.name());
+            let state = if process.has_ended() {
+                "ended"
+            } else {
+                "alive"
+            };
             say!(
-                "{:>6} {:>6} {:9} {:>3} {:>6} {:>9} {:>9}  {}",
-                process.id(),
-                process.parent_id(),
-                "ended",
+                "{id:>6} {parent:>6} {state:9} {:>3} {:>6} {:>9} {:>9}  {name}",
                 "",
                 "",
                 "",
-                "",
-                process.name()
+                ""
             );
         }
         Entry::Free | Entry::Reserved => {}
@@ -69,44 +77,43 @@ pub(super) fn ps(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
     GO_ON
 }
 
-fn say_process(thread: &Thread) {
-    let Some(process) = thread.process() else {
-        return;
-    };
+/// A line for a thread: what it does, where, and for how long. `second` is what stands behind its id.
+fn say_thread(thread: &Thread, process: &Process, second: Id) {
     let (user_ns, kernel_ns) = thread.times_ns();
     let (user_ms, kernel_ms) = (user_ns / 1_000_000, kernel_ns / 1_000_000);
-    let (id, parent, cpu) = (thread.id(), process.parent_id(), thread.cpu_racy().index());
+    let (id, cpu, name) = (thread.id(), thread.cpu_racy().index(), process.name());
     let (state, space) = (thread.state_racy(), thread.space().as_dyn().id());
-    say!(
-        "{id:>6} {parent:>6} {state:9} {cpu:>3} {space:>6} {user_ms:>9} {kernel_ms:>9}  {}",
-        process.name()
-    );
+    say!("{id:>6} {second:>6} {state:9} {cpu:>3} {space:>6} {user_ms:>9} {kernel_ms:>9}  {name}");
 }
 
 pub(super) fn threads(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
     say!(
-        "{:>6} {:>6} {:9} {:>3} {:>6} {:8}  NAME",
+        "{:>6} {:>6} {:9} {:>3} {:>6} {:>9} {:>9}  NAME",
         "TID",
         "PID",
         "STATE",
         "CPU",
         "SPACE",
-        "KIND"
+        "USER ms",
+        "KERNEL ms"
     );
-    table::for_each(|id, entry| {
-        let Entry::Thread(thread) = entry else { return };
-        let Some(process) = thread.process() else {
-            return;
-        };
-        let (state, cpu) = (thread.state_racy(), thread.cpu_racy().index());
-        let (pid, space) = (process.id(), thread.space().as_dyn().id());
-        let kind = if process.is_kernel() {
-            "kernel"
-        } else {
-            "user"
-        };
-        let name = process.name();
-        say!("{id:>6} {pid:>6} {state:9} {cpu:>3} {space:>6} {kind:8}  {name}");
+    table::for_each(|id, entry| match entry {
+        Entry::Thread(thread) => {
+            if let Some(process) = thread.process() {
+                say_thread(&thread, process, process.id());
+            }
+        }
+        Entry::Process(process) => {
+            let (state, name) = ("process", process.name());
+            say!(
+                "{id:>6} {id:>6} {state:9} {:>3} {:>6} {:>9} {:>9}  {name}",
+                "",
+                "",
+                "",
+                ""
+            );
+        }
+        Entry::Free | Entry::Reserved => {}
     });
     GO_ON
 }

@@ -1,0 +1,49 @@
+//! Names for places in memory, by which those find each other who see each other's stores there.
+#![forbid(unsafe_code)]
+
+use alloc::sync::Arc;
+
+use crate::addr::VirtAddr;
+use crate::space::{Backing, PageSource, Space};
+
+/// The name of a place in memory: the same for all who see each other's stores there, and nobody else's as long as somebody
+/// has it.
+pub struct MemoryName {
+    words: [u64; 2],
+    /// Keeps what the name is made of.
+    _source: Option<Arc<dyn PageSource>>,
+}
+
+impl MemoryName {
+    /// The name as two words.
+    pub fn words(&self) -> [u64; 2] {
+        self.words
+    }
+}
+
+impl Space {
+    /// The name of the memory at `address`; `None` if that is in no region.
+    ///
+    /// Private memory is called by space and address, since what is behind them can change (a fork, a move); shared memory by
+    /// its source and the place in it, since each space can have it elsewhere.
+    pub fn memory_name(&self, address: VirtAddr) -> Option<MemoryName> {
+        let memory = self.memory.read();
+        let region = memory.regions.find(address)?;
+        Some(match &region.backing {
+            Backing::File(file) if region.backing.is_shared() => {
+                let distance = address.as_u64() - region.range.start().as_u64();
+                let (source, offset) = file.place_at(distance);
+                // Sources are aligned to more than a byte, so the lowest bit tells the two kinds of names apart.
+                let source_address = Arc::as_ptr(source).addr() as u64;
+                MemoryName {
+                    words: [source_address, offset],
+                    _source: Some(source.clone()),
+                }
+            }
+            _ => MemoryName {
+                words: [self.id().as_u64() << 1 | 1, address.as_u64()],
+                _source: None,
+            },
+        })
+    }
+}
