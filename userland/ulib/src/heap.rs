@@ -6,12 +6,12 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::layout::{HEAP_BASE, PAGE_SIZE};
 use rlsf::{FlexSource, FlexTlsf};
 
-use crate::{memory, process};
+use crate::memory;
+use crate::sync::RawMutex;
 
 /// The least that the heap grows by.
 const GROWTH_LEN: usize = 16 * PAGE_SIZE;
@@ -68,23 +68,20 @@ unsafe impl FlexSource for Pages {
 type Tlsf = FlexTlsf<Pages, u32, u8, 26, 8>;
 
 struct Heap {
-    locked: AtomicBool,
+    lock: RawMutex,
     tlsf: UnsafeCell<Tlsf>,
 }
 
-// SAFETY: `tlsf` is only touched in `with`, by the one who has set `locked`.
+// SAFETY: `tlsf` is only touched in `with`, by the one who has the lock.
 unsafe impl Sync for Heap {}
 
 impl Heap {
     fn with<T>(&self, body: impl FnOnce(&mut Tlsf) -> T) -> T {
-        // Acquire pairs with the Release below: whoever gets the lock sees what its last holder did.
-        while self.locked.swap(true, Ordering::Acquire) {
-            process::yield_now();
-        }
-        // SAFETY: `locked` was clear and is now set by us, so nobody else is in here; `body` cannot allocate, which
-        // would be the only way for this thread to come here again.
+        self.lock.lock();
+        // SAFETY: we have the lock, so nobody else is in here; `body` cannot allocate, which would be the only way for this
+        // thread to come here again.
         let result = body(unsafe { &mut *self.tlsf.get() });
-        self.locked.store(false, Ordering::Release);
+        self.lock.unlock();
         result
     }
 }
@@ -118,6 +115,14 @@ unsafe impl GlobalAlloc for Heap {
 
 #[global_allocator]
 static HEAP: Heap = Heap {
-    locked: AtomicBool::new(false),
+    lock: RawMutex::new(),
     tlsf: UnsafeCell::new(FlexTlsf::new(Pages { end: HEAP_BASE })),
 };
+
+/// Calls `body` while no thread is inside of the heap. It must not allocate.
+pub(crate) fn while_quiet<T>(body: impl FnOnce() -> T) -> T {
+    HEAP.lock.lock();
+    let result = body();
+    HEAP.lock.unlock();
+    result
+}

@@ -14,9 +14,11 @@
 //! }
 //! ```
 //!
-//! Everything in here belongs to one thread of one process; `fork` copies it with the rest of the memory.
+//! `fork` copies the thread that calls it with the memory of its process.
 
 #![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
 
 pub mod accounts;
 mod arguments;
@@ -24,6 +26,7 @@ mod c_string;
 mod cpu_mask;
 pub mod file;
 mod fixed_string;
+pub mod futex;
 #[cfg(not(test))]
 mod heap;
 mod line;
@@ -32,8 +35,13 @@ pub mod memory;
 mod memory_functions;
 pub mod print;
 pub mod process;
+pub mod signal;
 mod start;
+#[cfg(not(test))]
+pub mod sync;
 pub mod system_call;
+#[cfg(not(test))]
+pub mod thread;
 
 pub use abi::{
     Errno, ExitStatus, MapFlags, MappingInfo, Outcome, PageState, Pid, Protection, Signal, SysInfo,
