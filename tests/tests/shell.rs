@@ -79,6 +79,25 @@ fn the_accounts_and_the_processes_are_shown() {
 }
 
 #[test]
+fn threads_lists_each_entry_with_its_process_state_cpu_space_and_times() {
+    let mut terminal = Boot::shell().cpus(2).at_prompt();
+    let threads = terminal.answer("threads");
+    let heading = "TID    PID STATE     CPU  SPACE   USER ms KERNEL ms  NAME";
+    assert!(threads.contains(heading), "{threads}");
+    for (name, state) in [("init", "blocked"), ("shell", "running")] {
+        let row = threads.lines().find(|line| line.trim_end().ends_with(name));
+        let words: Vec<&str> = row.unwrap_or("").split_whitespace().collect();
+        let [tid, pid, found, cpu, space, user_ms, kernel_ms, _] = words[..] else {
+            panic!("{name} is missing in\n{threads}");
+        };
+        assert!(tid == pid && found == state, "{threads}");
+        for number in [cpu, space, user_ms, kernel_ms] {
+            assert!(number.parse::<u64>().is_ok(), "{threads}");
+        }
+    }
+}
+
+#[test]
 fn a_line_can_be_edited_and_called_back() {
     let mut terminal = Boot::shell().cpus(1).at_prompt();
     // Backspace takes back a character; left and right move.
