@@ -25,13 +25,8 @@ pub fn join(caller: &Thread, id: Id) -> Result<usize, Errno> {
 /// # Errors
 /// As [`join`] but `EINTR`.
 pub fn poll_join(caller: &Thread, id: Id) -> Result<Option<usize>, Errno> {
-    if id == caller.id() {
-        return Err(Errno::EDEADLK);
-    }
     let process = caller.process().ok_or(Errno::ESRCH)?;
-    let Some(thread) = find(process, id) else {
-        return Err(Errno::ESRCH);
-    };
+    let thread = find(caller, process, id)?;
     let mut life = process.life.lock();
     let Some(ended) = life.join(&thread) else {
         // Running, or joined by somebody else in between.
@@ -45,13 +40,26 @@ pub fn poll_join(caller: &Thread, id: Id) -> Result<Option<usize>, Errno> {
     Ok(Some(value))
 }
 
-/// The thread `id` if it is one of `process`, running or ended.
-fn find(process: &Arc<Process>, id: Id) -> Option<Arc<Thread>> {
+/// Whether `caller` could join the thread `id`, now or later.
+///
+/// # Errors
+/// As [`join`] but `EINTR`.
+pub fn check(caller: &Thread, id: Id) -> Result<(), Errno> {
+    let process = caller.process().ok_or(Errno::ESRCH)?;
+    find(caller, process, id).map(drop)
+}
+
+/// The thread `id` if it is another one of `process`, that of `caller`, running or ended.
+fn find(caller: &Thread, process: &Arc<Process>, id: Id) -> Result<Arc<Thread>, Errno> {
+    if id == caller.id() {
+        return Err(Errno::EDEADLK);
+    }
     let is_own = |other: &Arc<Process>| Arc::ptr_eq(other, process);
-    match table::find(id) {
+    let found = match table::find(id) {
         Entry::Thread(thread) => thread.process().is_some_and(is_own).then_some(thread),
         // Behind the process's own id is the process, once its first thread has ended.
         Entry::Process(other) if is_own(&other) => process.life.lock().find_ended(id),
         _ => None,
-    }
+    };
+    found.ok_or(Errno::ESRCH)
 }

@@ -51,6 +51,7 @@ pub(super) fn join_thread(call: &Call<'_>) -> Result<usize, Errno> {
 pub(super) fn join_thread_wait(call: &Call<'_>) -> Result<usize, Errno> {
     let [tid, value, ..] = call.arguments();
     let place = UserPtr::<usize>::new(value);
+    join::check(call.thread, tid as Pid)?;
     if !place.is_null() {
         // A bad pointer is found before the thread is forgotten.
         place.write(0)?;

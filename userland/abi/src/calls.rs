@@ -125,7 +125,8 @@ macro_rules! for_each_system_call {
             ///
             /// Returns how many of the bytes have a meaning on this machine.
             ///
-            /// Errors: `EINVAL` if `len` bytes have no bit for some CPU of the machine; `ESRCH`; `EFAULT`.
+            /// Errors: `EINVAL` if `len` bytes have no bit for some CPU of the machine; `ESRCH`; `EFAULT`; `EINTR` if a
+            /// signal came while very many bytes were filled.
             GetAffinity: fn get_affinity(tid: Pid, mask: *mut u8, len: usize) -> usize;
 
             /// Maps a fresh page of zeros, readable and writable, at `address`. A page that this call has mapped there
@@ -330,10 +331,11 @@ macro_rules! for_each_system_call {
             JoinThread: fn join_thread(tid: Pid) -> usize;
 
             /// Waits until the thread `tid` of the caller's process has ended, stores in `value` (unless it is null) what
-            /// it gave to `exit_thread`, and forgets it: its id may be used again. Returns 0.
+            /// it gave to `exit_thread`, and forgets it: its id may be used again. Returns 0. Until then, and after an error
+            /// while it waited, 0 may stand in `value`.
             ///
             /// Errors: those of `join_thread` but `EAGAIN`; `EFAULT` for a bad `value` (the thread is then not
-            /// forgotten); `EINTR`.
+            /// forgotten, unless `value` went bad while the caller waited); `EINTR`.
             JoinThreadWait: fn join_thread_wait(tid: Pid, value: *mut usize) -> usize;
 
             /// Makes `address` the base of FS for the calling thread: where it finds what is its own. A new thread has 0,
