@@ -1,0 +1,179 @@
+//! Threads of the host use the locks, over a stand-in for the kernel's futexes.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::{Barrier, Condvar, Mutex, Once};
+
+const THREADS: usize = 4;
+
+#[test]
+fn a_failed_try_lock_leaves_the_lock_to_who_has_it() {
+    let mutex = Mutex::new(());
+    let guard = mutex.lock();
+    assert!(mutex.try_lock().is_none());
+    assert!(mutex.try_lock().is_none());
+    drop(guard);
+    assert!(mutex.try_lock().is_some());
+}
+
+#[test]
+fn one_thread_at_a_time_has_a_mutex() {
+    const ADDITIONS: usize = 10_000;
+    let count = Mutex::new(0);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..ADDITIONS {
+                    let mut count = count.lock();
+                    let before = *count;
+                    // Time for others to come in between, if they can.
+                    std::hint::spin_loop();
+                    *count = before + 1;
+                }
+            });
+        }
+    });
+    assert_eq!(count.into_inner(), THREADS * ADDITIONS);
+}
+
+/// A queue that is full with few values, so that both ends have to wait.
+struct BoundedQueue {
+    values: Mutex<VecDeque<usize>>,
+    has_space: Condvar,
+    has_values: Condvar,
+}
+
+impl BoundedQueue {
+    const CAPACITY: usize = 2;
+
+    fn push(&self, value: usize) {
+        let values = self.values.lock();
+        let is_full = |values: &mut VecDeque<usize>| values.len() == Self::CAPACITY;
+        let mut values = self.has_space.wait_while(values, is_full);
+        values.push_back(value);
+        drop(values);
+        self.has_values.notify_one();
+    }
+
+    fn pop(&self) -> usize {
+        let values = self.values.lock();
+        let mut values = self.has_values.wait_while(values, |v| v.is_empty());
+        let value = values.pop_front().unwrap();
+        drop(values);
+        self.has_space.notify_one();
+        value
+    }
+}
+
+#[test]
+fn each_value_comes_through_a_bounded_queue_once() {
+    const VALUES: usize = 2000;
+    let queue = BoundedQueue {
+        values: Mutex::new(VecDeque::new()),
+        has_space: Condvar::new(),
+        has_values: Condvar::new(),
+    };
+    let mut received = thread::scope(|scope| {
+        for producer in 0..THREADS {
+            let queue = &queue;
+            scope.spawn(move || {
+                for value in 0..VALUES {
+                    queue.push(producer * VALUES + value);
+                }
+            });
+        }
+        let consume = || (0..VALUES).map(|_| queue.pop()).collect::<Vec<_>>();
+        let consumers = [(); THREADS].map(|()| scope.spawn(consume));
+        consumers.map(|consumer| consumer.join().unwrap()).concat()
+    });
+    received.sort_unstable();
+    assert_eq!(received, Vec::from_iter(0..THREADS * VALUES));
+}
+
+#[test]
+fn a_notification_of_all_wakes_all() {
+    const ROUNDS: usize = 200;
+    let (round, changed) = (Mutex::new(0), Condvar::new());
+    let arrived = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for number in 1..=ROUNDS {
+                    // Relaxed: only the number itself counts.
+                    arrived.fetch_add(1, Ordering::Relaxed);
+                    drop(changed.wait_while(round.lock(), |round| *round < number));
+                }
+            });
+        }
+        for number in 1..=ROUNDS {
+            while arrived.load(Ordering::Relaxed) < number * THREADS {
+                thread::yield_now();
+            }
+            *round.lock() = number;
+            changed.notify_all();
+        }
+    });
+}
+
+#[test]
+fn nobody_leaves_a_barrier_before_all_have_come() {
+    const ROUNDS: usize = 500;
+    let barrier = Barrier::new(THREADS);
+    let (arrived, leaders) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for round in 0..ROUNDS {
+                    // Relaxed: the barrier orders what the threads do.
+                    arrived.fetch_add(1, Ordering::Relaxed);
+                    let is_leader = barrier.wait();
+                    leaders.fetch_add(usize::from(is_leader), Ordering::Relaxed);
+                    let seen = arrived.load(Ordering::Relaxed);
+                    let expected = (round + 1) * THREADS;
+                    // Those who are ahead may have come to the next round, but not beyond it.
+                    assert!((expected..expected + THREADS).contains(&seen), "{seen}");
+                }
+            });
+        }
+    });
+    assert_eq!(leaders.into_inner(), ROUNDS);
+}
+
+#[test]
+fn a_barrier_for_one_thread_never_waits() {
+    for threads in [0, 1] {
+        let barrier = Barrier::new(threads);
+        assert!(barrier.wait() && barrier.wait());
+    }
+}
+
+#[test]
+fn of_all_closures_one_runs_and_nobody_goes_on_before_it_has() {
+    const ROUNDS: usize = 200;
+    let onces: Vec<Once> = (0..ROUNDS).map(|_| Once::new()).collect();
+    let (begun, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let barrier = std::sync::Barrier::new(THREADS);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for (round, once) in onces.iter().enumerate() {
+                    barrier.wait();
+                    once.call_once(|| {
+                        begun.fetch_add(1, Ordering::Relaxed);
+                        // Long enough for the others to fall asleep.
+                        thread::sleep(Duration::from_micros(50));
+                        // Relaxed: `once` orders it.
+                        done.fetch_add(1, Ordering::Relaxed);
+                    });
+                    assert!(once.is_completed());
+                    assert!(done.load(Ordering::Relaxed) > round);
+                }
+            });
+        }
+    });
+    assert_eq!((begun.into_inner(), done.into_inner()), (ROUNDS, ROUNDS));
+    assert!(!Once::new().is_completed());
+}
