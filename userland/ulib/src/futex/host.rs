@@ -1,16 +1,21 @@
 //! Stands in for the kernel's futexes in host tests, where the threads are the host's.
 //!
 //! It keeps to what the kernel promises and to nothing more: no sleeper is missed, no more are woken than asked for, and some
-//! waits end with `EINTR`, as if a signal had come.
+//! waits end with `EINTR`, as if a signal had come. It lets others run where a wake-up could get lost, and a test in which one
+//! is lost fails.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 use abi::Errno;
 
 /// One wait in so many is interrupted.
 const INTERRUPTION_INTERVAL: usize = 5;
+
+/// Whoever sleeps as long has been forgotten.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Sleeper {
     address: usize,
@@ -23,6 +28,8 @@ static SLEEPERS: Mutex<Vec<Sleeper>> = Mutex::new(Vec::new());
 /// As on the machine.
 pub fn wait(word: &AtomicU32, value: u32) -> Result<(), Errno> {
     static WAITS: AtomicUsize = AtomicUsize::new(0);
+    // The word may change between the caller's look and its sleep.
+    thread::yield_now();
     // Relaxed: only the number itself counts.
     if WAITS
         .fetch_add(1, Ordering::Relaxed)
@@ -40,8 +47,10 @@ pub fn wait(word: &AtomicU32, value: u32) -> Result<(), Errno> {
         thread: thread::current(),
     });
     drop(sleepers);
+    let start = Instant::now();
     while is_sleeper(&thread::current()) {
-        thread::park();
+        assert!(start.elapsed() < PATIENCE, "a wake-up is lost");
+        thread::park_timeout(PATIENCE);
     }
     Ok(())
 }
@@ -49,11 +58,14 @@ pub fn wait(word: &AtomicU32, value: u32) -> Result<(), Errno> {
 /// As on the machine.
 pub fn wake(word: &AtomicU32, count: u32) -> usize {
     let address = word.as_ptr().addr();
-    sleepers()
+    let woken = sleepers()
         .extract_if(.., |sleeper| sleeper.address == address)
         .take(count as usize)
         .map(|sleeper| sleeper.thread.unpark())
-        .count()
+        .count();
+    // Those who have been woken may come before what the caller does next.
+    thread::yield_now();
+    woken
 }
 
 fn is_sleeper(thread: &Thread) -> bool {
