@@ -1,6 +1,5 @@
 //! Threads of the host use the locks, over a stand-in for the kernel's futexes.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -39,58 +38,59 @@ fn one_thread_at_a_time_has_a_mutex() {
     assert_eq!(count.into_inner(), THREADS * ADDITIONS);
 }
 
-/// A queue that is full with few values, so that both ends have to wait.
+/// A queue that is full with one value, so that both ends have to wait.
 struct BoundedQueue {
-    values: Mutex<VecDeque<usize>>,
-    has_space: Condvar,
-    has_values: Condvar,
+    value: Mutex<Option<usize>>,
+    is_empty: Condvar,
+    is_full: Condvar,
 }
 
 impl BoundedQueue {
-    const CAPACITY: usize = 2;
-
-    fn push(&self, value: usize) {
-        let values = self.values.lock();
-        let is_full = |values: &mut VecDeque<usize>| values.len() == Self::CAPACITY;
-        let mut values = self.has_space.wait_while(values, is_full);
-        values.push_back(value);
-        drop(values);
-        self.has_values.notify_one();
+    fn push(&self, new: usize) {
+        let value = self.value.lock();
+        let mut value = self.is_empty.wait_while(value, |value| value.is_some());
+        *value = Some(new);
+        // Others come to want the mutex.
+        thread::yield_now();
+        drop(value);
+        self.is_full.notify_one();
     }
 
     fn pop(&self) -> usize {
-        let values = self.values.lock();
-        let mut values = self.has_values.wait_while(values, |v| v.is_empty());
-        let value = values.pop_front().unwrap();
-        drop(values);
-        self.has_space.notify_one();
-        value
+        let value = self.value.lock();
+        let mut value = self.is_full.wait_while(value, |value| value.is_none());
+        let popped = value.take().unwrap();
+        thread::yield_now();
+        drop(value);
+        self.is_empty.notify_one();
+        popped
     }
 }
 
 #[test]
 fn each_value_comes_through_a_bounded_queue_once() {
     const VALUES: usize = 2000;
-    let queue = BoundedQueue {
-        values: Mutex::new(VecDeque::new()),
-        has_space: Condvar::new(),
-        has_values: Condvar::new(),
-    };
-    let mut received = thread::scope(|scope| {
-        for producer in 0..THREADS {
-            let queue = &queue;
-            scope.spawn(move || {
-                for value in 0..VALUES {
-                    queue.push(producer * VALUES + value);
-                }
-            });
-        }
-        let consume = || (0..VALUES).map(|_| queue.pop()).collect::<Vec<_>>();
-        let consumers = [(); THREADS].map(|()| scope.spawn(consume));
-        consumers.map(|consumer| consumer.join().unwrap()).concat()
-    });
-    received.sort_unstable();
-    assert_eq!(received, Vec::from_iter(0..THREADS * VALUES));
+    // With one at each end nobody makes up for a notification that is lost.
+    for pairs in [1, THREADS] {
+        let queue = BoundedQueue {
+            value: Mutex::new(None),
+            is_empty: Condvar::new(),
+            is_full: Condvar::new(),
+        };
+        let mut received = thread::scope(|scope| {
+            for producer in 0..pairs {
+                let queue = &queue;
+                let values = producer * VALUES..(producer + 1) * VALUES;
+                scope.spawn(move || values.for_each(|value| queue.push(value)));
+            }
+            let consume = || (0..VALUES).map(|_| queue.pop()).collect::<Vec<_>>();
+            let consumers: Vec<_> = (0..pairs).map(|_| scope.spawn(consume)).collect();
+            let received = consumers.into_iter().map(|consumer| consumer.join());
+            received.flat_map(Result::unwrap).collect::<Vec<_>>()
+        });
+        received.sort_unstable();
+        assert_eq!(received, Vec::from_iter(0..pairs * VALUES));
+    }
 }
 
 #[test]
