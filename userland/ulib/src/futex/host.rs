@@ -14,6 +14,10 @@ use abi::Errno;
 /// One wait in so many is interrupted.
 const INTERRUPTION_INTERVAL: usize = 5;
 
+/// One pause in so many is a long one.
+const LONG_PAUSE_INTERVAL: usize = 7;
+const LONG_PAUSE: Duration = Duration::from_micros(200);
+
 /// Whoever sleeps as long has been forgotten.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -29,7 +33,7 @@ static SLEEPERS: Mutex<Vec<Sleeper>> = Mutex::new(Vec::new());
 pub fn wait(word: &AtomicU32, value: u32) -> Result<(), Errno> {
     static WAITS: AtomicUsize = AtomicUsize::new(0);
     // The word may change between the caller's look and its sleep.
-    thread::yield_now();
+    let_others_run();
     // Relaxed: only the number itself counts.
     if WAITS
         .fetch_add(1, Ordering::Relaxed)
@@ -64,8 +68,22 @@ pub fn wake(word: &AtomicU32, count: u32) -> usize {
         .map(|sleeper| sleeper.thread.unpark())
         .count();
     // Those who have been woken may come before what the caller does next.
-    thread::yield_now();
+    let_others_run();
     woken
+}
+
+/// Gives up the CPU, and now and then for so long that others certainly get one.
+fn let_others_run() {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    // Relaxed: only the number itself counts.
+    if CALLS
+        .fetch_add(1, Ordering::Relaxed)
+        .is_multiple_of(LONG_PAUSE_INTERVAL)
+    {
+        thread::sleep(LONG_PAUSE);
+    } else {
+        thread::yield_now();
+    }
 }
 
 fn is_sleeper(thread: &Thread) -> bool {

@@ -48,19 +48,19 @@ struct BoundedQueue {
 impl BoundedQueue {
     fn push(&self, new: usize) {
         let value = self.value.lock();
+        // The other end comes to want the mutex.
+        thread::yield_now();
         let mut value = self.is_empty.wait_while(value, |value| value.is_some());
         *value = Some(new);
-        // Others come to want the mutex.
-        thread::yield_now();
         drop(value);
         self.is_full.notify_one();
     }
 
     fn pop(&self) -> usize {
         let value = self.value.lock();
+        thread::yield_now();
         let mut value = self.is_full.wait_while(value, |value| value.is_none());
         let popped = value.take().unwrap();
-        thread::yield_now();
         drop(value);
         self.is_empty.notify_one();
         popped
@@ -69,7 +69,7 @@ impl BoundedQueue {
 
 #[test]
 fn each_value_comes_through_a_bounded_queue_once() {
-    const VALUES: usize = 2000;
+    const VALUES: usize = 500;
     // With one at each end nobody makes up for a notification that is lost.
     for pairs in [1, THREADS] {
         let queue = BoundedQueue {
