@@ -69,7 +69,7 @@ impl BoundedQueue {
 
 #[test]
 fn each_value_comes_through_a_bounded_queue_once() {
-    const VALUES: usize = 500;
+    const VALUES: usize = 1500;
     // With one at each end nobody makes up for a notification that is lost.
     for pairs in [1, THREADS] {
         let queue = BoundedQueue {
