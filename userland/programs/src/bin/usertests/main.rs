@@ -32,6 +32,7 @@ mod placement;
 mod pointers;
 mod protect;
 mod runner;
+mod scopes;
 mod shared;
 mod spawn;
 mod unmap;
@@ -43,11 +44,12 @@ use ulib::{Arguments, println};
 
 ulib::program!(main);
 
-const GROUPS: [&[runner::Test]; 24] = [
+const GROUPS: [&[runner::Test]; 25] = [
     identity::TESTS,
     spawn::TESTS,
     wait::TESTS,
     kill::TESTS,
+    scopes::TESTS,
     affinity::TESTS,
     placement::TESTS,
     files::TESTS,
