@@ -34,6 +34,13 @@ mod protect;
 mod runner;
 mod shared;
 mod spawn;
+mod thread_float;
+mod thread_join;
+mod thread_memory;
+mod thread_registers;
+mod thread_tools;
+mod threads;
+mod tls;
 mod unmap;
 mod wait;
 
@@ -43,7 +50,7 @@ use ulib::{Arguments, println};
 
 ulib::program!(main);
 
-const GROUPS: [&[runner::Test]; 24] = [
+const GROUPS: [&[runner::Test]; 30] = [
     identity::TESTS,
     spawn::TESTS,
     wait::TESTS,
@@ -66,6 +73,12 @@ const GROUPS: [&[runner::Test]; 24] = [
     five_levels::TESTS,
     pointers::TESTS,
     float::TESTS,
+    threads::TESTS,
+    thread_join::TESTS,
+    thread_registers::TESTS,
+    thread_float::TESTS,
+    tls::TESTS,
+    thread_memory::TESTS,
     faults::TESTS,
     instructions::TESTS,
 ];
