@@ -12,11 +12,14 @@ extern crate alloc;
 mod affinity;
 mod big_pages;
 mod check;
+mod exit_races;
 mod faults;
 mod files;
 mod five_levels;
 mod float;
 mod forks;
+mod futex;
+mod futex_shared;
 mod grow;
 mod helper;
 mod identity;
@@ -34,9 +37,11 @@ mod protect;
 mod runner;
 mod shared;
 mod spawn;
+mod thread_exit;
 mod thread_float;
 mod thread_join;
 mod thread_memory;
+mod thread_places;
 mod thread_registers;
 mod thread_tools;
 mod threads;
@@ -50,7 +55,7 @@ use ulib::{Arguments, println};
 
 ulib::program!(main);
 
-const GROUPS: [&[runner::Test]; 30] = [
+const GROUPS: [&[runner::Test]; 35] = [
     identity::TESTS,
     spawn::TESTS,
     wait::TESTS,
@@ -79,6 +84,11 @@ const GROUPS: [&[runner::Test]; 30] = [
     thread_float::TESTS,
     tls::TESTS,
     thread_memory::TESTS,
+    thread_exit::TESTS,
+    thread_places::TESTS,
+    exit_races::TESTS,
+    futex::TESTS,
+    futex_shared::TESTS,
     faults::TESTS,
     instructions::TESTS,
 ];

@@ -1,5 +1,7 @@
 //! What tests of threads need.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::layout::PAGE_SIZE;
@@ -43,7 +45,7 @@ pub(crate) fn spawn<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static
 pub(crate) fn spawn_pinned<T: Send + 'static>(
     count: usize,
     body: impl Fn(usize) -> T + Copy + Send + 'static,
-) -> alloc::vec::Vec<JoinHandle<T>> {
+) -> Vec<JoinHandle<T>> {
     let cpus = process::cpu_count();
     let spawn = |number| {
         spawn(move || {
@@ -53,6 +55,31 @@ pub(crate) fn spawn_pinned<T: Send + 'static>(
     };
     (0..count).map(spawn).collect()
 }
+
+/// Starts a thread that runs `body`, which begins with a wait in the kernel, and returns when it waits: both are on one CPU, and
+/// this one gives it to the other again and again after that has begun.
+#[track_caller]
+pub(crate) fn spawn_waiter<T: Send + 'static>(
+    body: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    process::pin(process::getcpu());
+    let has_begun = Arc::new(Arrivals::new());
+    let waiter = spawn({
+        let has_begun = has_begun.clone();
+        move || {
+            has_begun.arrive();
+            body()
+        }
+    });
+    has_begun.await_count(1);
+    for _ in 0..YIELDS {
+        process::yield_now();
+    }
+    waiter
+}
+
+/// How often others get the CPU that are about to wait.
+pub(crate) const YIELDS: usize = 20;
 
 /// The result of a thread that returns.
 #[track_caller]
