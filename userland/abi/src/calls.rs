@@ -331,11 +331,10 @@ macro_rules! for_each_system_call {
             JoinThread: fn join_thread(tid: Pid) -> usize;
 
             /// Waits until the thread `tid` of the caller's process has ended, stores in `value` (unless it is null) what
-            /// it gave to `exit_thread`, and forgets it: its id may be used again. Returns 0. Until then, and after an error
-            /// while it waited, 0 may stand in `value`.
+            /// it gave to `exit_thread`, and forgets it: its id may be used again. Returns 0.
             ///
             /// Errors: those of `join_thread` but `EAGAIN`; `EFAULT` for a bad `value` (the thread is then not
-            /// forgotten, unless `value` went bad while the caller waited); `EINTR`.
+            /// forgotten); `EINTR`.
             JoinThreadWait: fn join_thread_wait(tid: Pid, value: *mut usize) -> usize;
 
             /// Makes `address` the base of FS for the calling thread: where it finds what is its own. A new thread has 0,

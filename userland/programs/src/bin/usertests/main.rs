@@ -12,11 +12,14 @@ extern crate alloc;
 mod affinity;
 mod big_pages;
 mod check;
+mod exit_races;
 mod faults;
 mod files;
 mod five_levels;
 mod float;
 mod forks;
+mod futex;
+mod futex_shared;
 mod grow;
 mod helper;
 mod identity;
@@ -35,6 +38,15 @@ mod runner;
 mod scopes;
 mod shared;
 mod spawn;
+mod thread_exit;
+mod thread_float;
+mod thread_join;
+mod thread_memory;
+mod thread_places;
+mod thread_registers;
+mod thread_tools;
+mod threads;
+mod tls;
 mod unmap;
 mod wait;
 
@@ -44,7 +56,7 @@ use ulib::{Arguments, println};
 
 ulib::program!(main);
 
-const GROUPS: [&[runner::Test]; 25] = [
+const GROUPS: [&[runner::Test]; 36] = [
     identity::TESTS,
     spawn::TESTS,
     wait::TESTS,
@@ -68,6 +80,17 @@ const GROUPS: [&[runner::Test]; 25] = [
     five_levels::TESTS,
     pointers::TESTS,
     float::TESTS,
+    threads::TESTS,
+    thread_join::TESTS,
+    thread_registers::TESTS,
+    thread_float::TESTS,
+    tls::TESTS,
+    thread_memory::TESTS,
+    thread_exit::TESTS,
+    thread_places::TESTS,
+    exit_races::TESTS,
+    futex::TESTS,
+    futex_shared::TESTS,
     faults::TESTS,
     instructions::TESTS,
 ];
