@@ -11,6 +11,7 @@ extern crate alloc;
 
 mod affinity;
 mod big_pages;
+mod caught;
 mod check;
 mod faults;
 mod files;
@@ -33,6 +34,14 @@ mod pointers;
 mod protect;
 mod runner;
 mod shared;
+mod signal_breaks;
+mod signal_children;
+mod signal_faults;
+mod signal_frames;
+mod signal_refusals;
+mod signal_targets;
+mod signal_waits;
+mod signals;
 mod spawn;
 mod unmap;
 mod wait;
@@ -43,7 +52,7 @@ use ulib::{Arguments, println};
 
 ulib::program!(main);
 
-const GROUPS: [&[runner::Test]; 24] = [
+const GROUPS: [&[runner::Test]; 32] = [
     identity::TESTS,
     spawn::TESTS,
     wait::TESTS,
@@ -68,6 +77,14 @@ const GROUPS: [&[runner::Test]; 24] = [
     float::TESTS,
     faults::TESTS,
     instructions::TESTS,
+    signals::TESTS,
+    signal_refusals::TESTS,
+    signal_targets::TESTS,
+    signal_waits::TESTS,
+    signal_children::TESTS,
+    signal_frames::TESTS,
+    signal_faults::TESTS,
+    signal_breaks::TESTS,
 ];
 
 fn main(arguments: Arguments) -> i32 {
