@@ -31,16 +31,20 @@ fn interrupted<T: Send + 'static, U: Send + 'static>(
     wait: impl FnOnce() -> T + Send + 'static,
     again: impl FnOnce() -> U + Send + 'static,
 ) -> (T, U) {
+    static IS_ABOUT_TO: AtomicBool = AtomicBool::new(false);
     static IS_OVER: AtomicBool = AtomicBool::new(false);
     catch(&[Signal::SIGUSR1]);
     // Relaxed, all: nothing else follows from it.
-    IS_OVER.store(false, Ordering::Relaxed);
     let waiter = ok(thread::spawn(|| {
+        IS_ABOUT_TO.store(true, Ordering::Relaxed);
         let outcome = wait();
         IS_OVER.store(true, Ordering::Relaxed);
         (outcome, again())
     }));
     let tid = waiter.tid();
+    caught::wait_until("it is about to wait", || {
+        IS_ABOUT_TO.load(Ordering::Relaxed)
+    });
     interrupt(tid, Signal::SIGUSR1, || IS_OVER.load(Ordering::Relaxed));
     assert!(has_caught(tid), "the handler has not run");
     match waiter.join() {
