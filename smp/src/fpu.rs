@@ -99,6 +99,16 @@ impl FpuState {
         unsafe { self.save_registers() };
     }
 
+    /// Lets the registers be as a function expects them that is called: nothing in those of x87, all exceptions masked,
+    /// rounding to nearest. Save them first.
+    pub fn prepare_for_call() {
+        // SAFETY: they are a user program's, whatever they hold; the kernel's own code uses none. On the host these are the
+        // values that all code expects.
+        unsafe {
+            asm!("fninit", "ldmxcsr [{}]", in(reg) &INITIAL_MXCSR, options(nostack, preserves_flags, readonly));
+        }
+    }
+
     fn allocate() -> Result<FpuState, OutOfMemory> {
         // SAFETY: the layout is not empty.
         let area = unsafe { alloc(area_layout()) };

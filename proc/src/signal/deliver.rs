@@ -142,6 +142,7 @@ fn enter_handler(
         cause.kind.number() as u64,
     ];
     registers.call(handler as u64, stack_pointer, arguments);
+    FpuState::prepare_for_call();
     Ok(())
 }
 

@@ -24,30 +24,32 @@ enum Target {
 ///
 /// # Errors
 /// `ESRCH` if there is no such process or thread, or it has ended; `EPERM` for `init` and processes of the kernel; `EAGAIN`
-/// if whoever could take the signal is in a handler. Nothing has changed then.
+/// if whoever could take the signal is in a handler and it is not SIGKILL. Nothing has changed then.
 pub fn kill(id: Id, signal: Signal) -> Result<(), Errno> {
     let target = find(id)?;
     let process = target.process();
-    if process.is_kernel() || exit::is_init(process) {
-        return Err(Errno::EPERM);
-    }
-    if process.handlers.get(signal).is_none() {
-        // SIGNAL-3.
-        if signal != Signal::SIGCHLD {
-            exit::end_process(process, ExitStatus::killed(signal));
-        }
+    if signal == Signal::SIGKILL {
+        exit::end_process(process, ExitStatus::killed(signal));
         return Ok(());
     }
-    let can_take = |thread: &Arc<Thread>| thread.attention.post(signal).is_ok();
+    let has_handler = process.handlers.get(signal).is_some();
+    let can_take = |thread: &Arc<Thread>| match has_handler {
+        true => thread.attention.post(signal).is_ok(),
+        false => !thread.attention.is_in_handler(),
+    };
     let taker = match &target {
         Target::Thread(thread, _) => Some(thread.clone()).filter(can_take),
         Target::Process(process) => process.life.lock().running().iter_arcs().find(can_take),
     };
     match taker {
-        Some(thread) => rouse(thread),
+        Some(thread) if has_handler => rouse(thread),
+        // SIGNAL-3.
+        Some(_) if signal != Signal::SIGCHLD => {
+            exit::end_process(process, ExitStatus::killed(signal));
+        }
         // Or it has begun to end: then the signal comes too late to change anything.
         None if target.is_alive() => return Err(Errno::EAGAIN),
-        None => {}
+        _ => {}
     }
     Ok(())
 }
@@ -66,7 +68,7 @@ pub fn kill_children(parent: Id, signal: Signal) {
 /// Whether a signal could be sent to `id`.
 ///
 /// # Errors
-/// `ESRCH` if there is no such process or thread, or it has ended.
+/// `ESRCH` if there is no such process or thread, or it has ended; `EPERM` for `init` and processes of the kernel.
 pub fn check(id: Id) -> Result<(), Errno> {
     find(id).map(drop)
 }
@@ -114,6 +116,10 @@ fn rouse(thread: Arc<Thread>) {
     Thread::unpark(thread);
 }
 
+/// What is behind `id`, if signals may be sent to it.
+///
+/// # Errors
+/// As [`check`].
 fn find(id: Id) -> Result<Target, Errno> {
     let target = match table::find(id) {
         Entry::Thread(thread) => match thread.process().cloned() {
@@ -124,10 +130,11 @@ fn find(id: Id) -> Result<Target, Errno> {
         Entry::Process(process) => Target::Process(process),
         Entry::Free | Entry::Reserved => return Err(Errno::ESRCH),
     };
-    if target.is_alive() {
-        Ok(target)
-    } else {
-        Err(Errno::ESRCH)
+    let process = target.process();
+    match () {
+        () if !target.is_alive() => Err(Errno::ESRCH),
+        () if process.is_kernel() || exit::is_init(process) => Err(Errno::EPERM),
+        () => Ok(target),
     }
 }
 

@@ -98,7 +98,7 @@ macro_rules! for_each_system_call {
             ///
             /// Errors: `ESRCH` if there is no such process or thread, or it has ended; `EPERM` for `init` and processes
             /// of the kernel; `EINVAL` for a number that is no signal; `EAGAIN` if the thread, or each one of the
-            /// process, is in a handler: nothing has changed then.
+            /// process, is in a handler and the signal is not `SIGKILL`: nothing has changed then.
             Kill: fn kill(pid: Pid, signal: i32) -> usize;
 
             /// Sleeps for at least `duration_ms` milliseconds. Returns 0.

@@ -2,7 +2,11 @@
 
 use core::arch::asm;
 
+use abi::NO_HANDLER;
 use ulib::{Arguments, process};
+
+use crate::caught::catchable;
+use crate::signals::sigaction;
 
 /// The first argument of such a program; the second says what it shall do.
 pub(crate) const OPTION: &str = "--helper";
@@ -21,6 +25,7 @@ pub(crate) fn run(arguments: Arguments) -> i32 {
         Some("pinned") => process::getcpu() == arguments.number(3, 0) && may_run_on_one_cpu_only(),
         Some("float") => has_fresh_float_state(),
         Some("tls") => crate::tls::is_tls_base_0(),
+        Some("handlers") => has_no_signal_handlers(),
         _ => false,
     };
     if fine { FINE } else { NOT_FINE }
@@ -36,6 +41,11 @@ fn inherits_only_the_standard_descriptors() -> bool {
 
 fn may_run_on_one_cpu_only() -> bool {
     process::get_affinity(0).is_ok_and(|mask| mask.count() == 1)
+}
+
+fn has_no_signal_handlers() -> bool {
+    let handler_of = |signal: ulib::Signal| sigaction(signal.number(), NO_HANDLER);
+    catchable().all(|signal| handler_of(signal) == Ok(NO_HANDLER))
 }
 
 /// The control words that the ABI promises, and nothing of anybody else's in the registers.

@@ -11,6 +11,7 @@ extern crate alloc;
 
 mod affinity;
 mod big_pages;
+mod caught;
 mod check;
 mod exit_races;
 mod faults;
@@ -37,6 +38,14 @@ mod protect;
 mod runner;
 mod scopes;
 mod shared;
+mod signal_breaks;
+mod signal_children;
+mod signal_faults;
+mod signal_frames;
+mod signal_refusals;
+mod signal_targets;
+mod signal_waits;
+mod signals;
 mod spawn;
 mod thread_exit;
 mod thread_float;
@@ -56,7 +65,7 @@ use ulib::{Arguments, println};
 
 ulib::program!(main);
 
-const GROUPS: [&[runner::Test]; 36] = [
+const GROUPS: [&[runner::Test]; 44] = [
     identity::TESTS,
     spawn::TESTS,
     wait::TESTS,
@@ -93,6 +102,14 @@ const GROUPS: [&[runner::Test]; 36] = [
     futex_shared::TESTS,
     faults::TESTS,
     instructions::TESTS,
+    signals::TESTS,
+    signal_refusals::TESTS,
+    signal_targets::TESTS,
+    signal_waits::TESTS,
+    signal_children::TESTS,
+    signal_frames::TESTS,
+    signal_faults::TESTS,
+    signal_breaks::TESTS,
 ];
 
 fn main(arguments: Arguments) -> i32 {

@@ -1,0 +1,4 @@
+//! What several programs need that is too odd for the library.
+#![no_std]
+
+pub mod all_registers;
