@@ -1,11 +1,10 @@
 //! Threads that use the same memory, and what they need for that.
 
 use alloc::vec::Vec;
-use core::fmt::Write;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use ulib::sync::{Barrier, Condvar, Mutex, Once};
-use ulib::{FixedString, println, process, thread};
+use ulib::{print, println, process, thread};
 
 use crate::ok;
 
@@ -37,6 +36,7 @@ fn add(count: usize) {
             let mut sum = sum.lock();
             let before = *sum;
             if addition % 100 == 0 {
+                // Others would come in between, if they could.
                 process::yield_now();
             }
             *sum = before + 1;
@@ -58,13 +58,9 @@ fn take_turns(count: usize) {
         changed.notify_all();
     });
     let order = order.into_inner();
-    let mut shown = FixedString::<64>::new();
-    for number in &order {
-        if write!(shown, " {number}").is_err() {
-            break;
-        }
-    }
-    println!("  condvar  they take turns:{}", shown.as_str());
+    print!("  condvar  they take turns:");
+    order.iter().for_each(|number| print!(" {number}"));
+    println!();
     assert!(order.iter().copied().eq((0..count).rev()), "{order:?}");
 }
 
