@@ -39,10 +39,12 @@ mod shared;
 mod spawn;
 mod thread_exit;
 mod thread_float;
+mod thread_forks;
 mod thread_join;
 mod thread_memory;
 mod thread_places;
 mod thread_registers;
+mod thread_rights;
 mod thread_tools;
 mod threads;
 mod tls;
@@ -55,7 +57,7 @@ use ulib::{Arguments, println};
 
 ulib::program!(main);
 
-const GROUPS: [&[runner::Test]; 35] = [
+const GROUPS: [&[runner::Test]; 37] = [
     identity::TESTS,
     spawn::TESTS,
     wait::TESTS,
@@ -81,10 +83,12 @@ const GROUPS: [&[runner::Test]; 35] = [
     threads::TESTS,
     thread_join::TESTS,
     thread_registers::TESTS,
+    thread_rights::TESTS,
     thread_float::TESTS,
     tls::TESTS,
     thread_memory::TESTS,
     thread_exit::TESTS,
+    thread_forks::TESTS,
     thread_places::TESTS,
     exit_races::TESTS,
     futex::TESTS,
