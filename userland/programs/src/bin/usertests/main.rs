@@ -49,10 +49,12 @@ mod signals;
 mod spawn;
 mod thread_exit;
 mod thread_float;
+mod thread_forks;
 mod thread_join;
 mod thread_memory;
 mod thread_places;
 mod thread_registers;
+mod thread_rights;
 mod thread_tools;
 mod threads;
 mod tls;
@@ -65,7 +67,7 @@ use ulib::{Arguments, println};
 
 ulib::program!(main);
 
-const GROUPS: [&[runner::Test]; 44] = [
+const GROUPS: &[&[runner::Test]] = &[
     identity::TESTS,
     spawn::TESTS,
     wait::TESTS,
@@ -92,10 +94,12 @@ const GROUPS: [&[runner::Test]; 44] = [
     threads::TESTS,
     thread_join::TESTS,
     thread_registers::TESTS,
+    thread_rights::TESTS,
     thread_float::TESTS,
     tls::TESTS,
     thread_memory::TESTS,
     thread_exit::TESTS,
+    thread_forks::TESTS,
     thread_places::TESTS,
     exit_races::TESTS,
     futex::TESTS,
@@ -116,7 +120,7 @@ fn main(arguments: Arguments) -> i32 {
     if arguments.get(1) == Some(helper::OPTION) {
         return helper::run(arguments);
     }
-    let tests = || GROUPS.into_iter().flatten();
+    let tests = || GROUPS.iter().copied().flatten();
     let patterns: Vec<&str> = arguments.operands().collect();
     if patterns.contains(&"--list") {
         tests().for_each(|test| println!("{}", test.name));

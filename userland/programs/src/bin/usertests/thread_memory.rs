@@ -114,7 +114,7 @@ fn a_thread_can_read_what_another_one_has_made_read_only() {
 
 /// How many threads pass the token, and how often each has it.
 const THREADS: usize = 8;
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 2;
 
 /// Threads on all CPUs pass a token. Who has it finds in the page what the one before has written, gives the page other memory
 /// by `replace`, and writes there for the next. `look` is what the others do meanwhile.
