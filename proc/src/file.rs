@@ -39,14 +39,14 @@ pub use self::tree::{Created, Directory, FileTree, Node, install, installed};
 /// lock is held.
 ///
 /// # Errors
-/// [`Interrupted`] if the thread is being killed: nobody wants the rest of the transfer. It is found at the next tick.
+/// [`Interrupted`] if the thread is to take a signal or to end: the rest of the transfer can wait. It is found at the next tick.
 #[inline]
 pub fn pause_point() -> Result<(), Interrupted> {
     if !pending::any(&smp::pin::pin()) {
         return Ok(());
     }
     pending::serve();
-    if crate::sched::current().is_dying() {
+    if crate::sched::current().is_interrupted() {
         Err(Interrupted)
     } else {
         Ok(())

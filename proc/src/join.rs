@@ -6,43 +6,69 @@ use abi::Errno;
 
 use crate::exit;
 use crate::process::Process;
+use crate::process::life::Life;
 use crate::table::{self, Entry};
 use crate::thread::{Id, Thread};
 
-/// Waits until the thread `id` of the caller's process has ended, and forgets it. Returns what it gave to `exit_thread`.
+/// Waits until the thread `id` of the caller's process has ended. Returns what it gave to `exit_thread`; it is not forgotten
+/// by that, but by [`poll_join`].
 ///
 /// # Errors
 /// `ESRCH` if the process has no such thread, or it has been joined; `EDEADLK` for the caller itself; `EINTR`.
-pub fn join(caller: &Thread, id: Id) -> Result<usize, Errno> {
+pub fn wait_for_end(caller: &Thread, id: Id) -> Result<usize, Errno> {
     let process = caller.process().ok_or(Errno::ESRCH)?;
     process
         .thread_ended
-        .wait_until(|| poll_join(caller, id).transpose())?
+        .wait_until(|| value_at_end(caller, process, id).transpose())?
 }
 
-/// As [`join`], at once: none if the thread has not ended.
+/// What the thread gave to `exit_thread`; none if it has not ended.
+fn value_at_end(caller: &Thread, process: &Arc<Process>, id: Id) -> Result<Option<usize>, Errno> {
+    let thread = find_other(caller, process, id)?;
+    let life = process.life.lock();
+    if life.has_ended(&thread) {
+        return Ok(Some(thread.value()));
+    }
+    expect_running(&life, &thread).map(|()| None)
+}
+
+/// Forgets the thread `id` of the caller's process if it has ended, and returns what it gave to `exit_thread`; none if it has
+/// not ended.
 ///
 /// # Errors
-/// As [`join`] but `EINTR`.
+/// As [`wait_for_end`] but `EINTR`.
 pub fn poll_join(caller: &Thread, id: Id) -> Result<Option<usize>, Errno> {
-    if id == caller.id() {
-        return Err(Errno::EDEADLK);
-    }
     let process = caller.process().ok_or(Errno::ESRCH)?;
-    let Some(thread) = find(process, id) else {
-        return Err(Errno::ESRCH);
-    };
+    let thread = find_other(caller, process, id)?;
     let mut life = process.life.lock();
     let Some(ended) = life.join(&thread) else {
-        // Running, or joined by somebody else in between.
-        let is_running = life.running().contains(&thread);
-        return is_running.then_some(None).ok_or(Errno::ESRCH);
+        return expect_running(&life, &thread).map(|()| None);
     };
     drop(life);
     drop(thread);
     let value = ended.value();
     exit::forget(process, ended);
     Ok(Some(value))
+}
+
+/// Tells a thread that has not ended from one that somebody else has joined in between.
+///
+/// # Errors
+/// `ESRCH` for the latter.
+fn expect_running(life: &Life, thread: &Thread) -> Result<(), Errno> {
+    let is_running = life.running().contains(thread);
+    is_running.then_some(()).ok_or(Errno::ESRCH)
+}
+
+/// The thread `id` of `process` that `caller`, another one of it, can join now or later.
+///
+/// # Errors
+/// Those of [`poll_join`].
+fn find_other(caller: &Thread, process: &Arc<Process>, id: Id) -> Result<Arc<Thread>, Errno> {
+    if id == caller.id() {
+        return Err(Errno::EDEADLK);
+    }
+    find(process, id).ok_or(Errno::ESRCH)
 }
 
 /// The thread `id` if it is one of `process`, running or ended.

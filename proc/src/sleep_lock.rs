@@ -26,14 +26,12 @@ impl<T, W: Waiter> SleepLock<T, W> {
         }
     }
 
-    /// Sleeps until the value is free, and takes it. Signals wait: whoever has the value gives it back soon.
+    /// Sleeps until the value is free, and takes it.
     ///
     /// # Errors
-    /// [`Interrupted`] if the thread is being killed meanwhile.
+    /// [`Interrupted`] if the thread is to take a signal or to end meanwhile.
     pub fn lock(&self) -> Result<SleepGuard<'_, T, W>, Interrupted> {
-        let value = self
-            .waiters
-            .wait_until_or_killed(|| self.value.lock().take())?;
+        let value = self.waiters.wait_until(|| self.value.lock().take())?;
         Ok(SleepGuard {
             lock: self,
             value: Some(value),

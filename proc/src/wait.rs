@@ -2,7 +2,7 @@
 //!
 //! The guarantee: a thread in [`WaitQueue::wait_until`] returns soon after its condition has become true and somebody
 //! has called `wake_one` or `wake_all` for it; no wake-up is lost, and none is spent on a thread that leaves for another
-//! reason. A signal or a kill ends the wait with [`Interrupted`]; there are forms in which only a kill does, or nothing.
+//! reason. A signal or a kill ends the wait with [`Interrupted`], unless it is [`WaitQueue::wait_uninterrupted`].
 //!
 //! - **WAIT-1** a waiter is in the queue before it looks at its condition for the last time; a waker changes the state
 //!   first and looks into the queue afterwards. The queue's lock orders the two.
@@ -36,8 +36,6 @@ pub trait Waiter: Linked<WAIT_LINK> + Send + Sync + 'static {
     fn current() -> Arc<Self>;
     /// Its state of sleep.
     fn parking(&self) -> &Parking;
-    /// Whether it is to end.
-    fn is_dying(&self) -> bool;
     /// Whether it is to end or to take a signal.
     fn is_interrupted(&self) -> bool;
     /// Gives the CPU of the caller, who has announced that to its `parking`, to somebody else until the caller is enqueued.
@@ -64,11 +62,6 @@ impl Waiter for Thread {
     #[inline]
     fn parking(&self) -> &Parking {
         &self.parking
-    }
-
-    #[inline]
-    fn is_dying(&self) -> bool {
-        self.attention.is_dying()
     }
 
     #[inline]
@@ -114,17 +107,6 @@ impl<W: Waiter> WaitQueue<W> {
     /// [`Interrupted`] if the thread is to take a signal or to end, and the condition does not hold.
     pub fn wait_until<T>(&self, condition: impl FnMut() -> Option<T>) -> Result<T, Interrupted> {
         self.wait(condition, W::is_interrupted)
-    }
-
-    /// As [`WaitQueue::wait_until`], but signals that have handlers wait.
-    ///
-    /// # Errors
-    /// [`Interrupted`] if the thread is to end, and the condition does not hold.
-    pub fn wait_until_or_killed<T>(
-        &self,
-        condition: impl FnMut() -> Option<T>,
-    ) -> Result<T, Interrupted> {
-        self.wait(condition, W::is_dying)
     }
 
     /// As [`WaitQueue::wait_until`], but nothing else ends the wait: for what ends soon.

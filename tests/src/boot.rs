@@ -128,6 +128,14 @@ impl Boot {
         Terminal::start(self.command(&files), files, slots, self.deadline)
     }
 
+    /// Boots to the kernel shell, and waits until that shows its prompt.
+    #[track_caller]
+    pub fn at_prompt(&self) -> Terminal {
+        let mut terminal = self.terminal();
+        terminal.expect_prompt();
+        terminal
+    }
+
     fn command(&self, files: &Files) -> Command {
         let mut command = run_smp();
         command

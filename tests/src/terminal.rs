@@ -67,6 +67,20 @@ impl Terminal {
         self.type_keys(&format!("{line}\r"));
     }
 
+    /// Types a command for the kernel shell, and returns what it printed.
+    #[track_caller]
+    pub fn answer(&mut self, command: &str) -> String {
+        self.type_line(command);
+        self.expect(command);
+        self.expect_prompt()
+    }
+
+    /// Waits for the kernel shell's prompt, and returns what the console showed before.
+    #[track_caller]
+    pub fn expect_prompt(&mut self) -> String {
+        self.expect("argonaut> ")
+    }
+
     /// Types these characters.
     pub fn type_keys(&mut self, keys: &str) {
         let sent = self.session.send(keys).and_then(|_| self.session.flush());

@@ -2,15 +2,11 @@
 
 use tests::{Boot, Terminal};
 
-const PROMPT: &str = "argonaut> ";
-
 /// Runs the program with these arguments, and checks that its output has all of these lines.
 #[track_caller]
 fn assert_lines(terminal: &mut Terminal, arguments: &str, lines: &[&str]) {
     let command = format!("run geometry {arguments}");
-    terminal.type_line(&command);
-    terminal.expect(&command);
-    let output = terminal.expect(PROMPT);
+    let output = terminal.answer(&command);
     for line in lines {
         assert!(
             output.lines().any(|shown| shown.trim_end() == *line),
@@ -21,8 +17,7 @@ fn assert_lines(terminal: &mut Terminal, arguments: &str, lines: &[&str]) {
 
 #[test]
 fn each_machine_is_described_and_translates_and_mistakes_are_said() {
-    let mut terminal = Boot::shell().cpus(1).terminal();
-    terminal.expect(PROMPT);
+    let mut terminal = Boot::shell().cpus(1).at_prompt();
     for (arguments, lines) in [
         (
             "",

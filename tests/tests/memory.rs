@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tests::{Boot, Terminal};
+use tests::Boot;
 
-const PROMPT: &str = "argonaut> ";
 const LONG: Duration = Duration::from_secs(300);
 
 #[test]
@@ -108,68 +107,11 @@ fn what_a_fork_costs_does_not_grow_with_the_memory() {
     );
 }
 
-/// What the kernel shell prints for a command.
-fn answer(terminal: &mut Terminal, command: &str) -> String {
-    terminal.type_line(command);
-    terminal.expect(command);
-    terminal.expect(PROMPT)
-}
-
 #[track_caller]
 fn assert_shows(shown: &str, words: &[&str]) {
     for word in words {
         assert!(shown.contains(word), "{word} is missing in\n{shown}");
     }
-}
-
-#[test]
-fn the_paging_labs_checks_pass_and_the_shell_goes_on() {
-    for option in ["la57=off", "la57=on"] {
-        let mut terminal = Boot::shell().cpus(2).append(option).terminal();
-        terminal.expect(PROMPT);
-        let shown = answer(&mut terminal, "pagingtest");
-        assert!(!shown.contains("FAILED"), "{shown}");
-        assert_shows(
-            &shown,
-            &[
-                "reading an undefined address: ok, stopped: missing page",
-                "reading a removed region: ok, stopped: missing page",
-                "writing a read-only region that was touched: ok, stopped: permission",
-                "executing a region that is not executable: ok, stopped: permission",
-                "every frame has been given back",
-            ],
-        );
-        terminal.type_line("poweroff");
-        terminal.end().assert_status(0);
-    }
-}
-
-#[test]
-fn the_shell_shows_address_spaces_regions_walks_and_shootdowns() {
-    let mut terminal = Boot::shell().cpus(2).terminal();
-    terminal.expect(PROMPT);
-    assert_shows(&answer(&mut terminal, "asis"), &["base", "paging"]);
-    assert_shows(
-        &answer(&mut terminal, "ases"),
-        &["base", "paging", "init", "shell"],
-    );
-    // The shell's own space: an eager region at the low end of user space, and a lazy one.
-    assert_shows(
-        &answer(&mut terminal, "regions 3"),
-        &["rw-k eager anonymous: 16 x 4K", "rw-k anonymous: nothing"],
-    );
-    assert_shows(
-        &answer(&mut terminal, "walk 1 0xffff800000200000"),
-        &["level 4", "level 3", "level 2", "level 1", "PRESENT"],
-    );
-    assert_shows(&answer(&mut terminal, "regions 999"), &["999"]);
-    answer(&mut terminal, "run forkstorm");
-    assert_shows(
-        &answer(&mut terminal, "shootdowns"),
-        &["SENT", "TARGETS", "AVOIDED", "all"],
-    );
-    terminal.type_line("poweroff");
-    terminal.end().assert_status(0);
 }
 
 /// A row of the kernel shell's `locks`: rank, acquisitions, contended, spins.
@@ -185,14 +127,13 @@ fn lock_row(line: &str) -> Option<(&str, u64, u64)> {
 fn processes_that_share_nothing_wait_for_no_lock_of_each_others() {
     const CPUS: usize = 4;
     let boot = Boot::shell().cpus(CPUS).append("locks=on");
-    let mut terminal = boot.release().terminal();
-    terminal.expect(PROMPT);
+    let mut terminal = boot.release().at_prompt();
     // Pools are filled first.
-    answer(&mut terminal, "run faultstorm 20");
-    answer(&mut terminal, "locks reset");
-    let ran = answer(&mut terminal, "run faultstorm 1000");
+    terminal.answer("run faultstorm 20");
+    terminal.answer("locks reset");
+    let ran = terminal.answer("run faultstorm 1000");
     assert_shows(&ran, &["4 processes, 1000 rounds"]);
-    let shown = answer(&mut terminal, "locks");
+    let shown = terminal.answer("locks");
     let rows: Vec<_> = shown.lines().filter_map(lock_row).collect();
     // Each round has a fork and an exit: a table that counts nothing shows nothing.
     let is_counting = |&(rank, taken, _): &(&str, u64, u64)| rank == "PtableSlot" && taken > 4000;

@@ -1,33 +1,18 @@
 //! The kernel shell, driven through a terminal.
 
-use tests::{Boot, Terminal};
-
-const PROMPT: &str = "argonaut> ";
-
-fn start(cpus: usize) -> Terminal {
-    let mut terminal = Boot::shell().cpus(cpus).terminal();
-    terminal.expect(PROMPT);
-    terminal
-}
-
-/// Types a command and returns what it printed.
-fn answer(terminal: &mut Terminal, command: &str) -> String {
-    terminal.type_line(command);
-    terminal.expect(command);
-    terminal.expect(PROMPT)
-}
+use tests::Boot;
 
 #[test]
 fn poweroff_ends_the_machine_with_0() {
-    let mut terminal = start(1);
+    let mut terminal = Boot::shell().cpus(1).at_prompt();
     terminal.type_line("poweroff");
     terminal.end().assert_status(0);
 }
 
 #[test]
 fn help_names_every_command() {
-    let mut terminal = start(1);
-    let help = answer(&mut terminal, "help");
+    let mut terminal = Boot::shell().cpus(1).at_prompt();
+    let help = terminal.answer("help");
     for command in [
         "help", "ls", "cat", "run", "shell", "ps", "cpus", "mem", "poweroff",
     ] {
@@ -37,8 +22,8 @@ fn help_names_every_command() {
 
 #[test]
 fn cpus_lists_each_cpu_with_its_apic() {
-    let mut terminal = start(3);
-    let cpus = answer(&mut terminal, "cpus");
+    let mut terminal = Boot::shell().cpus(3).at_prompt();
+    let cpus = terminal.answer("cpus");
     for cpu in ["0", "1", "2"] {
         assert!(
             cpus.lines()
@@ -54,8 +39,8 @@ fn cpus_lists_each_cpu_with_its_apic() {
 
 #[test]
 fn a_program_runs_with_its_arguments_and_the_prompt_comes_back() {
-    let mut terminal = start(2);
-    let hello = answer(&mut terminal, "run hello 'two words' three");
+    let mut terminal = Boot::shell().cpus(2).at_prompt();
+    let hello = terminal.answer("run hello 'two words' three");
     assert!(hello.contains("Hello from process"), "{hello}");
     assert!(
         hello.contains("I was given: two words") && hello.contains("I was given: three"),
@@ -65,18 +50,18 @@ fn a_program_runs_with_its_arguments_and_the_prompt_comes_back() {
 
 #[test]
 fn files_are_listed_and_shown() {
-    let mut terminal = start(1);
-    let list = answer(&mut terminal, "ls");
+    let mut terminal = Boot::shell().cpus(1).at_prompt();
+    let list = terminal.answer("ls");
     assert!(list.contains("hello") && list.contains("init"), "{list}");
-    let symbols = answer(&mut terminal, "cat kernel.symbols");
+    let symbols = terminal.answer("cat kernel.symbols");
     assert!(symbols.contains("pvh_entry"), "{symbols}");
 }
 
 #[test]
 fn what_does_not_exist_is_said() {
-    let mut terminal = start(1);
+    let mut terminal = Boot::shell().cpus(1).at_prompt();
     for command in ["nosuch", "run nosuch", "cat nosuch"] {
-        let text = answer(&mut terminal, command);
+        let text = terminal.answer(command);
         assert!(
             text.contains("nosuch") || text.contains("no such"),
             "{command}: {text}"
@@ -86,42 +71,61 @@ fn what_does_not_exist_is_said() {
 
 #[test]
 fn the_accounts_and_the_processes_are_shown() {
-    let mut terminal = start(2);
-    let processes = answer(&mut terminal, "ps");
+    let mut terminal = Boot::shell().cpus(2).at_prompt();
+    let processes = terminal.answer("ps");
     assert!(processes.contains("init"), "{processes}");
-    let memory = answer(&mut terminal, "mem");
+    let memory = terminal.answer("mem");
     assert!(memory.contains("free"), "{memory}");
 }
 
 #[test]
+fn threads_lists_each_entry_with_its_process_state_cpu_space_and_times() {
+    let mut terminal = Boot::shell().cpus(2).at_prompt();
+    let threads = terminal.answer("threads");
+    let heading = "TID    PID STATE     CPU  SPACE   USER ms KERNEL ms  NAME";
+    assert!(threads.contains(heading), "{threads}");
+    for (name, state) in [("init", "blocked"), ("shell", "running")] {
+        let row = threads.lines().find(|line| line.trim_end().ends_with(name));
+        let words: Vec<&str> = row.unwrap_or("").split_whitespace().collect();
+        let [tid, pid, found, cpu, space, user_ms, kernel_ms, _] = words[..] else {
+            panic!("{name} is missing in\n{threads}");
+        };
+        assert!(tid == pid && found == state, "{threads}");
+        for number in [cpu, space, user_ms, kernel_ms] {
+            assert!(number.parse::<u64>().is_ok(), "{threads}");
+        }
+    }
+}
+
+#[test]
 fn a_line_can_be_edited_and_called_back() {
-    let mut terminal = start(1);
+    let mut terminal = Boot::shell().cpus(1).at_prompt();
     // Backspace takes back a character; left and right move.
     terminal.type_keys("run helxx\x7f\x7flo 1\x1b[D\x1b[D\x1b[C2 \r");
     terminal.expect("I was given: 2");
     terminal.expect("I was given: 1");
-    terminal.expect(PROMPT);
+    terminal.expect_prompt();
     // Up shows the last line again.
     terminal.type_keys("\x1b[A\r");
     terminal.expect("I was given: 2");
     terminal.expect("I was given: 1");
-    terminal.expect(PROMPT);
+    terminal.expect_prompt();
 }
 
 #[test]
 fn the_keyboard_types_into_the_same_shell() {
-    let mut terminal = start(1);
+    let mut terminal = Boot::shell().cpus(1).at_prompt();
     terminal.press_keys(&["l", "s", "ret"]);
-    assert!(terminal.expect(PROMPT).contains("kernel.symbols"));
+    assert!(terminal.expect_prompt().contains("kernel.symbols"));
     terminal.press_keys(&["p", "o", "w", "e", "r", "o", "f", "f", "ret"]);
     terminal.end().assert_status(0);
 }
 
 #[test]
 fn control_c_goes_to_the_guest_and_control_a_x_ends_qemu() {
-    let mut terminal = start(1);
+    let mut terminal = Boot::shell().cpus(1).at_prompt();
     terminal.type_keys("nonsense\x03");
-    terminal.expect(PROMPT);
+    terminal.expect_prompt();
     terminal.type_keys("\x01x");
     terminal.end().assert_status(3);
 }

@@ -57,3 +57,11 @@ pub(crate) fn lines() -> impl fmt::Write {
 pub(crate) fn message(text: fmt::Arguments<'_>) {
     LineBuffer::write(text, write);
 }
+
+/// Writes a line, made as by `format!`, as a message of the kernel itself.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        $crate::device::console::message(format_args!("{}\n", format_args!($($argument)*)))
+    };
+}
+pub(crate) use say;

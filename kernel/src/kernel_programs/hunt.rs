@@ -29,7 +29,8 @@ use smp::cpu::{self, CpuId};
 use self::pattern::{Found, Mark, Place, Step};
 use self::watcher::Watcher;
 use super::team::{Common, Team};
-use super::{FAILED, WRONG_USE, number, say};
+use super::{FAILED, WRONG_USE, number};
+use crate::device::console::say;
 
 const USUAL_ROUNDS: u64 = 2000;
 const MOST_ROUNDS: u64 = 1 << 40;

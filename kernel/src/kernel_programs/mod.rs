@@ -21,13 +21,6 @@ pub(crate) static PROGRAMS: [KernelProgram; 2] = [
     },
 ];
 
-macro_rules! say {
-    ($($argument:tt)*) => {
-        crate::device::console::message(format_args!("{}\n", format_args!($($argument)*)))
-    };
-}
-use say;
-
 /// The exit status of a program that could not do its work.
 const FAILED: i32 = 1;
 /// That of one that was called wrongly.

@@ -24,7 +24,8 @@ use smp::wait::SpinWait;
 
 use self::phase::{Change, Phase, Step};
 use super::team::{Common, Team};
-use super::{FAILED, WRONG_USE, number, say};
+use super::{FAILED, WRONG_USE, number};
+use crate::device::console::say;
 
 const USUAL_ROUNDS: u64 = 100;
 const MOST_ROUNDS: u64 = 1 << 28;

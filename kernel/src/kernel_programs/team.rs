@@ -15,7 +15,7 @@ use proc::wait_pid::{Which, wait_for_child};
 use smp::cpu::CpuId;
 use smp::cpu_set::CpuSet;
 
-use super::say;
+use crate::device::console::say;
 
 /// What the members of a team have in common.
 pub(super) struct Common {

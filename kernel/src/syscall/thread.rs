@@ -47,18 +47,17 @@ pub(super) fn join_thread(call: &Call<'_>) -> Result<usize, Errno> {
     join::poll_join(call.thread, tid as Pid)?.ok_or(Errno::EAGAIN)
 }
 
-/// `join_thread_wait(tid, value)`.
+/// `join_thread_wait(tid, value)`, in which `value` is the place for it.
 pub(super) fn join_thread_wait(call: &Call<'_>) -> Result<usize, Errno> {
-    let [tid, value, ..] = call.arguments();
-    let place = UserPtr::<usize>::new(value);
+    let [tid, place, ..] = call.arguments();
+    let value = join::wait_for_end(call.thread, tid as Pid)?;
+    let place = UserPtr::<usize>::new(place);
     if !place.is_null() {
-        // A bad pointer is found before the thread is forgotten.
-        place.write(0)?;
-    }
-    let value = join::join(call.thread, tid as Pid)?;
-    if !place.is_null() {
+        // Before the thread is forgotten, since the place may be bad.
         place.write(value)?;
     }
+    // It has ended, so there is a value, unless another thread has just joined it.
+    join::poll_join(call.thread, tid as Pid)?;
     Ok(0)
 }
 

@@ -18,6 +18,13 @@ impl ThreadCount {
         self.0.load(Ordering::Relaxed) as usize
     }
 
+    /// Whether nobody but the caller is in the space. Then it stays so until the caller lets somebody in.
+    #[inline]
+    pub(crate) fn is_one_at_most(&self) -> bool {
+        // Acquire pairs with the Release in `remove`: what those who have left did comes before.
+        self.0.load(Ordering::Acquire) <= 1
+    }
+
     /// One more. It joins the space of a thread that is in it, or a new one that nobody else has yet.
     #[inline]
     pub(super) fn add(&self) {

@@ -49,8 +49,12 @@ impl Space {
         self.fork_at(policy, USER_END)
     }
 
-    /// As [`Space::fork`], by a thread with this stack pointer. Both threads will write that page of the stack before anything
-    /// else, so a copy-on-write fork copies it at once: that is what the first fault would do, and saves both their faults.
+    /// As [`Space::fork`], by a thread of this space with this stack pointer. Both threads will write that page of the stack
+    /// before anything else, so a copy-on-write fork copies it at once: that is what the first fault would do, and saves both
+    /// their faults.
+    ///
+    /// Other threads of the space go on meanwhile, and the copy is to show one moment of what they do: that of the flush. So if
+    /// there are any nothing is copied before it; [`ForkPolicy::CopyOnWrite`] takes the place of those that would.
     pub fn fork_at(
         &self,
         policy: ForkPolicy,
@@ -83,6 +87,11 @@ impl Space {
         let mut memory = self.memory.write();
         // SPACE-5: completes before the lock is given back, also after an error.
         let mut batch = FlushBatch::new(&self.cpus);
+        let (policy, stack_page) = match policy {
+            _ if self.threads().is_one_at_most() => (policy, stack_page),
+            ForkPolicy::Naive | ForkPolicy::Eager => (ForkPolicy::CopyOnWrite, USER_END),
+            _ => (policy, USER_END),
+        };
         copy.regions = memory.regions.try_clone()?;
         if let (Some(from), Some(to)) = (&mut memory.table, &mut copy.table) {
             let (from, to) = (from.get_mut(), to.get_mut());

@@ -33,10 +33,9 @@ impl Space {
             Backing::File(file) if region.backing.is_shared() => {
                 let distance = address.as_u64() - region.range.start().as_u64();
                 let (source, offset) = file.place_at(distance);
-                // Sources are aligned to more than a byte, so the lowest bit tells the two kinds of names apart.
-                let source_address = Arc::as_ptr(source).addr() as u64;
+                // An address of what is aligned to more than a byte: the lowest bit tells the two kinds of names apart.
                 MemoryName {
-                    words: [source_address, offset],
+                    words: [source.identity() as u64, offset],
                     _source: Some(source.clone()),
                 }
             }

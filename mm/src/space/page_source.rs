@@ -23,6 +23,11 @@ pub trait PageSource: Send + Sync {
     /// How many bytes there are.
     fn len_bytes(&self) -> u64;
 
+    /// What names it: the same for two that show each other's stores, and nobody else's as long as it is there.
+    fn identity(&self) -> usize {
+        core::ptr::from_ref(self).cast::<()>().addr()
+    }
+
     /// What it is.
     fn kind(&self) -> SourceKind {
         SourceKind::File

@@ -293,6 +293,10 @@ impl PageSource for ReadOnlyFile {
         self.0.len_bytes()
     }
 
+    fn identity(&self) -> usize {
+        self.0.identity()
+    }
+
     fn is_read_only(&self) -> bool {
         true
     }

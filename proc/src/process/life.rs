@@ -107,6 +107,11 @@ impl Life {
         self.ended.remove(thread)
     }
 
+    /// Whether the thread has ended and can be joined.
+    pub(crate) fn has_ended(&self, thread: &Thread) -> bool {
+        self.ended.contains(thread)
+    }
+
     /// The thread `id` if it has ended and can be joined.
     pub(crate) fn find_ended(&self, id: Id) -> Option<Arc<Thread>> {
         self.ended.iter_arcs().find(|thread| thread.id() == id)

@@ -125,7 +125,8 @@ macro_rules! for_each_system_call {
             ///
             /// Returns how many of the bytes have a meaning on this machine.
             ///
-            /// Errors: `EINVAL` if `len` bytes have no bit for some CPU of the machine; `ESRCH`; `EFAULT`.
+            /// Errors: `EINVAL` if `len` bytes have no bit for some CPU of the machine; `ESRCH`; `EFAULT`; `EINTR` if a
+            /// signal came while very many bytes were filled.
             GetAffinity: fn get_affinity(tid: Pid, mask: *mut u8, len: usize) -> usize;
 
             /// Maps a fresh page of zeros, readable and writable, at `address`. A page that this call has mapped there

@@ -2,6 +2,7 @@
 
 use core::fmt::{self, Display};
 
+use crate::flag_set::flag_set;
 use crate::{Pid, Signal};
 
 /// The process that is always there: it adopts orphans, and the machine ends with it.
@@ -76,34 +77,11 @@ impl Display for ExitStatus {
     }
 }
 
-/// What `waitpid` shall do besides waiting.
-#[derive(Copy, Clone, Eq, PartialEq, Debug)]
-#[repr(transparent)]
-pub struct WaitFlags(u32);
-
-impl WaitFlags {
-    /// Wait until a child has ended.
-    pub const NONE: WaitFlags = WaitFlags(0);
-    /// Return 0 at once if no child has ended.
-    pub const WNOHANG: WaitFlags = WaitFlags(1);
-
-    /// The flags as a number.
-    pub const fn bits(self) -> u32 {
-        self.0
-    }
-
-    /// The flags with these bits; none if an unknown bit is set.
-    pub const fn from_bits(bits: u32) -> Option<WaitFlags> {
-        if bits & !WaitFlags::WNOHANG.0 == 0 {
-            Some(WaitFlags(bits))
-        } else {
-            None
-        }
-    }
-
-    /// Are all of `flags` set?
-    pub const fn contains(self, flags: WaitFlags) -> bool {
-        self.0 & flags.0 == flags.0
+flag_set! {
+    /// What `waitpid` shall do besides waiting.
+    pub struct WaitFlags: u32 {
+        /// Return 0 at once if no child has ended.
+        const WNOHANG = 1;
     }
 }
 
@@ -142,6 +120,6 @@ mod tests {
     fn unknown_wait_flags_are_refused() {
         assert_eq!(WaitFlags::from_bits(2), None);
         assert_eq!(WaitFlags::from_bits(1), Some(WaitFlags::WNOHANG));
-        assert!(!WaitFlags::NONE.contains(WaitFlags::WNOHANG));
+        assert!(!WaitFlags::empty().contains(WaitFlags::WNOHANG));
     }
 }

@@ -1,5 +1,10 @@
 //! Waiting for a word of memory to change: what the locks of [`crate::sync`] are made of.
 
+#[cfg(test)]
+mod host;
+
+#[cfg(test)]
+pub use self::host::{wait, wake};
 #[cfg(not(test))]
 pub use self::machine::{wait, wake};
 

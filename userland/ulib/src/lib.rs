@@ -37,7 +37,6 @@ pub mod print;
 pub mod process;
 pub mod signal;
 mod start;
-#[cfg(not(test))]
 pub mod sync;
 pub mod system_call;
 #[cfg(not(test))]

@@ -122,7 +122,7 @@ pub fn abort(message: &str) -> ! {
 /// # Errors
 /// Those of the system call `waitpid`.
 pub fn wait(child: Pid) -> Result<ExitStatus, Errno> {
-    wait_raw(child, WaitFlags::NONE).map(|(_, status)| status)
+    wait_raw(child, WaitFlags::empty()).map(|(_, status)| status)
 }
 
 /// Waits until any child has ended.
@@ -130,7 +130,7 @@ pub fn wait(child: Pid) -> Result<ExitStatus, Errno> {
 /// # Errors
 /// Those of the system call `waitpid`.
 pub fn wait_any() -> Result<(Pid, ExitStatus), Errno> {
-    wait_raw(WAIT_ANY, WaitFlags::NONE)
+    wait_raw(WAIT_ANY, WaitFlags::empty())
 }
 
 /// Takes note of the end of the child `child` (or [`WAIT_ANY`]) if it has ended.

@@ -1,28 +1,31 @@
 //! Threads of this process.
 //!
-//! [`spawn`] runs a closure in a thread with a stack of its own and returns a handle by which its result is fetched. Below it
-//! lies [`create`], which is the system call with the one thing that a library has to add: where a thread function returns to
-//! (exercise KERN-10G).
+//! [`spawn`] runs a closure in a thread with a stack of its own and returns a handle by which its result is fetched; the threads
+//! of a [`scope()`] may borrow from their creator. Below both lies [`create`], which is the system call with the one thing that
+//! a library has to add: where a thread function returns to (exercise KERN-10G).
+//!
+//! The first thread's `main` ends the program when it returns, whatever other threads do; [`exit`] ends a thread alone. A panic
+//! of any thread ends the program.
 
+mod running;
+mod scope;
+mod spawn;
 mod stack;
-
-use alloc::boxed::Box;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::cell::UnsafeCell;
 
 use abi::{Errno, Pid, Sysno, decode};
 
-use self::stack::Stack;
-use crate::sync::Mutex;
 use crate::system_call;
 
-/// Starts a thread that runs `function(argument)` on the stack below `stack_top`, a multiple of 16, and ends with its result
-/// as value.
+pub use self::scope::{Scope, ScopedJoinHandle, scope};
+pub(crate) use self::spawn::while_quiet;
+pub use self::spawn::{JoinHandle, spawn};
+
+/// Starts a thread that runs `function(argument)` on the stack below `stack_top` and ends with its result as value.
 ///
 /// # Safety
-/// 1. The memory below `stack_top` can be written and is nobody else's, as far as the function needs a stack, until the
-///    thread has ended.
+/// 1. `stack_top` is a multiple of 16. The memory below it can be written and is nobody else's, as far as the function needs
+///    a stack, until the thread has been joined; if it leaves by [`exit`], also as long as anybody may use what it has lent
+///    from its stack.
 /// 2. The function may be called with the argument, at any time.
 ///
 /// # Errors
@@ -55,13 +58,17 @@ extern "C" fn exit_with_result() -> ! {
 }
 
 /// Ends this thread. The last one of a process ends that, with the low 8 bits of `value` as its exit code.
+///
+/// Nothing that the thread owns is dropped: what it has locked stays locked. Its stack stays as it is, if the library has made
+/// it, since others may have borrowed from it; it is not used for another thread.
 pub fn exit(value: usize) -> ! {
     // SAFETY: the thread does nothing any more.
     unsafe { system_call::exit_thread(value) };
     unreachable!("exit_thread has returned")
 }
 
-/// The value of the thread `tid` of this process if it has ended; by that it is forgotten.
+/// The value of the thread `tid` of this process if it has ended; by that it is forgotten. A value that could be an error (-1
+/// to -4095) looks like one, though the thread is forgotten: [`join`] tells.
 ///
 /// # Errors
 /// Those of the system call `join_thread`, with `Ok(None)` in the place of `EAGAIN`.
@@ -92,144 +99,4 @@ pub fn join(tid: Pid) -> Result<usize, Errno> {
 pub fn set_tls_base(address: usize) -> Result<(), Errno> {
     // SAFETY: nothing in a program goes by FS but what the program itself says.
     decode(unsafe { system_call::set_tls_base(address) }).map(drop)
-}
-
-/// A thread that has been started, and will be joined.
-#[derive(Debug)]
-pub struct JoinHandle<T> {
-    /// Some until it has been joined.
-    running: Option<Running>,
-    result: Arc<Slot<T>>,
-}
-
-/// A thread and its stack.
-#[derive(Debug)]
-struct Running {
-    tid: Pid,
-    stack: Stack,
-}
-
-/// Where a thread leaves its result.
-#[derive(Debug)]
-struct Slot<T>(UnsafeCell<Option<T>>);
-
-// SAFETY: the thread writes once, before it ends, and the one who has joined it reads afterwards.
-unsafe impl<T: Send> Sync for Slot<T> {}
-
-/// Threads whose handles were dropped before they ended.
-static UNWANTED: Mutex<Vec<Running>> = Mutex::new(Vec::new());
-
-/// Starts a thread that runs `body`. If the handle is dropped, the thread runs on, and its result is lost.
-///
-/// # Errors
-/// Those of the system calls `map` and `create_thread`. Nothing has changed then.
-pub fn spawn<T: Send + 'static>(
-    body: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, Errno> {
-    // SAFETY: the closure and its result borrow nothing.
-    unsafe { spawn_unchecked(body) }
-}
-
-/// As [`spawn`].
-///
-/// # Safety
-/// What `body` and its result borrow is there until the thread has been joined.
-unsafe fn spawn_unchecked<T: Send>(
-    body: impl FnOnce() -> T + Send,
-) -> Result<JoinHandle<T>, Errno> {
-    free_unwanted();
-    let stack = Stack::take()?;
-    let result = Arc::new(Slot(UnsafeCell::new(None)));
-    let slot = result.clone();
-    let body: Box<dyn FnOnce() + '_> = Box::new(move || {
-        let result = body();
-        // SAFETY: see `Sync for Slot`.
-        unsafe { *slot.0.get() = Some(result) };
-    });
-    let argument = Box::into_raw(Box::new(body));
-    // SAFETY: 1. the stack is the thread's until it has been joined; 2. `run` gets the box that was made for it.
-    match unsafe { create(run, argument.expose_provenance(), stack.top()) } {
-        Ok(tid) => Ok(JoinHandle {
-            running: Some(Running { tid, stack }),
-            result,
-        }),
-        Err(errno) => {
-            // SAFETY: there is no thread, so the box is still ours.
-            drop(unsafe { Box::from_raw(argument) });
-            stack.give_back();
-            Err(errno)
-        }
-    }
-}
-
-/// Calls `body` while no thread of this process is inside of the heap or starts or ends a thread, so that a copy of the
-/// process can do both. It must do neither.
-pub(crate) fn while_quiet<T>(body: impl FnOnce() -> T) -> T {
-    let _unwanted = UNWANTED.lock();
-    stack::while_quiet(|| crate::heap::while_quiet(body))
-}
-
-/// The function of all threads that [`spawn`] starts.
-extern "C" fn run(argument: usize) -> usize {
-    let body = core::ptr::with_exposed_provenance_mut::<Box<dyn FnOnce()>>(argument);
-    // SAFETY: `spawn_unchecked` made it for this thread.
-    let body = unsafe { Box::from_raw(body) };
-    body();
-    0
-}
-
-/// Takes back the stacks of threads that nobody joins, as far as they have ended.
-fn free_unwanted() {
-    let mut unwanted = UNWANTED.lock();
-    let mut index = 0;
-    while let Some(thread) = unwanted.get(index) {
-        match poll_join(thread.tid) {
-            Ok(None) => index += 1,
-            Ok(Some(_)) => unwanted.swap_remove(index).stack.give_back(),
-            // The child of a fork has no such thread, and its stack lies where the copy may be anything.
-            Err(_) => drop(unwanted.swap_remove(index)),
-        }
-    }
-}
-
-impl<T> JoinHandle<T> {
-    /// Its id.
-    ///
-    /// # Panics
-    /// Never: a handle has its thread until it is gone.
-    pub fn tid(&self) -> Pid {
-        match &self.running {
-            Some(running) => running.tid,
-            None => unreachable!("a handle has its thread until it is joined"),
-        }
-    }
-
-    /// Waits until the thread has ended; `None` if it has called [`exit`].
-    pub fn join(mut self) -> Option<T> {
-        self.wait();
-        // SAFETY: see `Sync for Slot`.
-        unsafe { (*self.result.0.get()).take() }
-    }
-
-    fn wait(&mut self) {
-        let Some(running) = self.running.take() else {
-            return;
-        };
-        loop {
-            match join(running.tid) {
-                Ok(_) => break,
-                Err(Errno::EINTR) => {}
-                Err(errno) => panic!("thread {} cannot be joined: {errno}", running.tid),
-            }
-        }
-        running.stack.give_back();
-    }
-}
-
-impl<T> Drop for JoinHandle<T> {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            UNWANTED.lock().push(running);
-        }
-    }
 }

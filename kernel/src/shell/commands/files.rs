@@ -6,8 +6,9 @@ use core::ops::ControlFlow;
 use abi::Errno;
 use proc::process::Process;
 
-use super::{GO_ON, say};
+use super::GO_ON;
 use crate::device::console;
+use crate::device::console::say;
 
 pub(super) fn ls(_: &Arc<Process>, path: &str) -> ControlFlow<i32> {
     let path = if path.is_empty() { "/" } else { path };

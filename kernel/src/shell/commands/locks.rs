@@ -6,7 +6,8 @@ use core::ops::ControlFlow;
 use proc::process::Process;
 use smp::lock;
 
-use super::{GO_ON, say};
+use super::GO_ON;
+use crate::device::console::say;
 
 /// A row for each rank of which a lock was taken since the counts began. With the word `reset` they begin again.
 pub(super) fn locks(_: &Arc<Process>, arguments: &str) -> ControlFlow<i32> {

@@ -7,7 +7,8 @@ use core::ops::ControlFlow;
 use mm::flush::{self, Counters};
 use proc::process::Process;
 
-use super::{GO_ON, say};
+use super::GO_ON;
+use crate::device::console::say;
 
 pub(super) fn mem(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
     let accounts = crate::accounts::read();

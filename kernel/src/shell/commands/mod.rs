@@ -15,6 +15,8 @@ use proc::process::Process;
 use proc::table;
 use proc::thread::Id;
 
+use crate::device::console::say;
+
 /// A command.
 pub(super) struct Command {
     pub(super) name: &'static str,
@@ -105,14 +107,6 @@ pub(super) const COMMANDS: [Command; 18] = [
 pub(super) fn names() -> [&'static str; COMMANDS.len()] {
     COMMANDS.each_ref().map(|command| command.name)
 }
-
-/// Writes a line to the console.
-macro_rules! say {
-    ($($argument:tt)*) => {
-        $crate::device::console::message(format_args!("{}\n", format_args!($($argument)*)))
-    };
-}
-use say;
 
 /// What all commands but those that end a shell or the machine come to.
 const GO_ON: ControlFlow<i32> = ControlFlow::Continue(());

@@ -11,7 +11,8 @@ use proc::wait_pid::{Which, wait_for_child};
 use proc::{sched, spawn};
 use smp::CpuId;
 
-use super::{GO_ON, say};
+use super::GO_ON;
+use crate::device::console::say;
 use crate::device::input::{self, Foreground};
 
 pub(super) fn run(process: &Arc<Process>, line: &str) -> ControlFlow<i32> {

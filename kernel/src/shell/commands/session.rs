@@ -7,7 +7,8 @@ use proc::process::Process;
 use proc::spawn::{KernelSpace, spawn_kernel_process};
 use proc::wait_pid::{Which, wait_for_child};
 
-use super::{COMMANDS, GO_ON, say};
+use super::{COMMANDS, GO_ON};
+use crate::device::console::say;
 use crate::device::power;
 use crate::shell::{self, space};
 

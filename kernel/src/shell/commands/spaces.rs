@@ -11,8 +11,9 @@ use proc::process::Process;
 use proc::spaces::{self, LiveSpace};
 use smp::{CpuId, CpuSet};
 
-use super::{GO_ON, process_named, say};
+use super::{GO_ON, process_named};
 use crate::device::console;
+use crate::device::console::say;
 
 pub(super) fn asis(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
     for implementation in IMPLEMENTATIONS {

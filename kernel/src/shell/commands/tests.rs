@@ -5,7 +5,8 @@ use core::ops::ControlFlow;
 
 use proc::process::Process;
 
-use super::{GO_ON, say};
+use super::GO_ON;
+use crate::device::console::say;
 use crate::paging_test;
 
 pub(super) fn pagingtest(process: &Arc<Process>, _: &str) -> ControlFlow<i32> {

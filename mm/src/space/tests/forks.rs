@@ -6,6 +6,7 @@ use smp::irq;
 
 use super::{WRITE, address, anonymous_frames, frames_in_use, load, range, space_with, store};
 use crate::addr::VirtAddr;
+use crate::aspace::AddressSpace;
 use crate::frame::{Frame, FrameKind, accounts, alloc};
 use crate::hw::host::{flushes, machine};
 use crate::hw::user_access::host::translate;
@@ -107,6 +108,27 @@ fn the_page_with_the_stack_pointer_is_copied_at_once_and_neither_faults_on_it() 
     }
     store(&child, 1, 2).unwrap();
     assert_eq!((load(&parent, 1), load(&child, 1)), (Ok(1), Ok(2)));
+}
+
+/// Their stores go on until the flush, and the copy must not have some of them and miss older ones.
+#[test]
+fn while_other_threads_are_in_the_space_nothing_is_copied() {
+    let _machine = machine();
+    let parent = space_with(0, 3, WRITE);
+    (0..3).for_each(|page| store(&parent, page, 1).unwrap());
+    let thread = || AddressSpace::add_thread(&*parent);
+    [(); 2].map(|()| thread());
+    let before = anonymous_frames();
+    for policy in SEPARATE {
+        let child = parent.fork_at(policy, address(1)).unwrap();
+        assert_eq!(anonymous_frames(), before, "{policy:?}");
+        store(&child, 1, 2).unwrap();
+        assert_eq!((load(&parent, 1), load(&child, 1)), (Ok(1), Ok(2)));
+    }
+    AddressSpace::remove_thread(&*parent);
+    store(&parent, 1, 1).unwrap();
+    let _child = parent.fork_at(ForkPolicy::Shared, address(1)).unwrap();
+    assert_eq!(anonymous_frames(), before + 1);
 }
 
 #[test]

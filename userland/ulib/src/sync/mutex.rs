@@ -45,7 +45,8 @@ impl<T: ?Sized> Mutex<T> {
     /// The value if nobody uses it.
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.raw.try_lock().then_some(MutexGuard {
+        // Made only then: a guard that is dropped unlocks.
+        self.raw.try_lock().then(|| MutexGuard {
             mutex: self,
             not_send: PhantomData,
         })
@@ -64,6 +65,13 @@ pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
     /// A guard is dropped by the thread that made it.
     not_send: PhantomData<*const ()>,
+}
+
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    /// What `guard` has locked.
+    pub(super) fn mutex(guard: &MutexGuard<'a, T>) -> &'a Mutex<T> {
+        guard.mutex
+    }
 }
 
 // SAFETY: a shared guard gives only `&T`.

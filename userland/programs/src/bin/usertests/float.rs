@@ -71,7 +71,7 @@ macro_rules! changed_after {
 }
 
 /// Counts the vector registers that a system call without arguments or with one changes.
-fn changed_by_system_call(seed: u64, call: abi::Sysno, argument: u64) -> u64 {
+pub(crate) fn changed_by_system_call(seed: u64, call: abi::Sysno, argument: u64) -> u64 {
     changed_after!(seed, "syscall";
         inlateout("rax") call.number() => _, in("rdi") argument, out("rcx") _, out("r11") _,)
 }
@@ -81,7 +81,7 @@ fn changed_by_running(seed: u64, turns: u64) -> u64 {
     changed_after!(seed, "2:", "dec {turns}", "jnz 2b"; turns = inout(reg) turns => _,)
 }
 
-fn seed_of(number: u64) -> u64 {
+pub(crate) fn seed_of(number: u64) -> u64 {
     0x0123_4567_89ab_cdef ^ (number << 32) ^ number
 }
 
@@ -180,7 +180,7 @@ fn wide_vector_registers_survive() {
     children.into_iter().for_each(join);
 }
 
-fn control_words() -> (u32, u16) {
+pub(crate) fn control_words() -> (u32, u16) {
     let (mut mxcsr, mut control) = (0_u32, 0_u16);
     // SAFETY: the instructions store into the two variables, which are as large as what is stored.
     unsafe {
@@ -189,7 +189,7 @@ fn control_words() -> (u32, u16) {
     (mxcsr & !0x3f, control)
 }
 
-fn set_control_words(mxcsr: u32, control: u16) {
+pub(crate) fn set_control_words(mxcsr: u32, control: u16) {
     // SAFETY: the values only change the rounding, which nothing else in this test relies on.
     unsafe {
         asm!("ldmxcsr [{0}]", "fldcw [{1}]", in(reg) &raw const mxcsr, in(reg) &raw const control, options(nostack));

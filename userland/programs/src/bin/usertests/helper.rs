@@ -24,6 +24,7 @@ pub(crate) fn run(arguments: Arguments) -> i32 {
         Some("descriptors") => inherits_only_the_standard_descriptors(),
         Some("pinned") => process::getcpu() == arguments.number(3, 0) && may_run_on_one_cpu_only(),
         Some("float") => has_fresh_float_state(),
+        Some("tls") => crate::tls::is_tls_base_0(),
         Some("handlers") => has_no_signal_handlers(),
         _ => false,
     };

@@ -13,11 +13,14 @@ mod affinity;
 mod big_pages;
 mod caught;
 mod check;
+mod exit_races;
 mod faults;
 mod files;
 mod five_levels;
 mod float;
 mod forks;
+mod futex;
+mod futex_shared;
 mod grow;
 mod helper;
 mod identity;
@@ -33,6 +36,7 @@ mod placement;
 mod pointers;
 mod protect;
 mod runner;
+mod scopes;
 mod shared;
 mod signal_breaks;
 mod signal_children;
@@ -43,6 +47,15 @@ mod signal_targets;
 mod signal_waits;
 mod signals;
 mod spawn;
+mod thread_exit;
+mod thread_float;
+mod thread_join;
+mod thread_memory;
+mod thread_places;
+mod thread_registers;
+mod thread_tools;
+mod threads;
+mod tls;
 mod unmap;
 mod wait;
 
@@ -52,11 +65,12 @@ use ulib::{Arguments, println};
 
 ulib::program!(main);
 
-const GROUPS: [&[runner::Test]; 32] = [
+const GROUPS: [&[runner::Test]; 44] = [
     identity::TESTS,
     spawn::TESTS,
     wait::TESTS,
     kill::TESTS,
+    scopes::TESTS,
     affinity::TESTS,
     placement::TESTS,
     files::TESTS,
@@ -75,6 +89,17 @@ const GROUPS: [&[runner::Test]; 32] = [
     five_levels::TESTS,
     pointers::TESTS,
     float::TESTS,
+    threads::TESTS,
+    thread_join::TESTS,
+    thread_registers::TESTS,
+    thread_float::TESTS,
+    tls::TESTS,
+    thread_memory::TESTS,
+    thread_exit::TESTS,
+    thread_places::TESTS,
+    exit_races::TESTS,
+    futex::TESTS,
+    futex_shared::TESTS,
     faults::TESTS,
     instructions::TESTS,
     signals::TESTS,

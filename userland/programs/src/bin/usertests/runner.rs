@@ -1,5 +1,6 @@
 //! Runs tests, each in a process of its own, and judges how they end.
 
+use ulib::file::{self, File};
 use ulib::{ExitStatus, Pid, Signal, accounts, println, process};
 
 use crate::files;
@@ -54,10 +55,11 @@ pub(crate) fn run<'a>(tests: impl Iterator<Item = &'a Test>) -> i32 {
     let (mut passed, mut failed) = (0, 0);
     let limit_ms = LIMIT_MS + LIMIT_PER_CPU_MS * process::cpu_count() as u64;
     files::make_scratch_files();
+    let gate = Gate::new();
     warm_up();
     for test in tests {
         let before = accounts::now();
-        let verdict = run_one(test, limit_ms);
+        let verdict = run_one(test, &gate, limit_ms);
         let duration_ms = (process::clock_ns() - before.uptime_ns) / 1_000_000;
         let verdict = verdict
             .and_then(|()| accounts::check_settled(&before, PATIENCE_MS).map_err(Failure::Left));
@@ -103,13 +105,47 @@ fn report(test: &Test, failure: &Failure) {
     }
 }
 
-fn run_one(test: &Test, limit_ms: u64) -> Result<(), Failure> {
+/// A pipe by which the watchdog lets the test begin: what it takes for itself is no change of the test's.
+struct Gate {
+    reader: File,
+    writer: File,
+}
+
+impl Gate {
+    fn new() -> Gate {
+        let (reader, writer) = match file::pipe() {
+            Ok(ends) => ends,
+            Err(errno) => panic!("no pipe for the tests: {errno}"),
+        };
+        let gate = Gate { reader, writer };
+        // The first byte brings the pipe's memory.
+        gate.open();
+        let _ = gate.reader.read(&mut [0]);
+        gate
+    }
+
+    fn open(&self) {
+        // Should it fail, the test will not begin, and take too long.
+        let _ = self.writer.write(&[0]);
+    }
+
+    /// Waits, and closes the pipe for this process.
+    fn pass(&self) {
+        let _ = self.reader.read(&mut [0]);
+        for end in [&self.reader, &self.writer] {
+            let _ = file::close(end.descriptor());
+        }
+    }
+}
+
+fn run_one(test: &Test, gate: &Gate, limit_ms: u64) -> Result<(), Failure> {
     let child = process::start(|| {
+        gate.pass();
         (test.run)();
         0
     })
     .map_err(Failure::Runner)?;
-    let watchdog = start_watchdog(child, limit_ms).map_err(Failure::Runner)?;
+    let watchdog = start_watchdog(child, gate, limit_ms).map_err(Failure::Runner)?;
     let status = process::wait(child).map_err(Failure::Runner)?;
     // It may have ended by itself.
     let _ = process::kill(watchdog, Signal::SIGKILL);
@@ -125,9 +161,10 @@ fn run_one(test: &Test, limit_ms: u64) -> Result<(), Failure> {
     }
 }
 
-/// A process that kills `child` after `limit_ms`.
-fn start_watchdog(child: Pid, limit_ms: u64) -> Result<Pid, ulib::Errno> {
+/// A process that opens the gate to `child`, and kills it after `limit_ms`.
+fn start_watchdog(child: Pid, gate: &Gate, limit_ms: u64) -> Result<Pid, ulib::Errno> {
     process::start(|| {
+        gate.open();
         process::sleep_ms(limit_ms);
         // Too late if the child has just ended: then the runner kills this process.
         let _ = process::kill(child, Signal::SIGKILL);
@@ -141,7 +178,7 @@ fn warm_up() {
     for round in 0..4 * cpus {
         let child = process::start(|| {
             process::pin(round % cpus);
-            drop(ulib::file::pipe());
+            drop(file::pipe());
             0
         });
         let _ = child.and_then(process::wait);

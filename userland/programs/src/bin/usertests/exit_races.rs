@@ -1,0 +1,199 @@
+//! The end of a process while its threads are in the middle of something; and many ends in a row.
+
+use core::hint::spin_loop;
+
+use abi::layout::PAGE_SIZE;
+use abi::{Sysno, decode};
+use ulib::mapping::{MapRequest, Mapping, move_frames, protect};
+use ulib::{ExitStatus, Pid, Protection, process, system_call, thread};
+
+use crate::check::{kill, mark_pages, ok, start, start_spinner};
+use crate::runner::tests;
+use crate::thread_tools::{Arrivals, spawn_pinned};
+
+tests![
+    a_process_ends_while_its_threads_fork,
+    a_process_ends_while_its_threads_create_threads,
+    a_process_ends_while_its_threads_fault,
+    a_process_ends_while_its_threads_map_and_unmap,
+    a_process_ends_while_its_threads_change_rights,
+    a_process_ends_while_its_threads_move_frames,
+    a_process_ends_while_its_threads_end,
+    a_thousand_children_are_killed_and_each_says_so,
+    children_with_threads_are_killed_and_each_says_so,
+];
+
+/// How many threads are in the middle of something.
+const THREADS: usize = 4;
+/// How many processes end, each a little later than the one before.
+const ROUNDS: u64 = 8;
+const STEP_NS: u64 = 200_000;
+
+/// Starts processes whose threads, on all CPUs, do `work` over and over, and ends them in the middle of it.
+fn end_within(work: fn()) {
+    static THERE: Arrivals = Arrivals::new();
+    for round in 0..ROUNDS {
+        let child = start(|| {
+            drop(spawn_pinned(THREADS, move |_| {
+                THERE.arrive();
+                THERE.await_count(THREADS);
+                loop {
+                    work();
+                }
+            }));
+            THERE.await_count(THREADS);
+            let deadline_ns = process::clock_ns() + round * STEP_NS;
+            while process::clock_ns() < deadline_ns {
+                spin_loop();
+            }
+            process::exit(7);
+        });
+        assert_eq!(process::wait(child), Ok(ExitStatus::exited(7)));
+    }
+}
+
+/// Without the library, which would let one thread fork at a time. The child does not use the library either.
+fn fork_and_wait() {
+    // SAFETY: the child ends at once.
+    let child = unsafe { system_call::fork() };
+    if child == 0 {
+        process::exit(0);
+    }
+    let status = decode(child).and_then(|child| process::wait(child as Pid));
+    assert_eq!(status, Ok(ExitStatus::exited(0)));
+}
+
+/// Ends the thread without using a stack.
+#[unsafe(naked)]
+extern "C" fn exit_thread() -> ! {
+    core::arch::naked_asm!(
+        "mov eax, {exit_thread}",
+        "syscall",
+        "ud2",
+        exit_thread = const Sysno::ExitThread as usize,
+    )
+}
+
+fn create_and_join() {
+    let function = exit_thread as *const () as usize;
+    // SAFETY: the function uses no stack.
+    let tid = unsafe { system_call::create_thread(function, 0, abi::layout::USER_END) };
+    let joined = decode(tid).and_then(|tid| thread::join(tid as Pid));
+    assert_eq!(joined, Ok(0));
+}
+
+const LEN: usize = 8 * PAGE_SIZE;
+
+/// What a thread works on until the process ends.
+fn new_pages() -> Mapping {
+    let pages = ok(Mapping::new(&MapRequest::anonymous(LEN)));
+    mark_pages(pages.address(), LEN / PAGE_SIZE, 1);
+    pages
+}
+
+fn touch_new_pages() {
+    // Never unmapped: the end finds them.
+    core::mem::forget(new_pages());
+}
+
+fn map_and_unmap() {
+    drop(new_pages());
+}
+
+fn change_rights() {
+    let pages = new_pages();
+    for _ in 0..8 {
+        ok(protect(pages.address(), LEN, Protection::READ));
+        let both = Protection::READ | Protection::WRITE;
+        ok(protect(pages.address(), LEN, both));
+        mark_pages(pages.address(), LEN / PAGE_SIZE, 1);
+    }
+}
+
+fn move_pages() {
+    let pages = new_pages();
+    for _ in 0..8 {
+        ok(move_frames(pages.address(), LEN));
+    }
+}
+
+fn a_process_ends_while_its_threads_fork() {
+    end_within(fork_and_wait);
+}
+
+fn a_process_ends_while_its_threads_create_threads() {
+    end_within(create_and_join);
+}
+
+fn a_process_ends_while_its_threads_fault() {
+    end_within(touch_new_pages);
+}
+
+fn a_process_ends_while_its_threads_map_and_unmap() {
+    end_within(map_and_unmap);
+}
+
+fn a_process_ends_while_its_threads_change_rights() {
+    end_within(change_rights);
+}
+
+fn a_process_ends_while_its_threads_move_frames() {
+    end_within(move_pages);
+}
+
+/// The first thread at the same time as the others, of which the last could end the process too.
+fn a_process_ends_while_its_threads_end() {
+    static GATE: Arrivals = Arrivals::new();
+    for round in 0..ROUNDS {
+        let child = start(|| {
+            drop(spawn_pinned(2 * THREADS, |_| -> () {
+                GATE.await_count(1);
+                thread::exit(7)
+            }));
+            GATE.arrive();
+            (0..round * 100).for_each(|_| spin_loop());
+            process::exit(7);
+        });
+        assert_eq!(process::wait(child), Ok(ExitStatus::exited(7)));
+    }
+}
+
+/// Some have not run yet when the signal comes; others sleep, fork, or now and then run.
+fn a_thousand_children_are_killed_and_each_says_so() {
+    for round in 0..1000 {
+        let child = match round % 4 {
+            0 => start(|| process::sleep_ms(1_000_000)),
+            1 => start(|| {
+                loop {
+                    fork_and_wait();
+                }
+            }),
+            _ => start_spinner(),
+        };
+        // With one CPU a spinner keeps it for a tick.
+        if round % 4 < 2 || round % 32 == 3 {
+            process::yield_now();
+        }
+        kill(child);
+    }
+}
+
+fn children_with_threads_are_killed_and_each_says_so() {
+    for round in 0..40 {
+        let child = start(|| {
+            drop(spawn_pinned(THREADS, |number| match number % 2 {
+                0 => process::sleep_ms(1_000_000),
+                _ => loop {
+                    create_and_join();
+                },
+            }));
+            loop {
+                spin_loop();
+            }
+        });
+        if round % 4 == 3 {
+            process::sleep_ms(1);
+        }
+        kill(child);
+    }
+}
