@@ -133,7 +133,7 @@ fn vector_registers_survive_sleeping_and_moving() {
     crate::check::kill(spinner);
 }
 
-fn has_avx() -> bool {
+pub(crate) fn has_avx() -> bool {
     const OSXSAVE_AND_AVX: u32 = 1 << 27 | 1 << 28;
     __cpuid(1).ecx & OSXSAVE_AND_AVX == OSXSAVE_AND_AVX
 }

@@ -6,13 +6,12 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use abi::layout::{PAGE_SIZE, SIGNAL_RETURN};
 use ulib::mapping::{self, MapRequest, Mapping};
 use ulib::signal::FaultKind;
-use ulib::{
-    Errno, ExitStatus, Protection, Signal, file, memory, process, signal, system_call, thread,
-};
+use ulib::{Errno, ExitStatus, Protection, Signal, file, memory, process, signal, system_call};
 
 use crate::caught::{self, catch, note};
 use crate::check::{KERNEL_TEXT, NOT_CANONICAL, UNMAPPED, ok, peek, poke, status_of};
 use crate::runner::tests;
+use crate::thread_tools::spawn;
 
 tests![
     a_handler_maps_the_missing_page_and_the_access_is_repeated,
@@ -202,7 +201,7 @@ fn each_thread_handles_its_own_faults() {
             poke(address, number as u64);
             process::gettid()
         };
-        (address, ok(thread::spawn(touch)))
+        (address, spawn(touch))
     });
     for (address, thread) in threads {
         let tid = thread.join();

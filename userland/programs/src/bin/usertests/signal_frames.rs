@@ -1,17 +1,19 @@
 //! How a handler is called and how it returns: the stack, and the registers.
 
-use core::arch::asm;
+use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::layout::{RED_ZONE_LEN, SIGNAL_RETURN};
 use abi::{Errno, Sysno, decode};
 use programs::all_registers::{self, handler};
 use ulib::signal::Handler;
-use ulib::{ExitStatus, Signal, process, signal, system_call, thread};
+use ulib::{ExitStatus, Signal, process, signal, system_call};
 
 use crate::caught::{self, catch, interrupt};
 use crate::check::{UNMAPPED, ok, peek, status_of};
+use crate::float::has_avx;
 use crate::runner::tests;
+use crate::thread_tools::spawn;
 
 tests![
     registers_survive_a_signal_to_a_thread_that_spins,
@@ -19,6 +21,7 @@ tests![
     registers_survive_a_signal_that_ends_a_wait,
     registers_survive_a_fault,
     registers_survive_a_breakpoint,
+    wide_vector_registers_survive_a_breakpoint,
     a_handler_is_called_like_a_function,
     a_handlers_stack_begins_below_the_red_zone,
     sigreturn_outside_of_a_handler_does_nothing,
@@ -46,10 +49,10 @@ fn registers_survive_a_signal_to_a_thread_that_spins() {
     let spinner = process::gettid();
     for_each_handler_and_seed(Signal::SIGUSR1, |seed| {
         all_registers::reset();
-        let sender = ok(thread::spawn(move || {
+        let sender = spawn(move || {
             caught::wait_until("it spins", all_registers::is_loaded);
             ok(process::kill(spinner, Signal::SIGUSR1));
-        }));
+        });
         assert_eq!(all_registers::changed_while_spinning(seed), None);
         sender.join();
     });
@@ -74,11 +77,11 @@ fn registers_survive_a_signal_that_ends_a_wait() {
     for_each_handler_and_seed(Signal::SIGUSR1, |seed| {
         all_registers::reset();
         IS_OVER.store(false, Ordering::Relaxed);
-        let sender = ok(thread::spawn(move || {
+        let sender = spawn(move || {
             caught::wait_until("it is about to sleep", all_registers::is_loaded);
             // Relaxed, here and below: nothing else follows from it.
             interrupt(sleeper, Signal::SIGUSR1, || IS_OVER.load(Ordering::Relaxed));
-        }));
+        });
         // SAFETY: the call touches no memory.
         let (result, changed) =
             unsafe { all_registers::changed_by_system_call(seed, Sysno::SleepMs, [1_000_000, 0]) };
@@ -105,6 +108,41 @@ fn registers_survive_a_breakpoint() {
     for_each_handler_and_seed(Signal::SIGTRAP, |seed| {
         assert_eq!(all_registers::changed_by_breakpoint(seed), None);
     });
+}
+
+/// A handler that clears the vector registers, their upper halves too.
+#[unsafe(naked)]
+extern "C" fn clear_vector_registers(_signal: i32, _address: usize, _kind: usize) {
+    naked_asm!("vzeroall", "ret")
+}
+
+fn wide_vector_registers_survive_a_breakpoint() {
+    if !has_avx() {
+        return;
+    }
+    ok(signal::handle(
+        Signal::SIGTRAP,
+        Some(clear_vector_registers),
+    ));
+    let (seed, mut upper) = (0x0123_4567_89ab_cdef_u64, [0_u64; 2]);
+    // SAFETY: the registers are declared as changed; `has_avx` has said that the instructions exist.
+    unsafe {
+        asm!(
+            "vmovq xmm0, {seed}",
+            "vinsertf128 ymm0, ymm0, xmm0, 1",
+            "vmovaps ymm15, ymm0",
+            "int3",
+            "vextractf128 xmm0, ymm0, 1",
+            "vextractf128 xmm15, ymm15, 1",
+            "vmovq [{upper}], xmm0",
+            "vmovq [{upper} + 8], xmm15",
+            "vzeroupper",
+            seed = in(reg) seed,
+            upper = in(reg) &raw mut upper,
+            out("xmm0") _, out("xmm15") _,
+        );
+    }
+    assert_eq!(upper, [seed; 2]);
 }
 
 fn a_handler_is_called_like_a_function() {

@@ -8,6 +8,7 @@ use ulib::{Errno, ExitStatus, Pid, Signal, file, process, signal, system_call, t
 use crate::caught::{self, catch, catchable, has_ended, in_handler, note, wait_until};
 use crate::check::{join, ok, start, status_of};
 use crate::runner::tests;
+use crate::thread_tools::spawn;
 
 tests![
     in_a_handler_every_signal_but_sigkill_is_refused,
@@ -50,14 +51,14 @@ fn is_released() -> bool {
 fn start_held() -> thread::JoinHandle<()> {
     static IS_HELD: AtomicBool = AtomicBool::new(false);
     IS_HELD.store(false, Ordering::Relaxed);
-    let held = thread::spawn(|| {
+    let held = spawn(|| {
         in_handler(|| {
             IS_HELD.store(true, Ordering::Relaxed);
             wait_until("released", is_released);
         });
     });
     wait_until("in the handler", || IS_HELD.load(Ordering::Relaxed));
-    ok(held)
+    held
 }
 
 fn in_a_handler_every_signal_but_sigkill_is_refused() {
@@ -150,7 +151,7 @@ fn a_process_whose_threads_are_all_in_handlers_refuses_signals() {
 fn being_in_a_handler_belongs_to_the_thread() {
     catch(&[Signal::SIGUSR1]);
     let held = start_held();
-    let other = ok(thread::spawn(|| wait_until("released", is_released)));
+    let other = spawn(|| wait_until("released", is_released));
     let kill_thread = |tid| process::kill(tid, Signal::SIGUSR1);
     assert_eq!(kill_thread(held.tid()), Err(Errno::EAGAIN));
     assert_eq!(kill_thread(process::gettid()), Ok(()));
@@ -203,7 +204,7 @@ fn a_process_that_has_ended_gets_no_signal() {
 
 fn a_thread_that_has_ended_gets_no_signal() {
     catch(&[Signal::SIGUSR1]);
-    let thread = ok(thread::spawn(|| ()));
+    let thread = spawn(|| ());
     let tid = thread.tid();
     wait_until("the thread has ended", || has_ended(tid));
     expect_refused(tid, Errno::ESRCH);

@@ -8,14 +8,13 @@ use ulib::{ExitStatus, Signal, file, process, thread};
 use crate::caught::{self, catch, has_caught, in_handler, wait_until};
 use crate::check::{join, ok, start, start_spinner};
 use crate::runner::tests;
+use crate::thread_tools::spawn;
 
 tests![
     a_signal_to_a_thread_is_handled_by_that_thread,
     a_signal_to_a_process_is_handled_by_its_first_thread,
     a_signal_to_a_process_goes_to_another_thread_if_the_first_is_in_a_handler,
     a_process_whose_first_thread_has_ended_takes_signals,
-    a_signal_without_handler_to_one_thread_ends_the_process,
-    sigkill_to_one_thread_ends_the_process,
     spinners_on_every_cpu_take_signals,
     more_spinners_than_cpus_take_signals,
     a_thread_whose_turn_it_is_not_takes_its_signal_when_it_is,
@@ -27,14 +26,14 @@ tests![
 
 /// Starts a thread that runs, without a system call, until it has handled a signal; `cpu` is where.
 fn start_spinning(cpu: usize) -> thread::JoinHandle<()> {
-    ok(thread::spawn(move || {
+    spawn(move || {
         process::pin(cpu);
         let tid = process::gettid();
         STARTED.fetch_add(1, Ordering::Relaxed);
         while !has_caught(tid) {
             core::hint::spin_loop();
         }
-    }))
+    })
 }
 
 /// How many of these have begun. Relaxed: nothing else follows from it.
@@ -143,12 +142,12 @@ fn a_process_whose_first_thread_has_ended_takes_signals() {
     let (reader, writer) = ok(file::pipe());
     let child = start(|| {
         catch(&[Signal::SIGUSR1]);
-        let _other = ok(thread::spawn(move || {
+        let _other = spawn(move || {
             assert_eq!(thread::join(process::getpid()), Ok(0));
             ok(writer.write_all(&[0]));
             wait_until("a signal", || has_caught(process::gettid()));
             process::exit(0);
-        }));
+        });
         thread::exit(0);
     });
     assert_eq!(reader.read(&mut [0]), Ok(1));
@@ -156,44 +155,9 @@ fn a_process_whose_first_thread_has_ended_takes_signals() {
     join(child);
 }
 
-/// How a process with three threads ends when another process sends `signal` to its last.
-fn status_after_signal_to_thread(signal: Signal) -> ExitStatus {
-    let (reader, writer) = ok(file::pipe());
-    let child = start(|| {
-        let spin = || {
-            loop {
-                core::hint::spin_loop();
-            }
-        };
-        let threads = [(); 2].map(|()| ok(thread::spawn(spin)));
-        ok(writer.write_all(&threads[1].tid().to_ne_bytes()));
-        process::sleep_ms(1_000_000);
-    });
-    let mut tid = [0; 4];
-    assert_eq!(reader.read_full(&mut tid), Ok(4));
-    let tid = i32::from_ne_bytes(tid);
-    assert_ne!(tid, child);
-    ok(process::kill(tid, signal));
-    ok(process::wait(child))
-}
-
-fn a_signal_without_handler_to_one_thread_ends_the_process() {
-    assert_eq!(
-        status_after_signal_to_thread(Signal::SIGTERM),
-        ExitStatus::killed(Signal::SIGTERM)
-    );
-}
-
-fn sigkill_to_one_thread_ends_the_process() {
-    assert_eq!(
-        status_after_signal_to_thread(Signal::SIGKILL),
-        ExitStatus::killed(Signal::SIGKILL)
-    );
-}
-
 fn a_thread_can_end_in_a_handler() {
     catch(&[Signal::SIGUSR1]);
-    let thread = ok(thread::spawn(|| in_handler(|| thread::exit(7))));
+    let thread = spawn(|| in_handler(|| thread::exit(7)));
     assert_eq!(thread::join(thread.tid()), Ok(7));
     // The others take signals as before.
     ok(process::kill(process::getpid(), Signal::SIGUSR1));
@@ -205,7 +169,7 @@ fn what_a_thread_has_not_taken_when_it_ends_goes_to_another() {
     static IS_HELD: AtomicBool = AtomicBool::new(false);
     let child = start(|| {
         catch(&[Signal::SIGCHLD]);
-        let _other = ok(thread::spawn(|| {
+        let _other = spawn(|| {
             in_handler(|| {
                 // Relaxed, both: nothing else follows from it.
                 IS_HELD.store(true, Ordering::Relaxed);
@@ -213,7 +177,7 @@ fn what_a_thread_has_not_taken_when_it_ends_goes_to_another() {
             });
             wait_until("the signal has come", || has_caught(process::gettid()));
             process::exit(0);
-        }));
+        });
         wait_until("the other is in a handler", || {
             IS_HELD.load(Ordering::Relaxed)
         });
@@ -228,10 +192,10 @@ fn what_a_thread_has_not_taken_when_it_ends_goes_to_another() {
 fn a_thread_that_is_made_in_a_handler_is_in_none() {
     catch(&[Signal::SIGUSR1]);
     in_handler(|| {
-        let thread = ok(thread::spawn(|| {
+        let thread = spawn(|| {
             ok(process::kill(process::gettid(), Signal::SIGUSR1));
             process::gettid()
-        }));
+        });
         let tid = thread.join();
         assert_eq!(tid, Some(caught::last().tid));
     });

@@ -9,6 +9,7 @@ use ulib::{Errno, ExitStatus, Signal, file, futex, process, system_call, thread}
 use crate::caught::{self, catch, has_caught, has_ended, interrupt};
 use crate::check::{join, kill, ok, start, start_spinner};
 use crate::runner::tests;
+use crate::thread_tools::spawn;
 
 tests![
     a_signal_ends_a_sleep,
@@ -35,12 +36,12 @@ fn interrupted<T: Send + 'static, U: Send + 'static>(
     static IS_OVER: AtomicBool = AtomicBool::new(false);
     catch(&[Signal::SIGUSR1]);
     // Relaxed, all: nothing else follows from it.
-    let waiter = ok(thread::spawn(|| {
+    let waiter = spawn(|| {
         IS_ABOUT_TO.store(true, Ordering::Relaxed);
         let outcome = wait();
         IS_OVER.store(true, Ordering::Relaxed);
         (outcome, again())
-    }));
+    });
     let tid = waiter.tid();
     caught::wait_until("it is about to wait", || {
         IS_ABOUT_TO.load(Ordering::Relaxed)
@@ -145,12 +146,12 @@ fn a_signal_ends_a_wait_for_a_child() {
 fn a_signal_ends_a_wait_for_a_thread() {
     static MAY_END: AtomicBool = AtomicBool::new(false);
     // Relaxed, both: nothing else follows from it.
-    let other = ok(thread::spawn(|| {
+    let other = spawn(|| {
         while !MAY_END.load(Ordering::Relaxed) {
             process::yield_now();
         }
         thread::exit(5);
-    }));
+    });
     let tid = other.tid();
     let outcomes = interrupted(
         move || thread::join(tid),
@@ -168,11 +169,11 @@ fn a_signal_ends_a_wait_for_a_word() {
     static WORD: AtomicU32 = AtomicU32::new(0);
     static IS_WAITING: AtomicBool = AtomicBool::new(false);
     // Relaxed, all: the kernel's locks order the word and the wake-ups.
-    let waker = ok(thread::spawn(|| {
+    let waker = spawn(|| {
         caught::wait_until("it waits again", || IS_WAITING.load(Ordering::Relaxed));
         WORD.store(1, Ordering::Relaxed);
         futex::wake(&WORD, 1);
-    }));
+    });
     let (first, ()) = interrupted(
         || futex::wait(&WORD, 0),
         || {
@@ -198,7 +199,7 @@ fn a_signal_ends_a_read_of_the_console() {
 fn a_signal_ends_the_wait_of_one_thread_only() {
     let (reader, writer) = ok(file::pipe());
     let fd = reader.descriptor();
-    let other = ok(thread::spawn(move || file::read(fd, &mut [0])));
+    let other = spawn(move || file::read(fd, &mut [0]));
     let (outcome, ()) = interrupted(move || file::read(fd, &mut [0]), || ());
     assert_eq!(outcome, Err(Errno::EINTR));
     assert!(!has_caught(other.tid()));
@@ -210,7 +211,7 @@ fn a_signal_to_a_process_ends_what_its_first_thread_waits_for() {
     let (reader, writer) = ok(file::pipe());
     let child = start(|| {
         catch(&[Signal::SIGUSR1]);
-        let _other = ok(thread::spawn(|| process::sleep_ms(1_000_000)));
+        let _other = spawn(|| process::sleep_ms(1_000_000));
         assert_eq!(sleep_ms(1_000_000), Err(Errno::EINTR));
         assert_eq!(caught::last().tid, process::getpid());
         ok(writer.write_all(&[0]));
@@ -231,7 +232,7 @@ fn sigkill_ends_a_wait_for_a_word_a_thread_or_a_line() {
     let waits: [&dyn Fn(); 3] = [
         &|| assert_eq!(futex::wait(&word, 0), Ok(())),
         &|| {
-            ok(thread::spawn(spin)).join();
+            spawn(spin).join();
         },
         &|| assert_eq!(file::read(0, &mut [0]), Ok(0)),
     ];

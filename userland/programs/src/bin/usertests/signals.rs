@@ -4,12 +4,13 @@ use core::sync::atomic::{AtomicI32, Ordering};
 
 use abi::{NO_HANDLER, decode};
 use ulib::signal::FaultKind;
-use ulib::{Errno, ExitStatus, Signal, file, process, signal, system_call, thread};
+use ulib::{Errno, ExitStatus, Signal, file, process, signal, system_call};
 
 use crate::caught::{self, catch, catchable, note};
 use crate::check::{KERNEL_TEXT, LAST_PAGE, NOT_CANONICAL, join, kill, ok, start, status_of};
 use crate::helper;
 use crate::runner::tests;
+use crate::thread_tools::spawn;
 
 tests![
     signal_catches_every_signal_but_sigkill,
@@ -202,16 +203,16 @@ fn spawn_starts_without_handlers() {
 }
 
 fn threads_share_handlers() {
-    let other = ok(thread::spawn(|| {
+    let other = spawn(|| {
         catch(&[Signal::SIGUSR1]);
-    }));
+    });
     assert_eq!(other.join(), Some(()));
     raise(Signal::SIGUSR1);
     assert_eq!(caught::last().tid, process::gettid());
-    let other = ok(thread::spawn(|| {
+    let other = spawn(|| {
         ok(process::kill(process::gettid(), Signal::SIGUSR1));
         assert_eq!(caught::last().tid, process::gettid());
-    }));
+    });
     assert_eq!(other.join(), Some(()));
     assert_eq!(caught::all().count(), 2);
 }
