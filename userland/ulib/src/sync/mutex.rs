@@ -69,9 +69,6 @@ pub struct MutexGuard<'a, T: ?Sized> {
 // SAFETY: a shared guard gives only `&T`.
 unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
-impl<'a, T: ?Sized> MutexGuard<'a, T> {
-}
-
 impl<T: ?Sized> Deref for MutexGuard<'_, T> {
     type Target = T;
 
