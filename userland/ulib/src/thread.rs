@@ -10,12 +10,16 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::{Errno, Pid, Sysno, decode};
 
 use self::stack::Stack;
 use crate::sync::Mutex;
 use crate::system_call;
+
+/// Whether this process may have more than one thread.
+static IS_THREADED: AtomicBool = AtomicBool::new(false);
 
 /// Starts a thread that runs `function(argument)` on the stack below `stack_top`, a multiple of 16, and ends with its result
 /// as value.
@@ -32,6 +36,8 @@ pub unsafe fn create(
     argument: usize,
     stack_top: usize,
 ) -> Result<Pid, Errno> {
+    // Relaxed: as long as it is false, there is one thread, which is the one to look.
+    IS_THREADED.store(true, Ordering::Relaxed);
     let return_address = stack_top - size_of::<usize>();
     // SAFETY: 1. of the caller.
     unsafe { (return_address as *mut usize).write(exit_with_result as *const () as usize) };
@@ -164,9 +170,25 @@ unsafe fn spawn_unchecked<T: Send>(
 
 /// Calls `body` while no thread of this process is inside of the heap or starts or ends a thread, so that a copy of the
 /// process can do both. It must do neither.
+///
+/// The only thread of a process takes no lock for that: each would be a page to copy, in both processes.
+#[inline]
 pub(crate) fn while_quiet<T>(body: impl FnOnce() -> T) -> T {
+    // Relaxed: see `create`.
+    if !IS_THREADED.load(Ordering::Relaxed) {
+        return body();
+    }
     let _unwanted = UNWANTED.lock();
     stack::while_quiet(|| crate::heap::while_quiet(body))
+}
+
+/// The thread that calls this, in the child of a fork, is the only one.
+#[inline]
+pub(crate) fn be_alone() {
+    // Relaxed: see `create`. If nothing changes, nothing is written: that would cost a page.
+    if IS_THREADED.load(Ordering::Relaxed) {
+        IS_THREADED.store(false, Ordering::Relaxed);
+    }
 }
 
 /// The function of all threads that [`spawn`] starts.
