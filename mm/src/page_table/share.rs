@@ -42,7 +42,7 @@ pub(crate) fn share_tables(
         batch: Some(batch),
     };
     // The kernel's entries do not count as used.
-    source.root().usage().range().try_for_each(|index| {
+    source.root().used_indices().try_for_each(|index| {
         copy.entry(source.root(), destination.root(), geometry.levels(), index)
     })
 }
@@ -76,8 +76,7 @@ impl TableCopy<'_, '_> {
         // SAFETY: a page-table page that `page` keeps.
         let to = unsafe { Table::new(page.pa()) };
         let copied = from
-            .usage()
-            .range()
+            .used_indices()
             .try_for_each(|index| self.entry(from, to, level, index));
         if let Err(error) = copied {
             // What it has been given so far goes back.
@@ -96,9 +95,6 @@ impl TableCopy<'_, '_> {
     ) -> Result<(), NoMemory> {
         let slot = from.slot(index);
         let entry = slot.load();
-        if entry == Entry::EMPTY {
-            return Ok(());
-        }
         let leads_to_written = self
             .written
             .is_some_and(|va| self.geometry.index(va, level) == index);

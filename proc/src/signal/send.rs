@@ -8,47 +8,46 @@ use smp::pin;
 
 use crate::exit;
 use crate::process::Process;
+use crate::process::life::Life;
 use crate::table::{self, Entry};
 use crate::thread::{Id, Thread};
 use crate::wait::Waiter;
 
 /// Whom a signal is for.
-enum Target {
-    /// One thread.
-    Thread(Arc<Thread>, Arc<Process>),
-    /// Whichever thread of a process can take it.
-    Process(Arc<Process>),
+struct Target {
+    process: Arc<Process>,
+    /// The one thread that it is for; if there is none, whichever can take it.
+    thread: Option<Arc<Thread>>,
 }
 
 /// Sends `signal` to what is behind `id`: a process, or one thread. Without a handler the process ends.
 ///
 /// # Errors
 /// `ESRCH` if there is no such process or thread, or it has ended; `EPERM` for `init` and processes of the kernel; `EAGAIN`
-/// if whoever could take the signal is in a handler. Nothing has changed then.
+/// if whoever could take the signal is in a handler, or about to end. Nothing has changed then.
 pub fn kill(id: Id, signal: Signal) -> Result<(), Errno> {
     let target = find(id)?;
-    let process = target.process();
+    let process = &target.process;
+    let life = process.life.lock();
+    target.check_alive(&life)?;
     if process.is_kernel() || exit::is_init(process) {
         return Err(Errno::EPERM);
     }
     if process.handlers.get(signal).is_none() {
+        drop(life);
         // SIGNAL-3.
         if signal != Signal::SIGCHLD {
             exit::end_process(process, ExitStatus::killed(signal));
         }
         return Ok(());
     }
-    let can_take = |thread: &Arc<Thread>| thread.attention.post(signal).is_ok();
-    let taker = match &target {
-        Target::Thread(thread, _) => Some(thread.clone()).filter(can_take),
-        Target::Process(process) => process.life.lock().running().iter_arcs().find(can_take),
+    let can_take = |thread: &Thread| thread.attention.post(signal).is_ok();
+    let taker = match &target.thread {
+        Some(thread) => can_take(thread).then(|| thread.clone()),
+        None => life.running().find_arc(can_take),
     };
-    match taker {
-        Some(thread) => rouse(thread),
-        // Or it has begun to end: then the signal comes too late to change anything.
-        None if target.is_alive() => return Err(Errno::EAGAIN),
-        None => {}
-    }
+    drop(life);
+    rouse(taker.ok_or(Errno::EAGAIN)?);
     Ok(())
 }
 
@@ -68,7 +67,8 @@ pub fn kill_children(parent: Id, signal: Signal) {
 /// # Errors
 /// `ESRCH` if there is no such process or thread, or it has ended.
 pub fn check(id: Id) -> Result<(), Errno> {
-    find(id).map(drop)
+    let target = find(id)?;
+    target.check_alive(&target.process.life.lock())
 }
 
 /// Tells a process that a child of it has ended.
@@ -90,14 +90,10 @@ pub(crate) fn hand_over(process: &Process, thread: &Thread) {
 /// left that.
 fn post_for_certain(process: &Process, signal: Signal) {
     let life = process.life.lock();
-    let mut threads = life.running().iter_arcs();
+    let threads = life.running();
     let taker = threads
-        .find(|thread| thread.attention.post(signal).is_ok())
-        .or_else(|| {
-            let mut threads = life.running().iter_arcs();
-            threads.find(|thread| thread.attention.post_for_later(signal).is_ok())
-        });
-    drop(threads);
+        .find_arc(|thread| thread.attention.post(signal).is_ok())
+        .or_else(|| threads.find_arc(|thread| thread.attention.post_for_later(signal).is_ok()));
     drop(life);
     // None if all are about to end.
     if let Some(thread) = taker {
@@ -115,36 +111,23 @@ fn rouse(thread: Arc<Thread>) {
 }
 
 fn find(id: Id) -> Result<Target, Errno> {
-    let target = match table::find(id) {
-        Entry::Thread(thread) => match thread.process().cloned() {
-            Some(process) if process.id() == id => Target::Process(process),
-            Some(process) => Target::Thread(thread, process),
-            None => return Err(Errno::ESRCH),
-        },
-        Entry::Process(process) => Target::Process(process),
+    let (process, thread) = match table::find(id) {
+        Entry::Thread(thread) => (thread.process().cloned().ok_or(Errno::ESRCH)?, Some(thread)),
+        Entry::Process(process) => (process, None),
         Entry::Free | Entry::Reserved => return Err(Errno::ESRCH),
     };
-    if target.is_alive() {
-        Ok(target)
-    } else {
-        Err(Errno::ESRCH)
-    }
+    let thread = thread.filter(|_| process.id() != id);
+    Ok(Target { process, thread })
 }
 
 impl Target {
-    fn process(&self) -> &Arc<Process> {
-        match self {
-            Target::Thread(_, process) | Target::Process(process) => process,
-        }
-    }
-
-    /// Whether it has not ended.
-    fn is_alive(&self) -> bool {
-        let life = self.process().life.lock();
-        life.is_alive()
-            && match self {
-                Target::Thread(thread, _) => life.running().contains(thread),
-                Target::Process(_) => true,
-            }
+    /// Checks that it has not ended, with the `life` of its process locked.
+    ///
+    /// # Errors
+    /// `ESRCH`.
+    fn check_alive(&self, life: &Life) -> Result<(), Errno> {
+        let is_running = |thread: &Arc<Thread>| life.running().contains(thread);
+        let is_alive = life.is_alive() && self.thread.as_ref().is_none_or(is_running);
+        is_alive.then_some(()).ok_or(Errno::ESRCH)
     }
 }
