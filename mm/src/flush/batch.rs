@@ -169,7 +169,9 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
                 machine.load_kernel_root(&off);
             });
         }
-        asked.map(Asked::wait);
+        if let Some(asked) = asked {
+            asked.wait();
+        }
         self.is_unreachable = true;
     }
 
@@ -328,7 +330,9 @@ impl<M: Machine> Dispatched<'_, '_, M> {
 
 impl<M: Machine> Drop for Dispatched<'_, '_, M> {
     fn drop(&mut self) {
-        self.asked.take().map(Asked::wait);
+        if let Some(asked) = self.asked.take() {
+            asked.wait();
+        }
         self.batch.give_back();
     }
 }

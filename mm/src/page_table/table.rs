@@ -64,15 +64,16 @@ impl<'t> Table<'t> {
         Slot(&self.entries()[index % ENTRIES])
     }
 
-    /// The indices of its entries that are not empty, ascending.
+    /// Its entries that are not empty, by ascending index.
     #[inline]
-    pub(super) fn used_indices(self) -> impl Iterator<Item = usize> + use<'t> {
+    pub(super) fn used_entries(self) -> impl Iterator<Item = (usize, Entry)> + use<'t> {
         let (entries, mut rest) = (self.entries(), self.usage().range());
         core::iter::from_fn(move || {
             loop {
                 let index = rest.next()?;
-                if Slot(&entries[index]).load() != Entry::EMPTY {
-                    return Some(index);
+                let entry = Slot(&entries[index]).load();
+                if entry != Entry::EMPTY {
+                    return Some((index, entry));
                 }
                 // A program may use few entries of a root, far apart: what lies between is passed in steps.
                 if index.is_multiple_of(STEP) && is_empty(&entries[index..index + STEP]) {
