@@ -182,6 +182,12 @@ impl Attention {
         fence(Ordering::SeqCst);
     }
 
+    /// Whether the thread has been asked to look where it may run.
+    pub fn is_asked_to_move(&self) -> bool {
+        // Relaxed: `clear_ask_to_move` orders what comes after.
+        self.0.load(Ordering::Relaxed) & MOVE != 0
+    }
+
     /// The thread is about to look where it may run.
     pub fn clear_ask_to_move(&self) {
         // Acquire pairs with the Release in `ask_to_move`.

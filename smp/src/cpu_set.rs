@@ -116,6 +116,15 @@ impl CpuSet {
         both
     }
 
+    /// The CPUs that are in this set and not in `other`.
+    pub fn difference(&self, other: &CpuSet) -> CpuSet {
+        let mut rest = *self;
+        for (word, other) in rest.words.iter_mut().zip(other.used_words()) {
+            *word &= !other;
+        }
+        rest
+    }
+
     /// The bits, 64 CPUs in a word, up to the last word that may have any: for masks that users read, and for APIC
     /// clusters.
     #[inline]
@@ -124,6 +133,7 @@ impl CpuSet {
     }
 
     /// The set with these bits. Bits beyond [`MAX_CPUS`] are left out: they come from users.
+    #[inline]
     pub fn from_words(words: impl IntoIterator<Item = u64>) -> CpuSet {
         let mut set = CpuSet::EMPTY;
         for (place, word) in words.into_iter().take(WORDS).enumerate() {
@@ -266,10 +276,9 @@ impl AtomicCpuSet {
         )
     }
 
-    /// As [`load_after_publish`](AtomicCpuSet::load_after_publish), less `cpu`; `None` if that leaves nobody, which is found
-    /// out without making a set.
+    /// Whether [`load_after_publish`](AtomicCpuSet::load_after_publish) would find another CPU than `cpu`. Makes no set.
     #[inline]
-    pub fn load_others_after_publish(&self, cpu: CpuId) -> Option<CpuSet> {
+    pub fn has_others_after_publish(&self, cpu: CpuId) -> bool {
         let mut others = 0;
         for (place, word) in self.possible_words().iter().enumerate() {
             let own_bit = if place == word_of(cpu) {
@@ -279,14 +288,18 @@ impl AtomicCpuSet {
             };
             others |= word.fetch_or(0, Ordering::SeqCst) & !own_bit;
         }
-        (others != 0).then(|| self.load_others(cpu))
+        others != 0
     }
 
-    /// The set as it is, without `cpu`.
-    // Who was seen by the read-modify-writes before and is missing now has left since, which Acquire pairs with.
-    #[inline(never)]
-    fn load_others(&self, cpu: CpuId) -> CpuSet {
-        let mut others = self.load();
+    /// The set as it is, without `cpu`. Acquire as in [`load`](AtomicCpuSet::load).
+    #[inline]
+    pub fn load_others(&self, cpu: CpuId) -> CpuSet {
+        let words = self.possible_words();
+        let mut others = CpuSet::EMPTY;
+        others.used = words.len();
+        for (bits, word) in others.words.iter_mut().zip(words) {
+            *bits = word.load(Ordering::Acquire);
+        }
         others.remove(cpu);
         others
     }
@@ -346,19 +359,21 @@ mod tests {
             for cpu in model.iter().copied().chain([CpuId::BOOT]) {
                 let mut others = set;
                 others.remove(cpu);
-                prop_assert_eq!(atomic.load_others_after_publish(cpu), (!others.is_empty()).then_some(others));
+                prop_assert_eq!(atomic.has_others_after_publish(cpu), !others.is_empty());
+                prop_assert_eq!(atomic.load_others(cpu), others);
             }
             prop_assert_eq!(CpuSet::from_words(set.used_words().iter().copied()), set);
             prop_assert_eq!(model.into_iter().collect::<CpuSet>(), set);
         }
 
         #[test]
-        fn the_intersection_has_what_both_have(
+        fn the_intersection_has_what_both_have_and_the_difference_the_rest(
             left in proptest::collection::btree_set(any_cpu(), 0..20),
             right in proptest::collection::btree_set(any_cpu(), 0..20),
         ) {
             let sets = [left.iter().copied().collect::<CpuSet>(), right.iter().copied().collect()];
             prop_assert_eq!(members(&sets[0].intersection(&sets[1])), left.intersection(&right).copied().collect::<Vec<_>>());
+            prop_assert_eq!(members(&sets[0].difference(&sets[1])), left.difference(&right).copied().collect::<Vec<_>>());
         }
 
         #[test]

@@ -167,6 +167,23 @@ impl<T: Linked<N>, const N: usize> ArcList<T, N> {
         })
     }
 
+    /// Another reference to the first element for which `wanted` holds.
+    #[inline]
+    pub fn find_arc(&self, mut wanted: impl FnMut(&T) -> bool) -> Option<Arc<T>> {
+        let mut elements = self.iter();
+        loop {
+            let element = elements.next_element()?;
+            // SAFETY: the list owns a reference to it for as long as it is borrowed; it was made from an `Arc`, and the
+            // new reference is counted before it is used.
+            unsafe {
+                if wanted(&*element) {
+                    Arc::increment_strong_count(element);
+                    return Some(Arc::from_raw(element));
+                }
+            }
+        }
+    }
+
     /// Takes `element` out, if it is in this list.
     pub fn remove(&mut self, element: &T) -> Option<Arc<T>> {
         self.contains(element).then(|| self.unlink(element.link()))

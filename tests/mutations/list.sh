@@ -60,7 +60,9 @@ mutation frames-freed-before-the-answers "$batch" '        if let Some(asked) = 
         }' \
     mm loom_flush tlb_1_a_cpu
 
-mutation a-table-freed-before-the-cpus-have-left-it "$batch" '        drop(asked);
+mutation a-table-freed-before-the-cpus-have-left-it "$batch" '        if let Some(asked) = asked {
+            asked.wait();
+        }
         self.is_unreachable = true;' \
     '        self.is_unreachable = true;
         core::mem::forget(asked);' \
@@ -181,15 +183,15 @@ mutation answered-before-it-is-done "$record" '            (request.function)(re
         });' \
     smp loom_mailbox a_record
 
-mutation request-posted-relaxed "$post" '.inbox[word].fetch_or(bit, Ordering::Release) == 0' \
-    '.inbox[word].fetch_or(bit, Ordering::Relaxed) == 0' \
+mutation request-posted-relaxed "$post" '.inbox[word].fetch_or(bit, Ordering::Release) != 0' \
+    '.inbox[word].fetch_or(bit, Ordering::Relaxed) != 0' \
     smp loom_mailbox interrupts_off
 
-mutation request-posted-by-load-and-store "$post" 'if self.lane(target, class).inbox[word].fetch_or(bit, Ordering::Release) == 0 {' \
+mutation request-posted-by-load-and-store "$post" 'if self.lane(target, class).inbox[word].fetch_or(bit, Ordering::Release) != 0 {' \
     'let place = &self.lane(target, class).inbox[word];
             let before = place.load(Ordering::Acquire);
             place.store(before | bit, Ordering::Release);
-            if before == 0 {' \
+            if before != 0 {' \
     smp loom_mailbox two_senders
 
 mutation inbox-taken-relaxed "$post" 'let mut senders = word.swap(0, Ordering::Acquire);' \
@@ -198,7 +200,7 @@ mutation inbox-taken-relaxed "$post" 'let mut senders = word.swap(0, Ordering::A
 
 mutation inbox-taken-by-load-and-store "$post" 'let mut senders = word.swap(0, Ordering::Acquire);' \
     'let mut senders = word.load(Ordering::Acquire);
-            word.store(0, Ordering::Relaxed);' \
+        word.store(0, Ordering::Relaxed);' \
     smp loom_mailbox two_senders
 
 mutation a-record-is-filled-while-it-is-read "$post" '            pending.wait_until_finished();
@@ -216,10 +218,8 @@ mutation who-waits-serves-nobody "$post" '            mailboxes.serve_flush_requ
     '' \
     smp loom_mailbox interrupts_off
 
-mutation nobody-is-rung-for "$post" '        if !silent.is_empty() {
-            self.bell' \
-    '        if silent.is_empty() {
-            self.bell' \
+mutation nobody-is-rung-for "$post" '            None => self.bell.ring(targets),' \
+    '            None => {}' \
     smp loom_mailbox a_record
 
 mutation reader-comes-relaxed "$rw_lock" '.compare_exchange(word, word + 1, Ordering::Acquire, Ordering::Relaxed)' \
@@ -278,13 +278,15 @@ mutation sets-read-before-the-generation-is-advanced "$active" '        let gene
         // TLB-3: pairs with the `fetch_insert` in `add_loaded` and `add_active`.
         Published {
             generation,
-            others: set.load_others_after_publish(cpu),
+            cpu,
+            set,
+            has_others: set.has_others_after_publish(cpu),
         }' \
     '        let set = match reach {
             Reach::Active => &self.active,
             Reach::Loaded => &self.loaded,
         };
-        let others = set.load_others_after_publish(cpu);
+        let has_others = set.has_others_after_publish(cpu);
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
-        Published { generation, others }' \
+        Published { generation, cpu, set, has_others }' \
     mm loom_flush tlb_2_a_cpu_that_was_idle

@@ -23,7 +23,7 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
                 return;
             }
             pending::serve();
-            sched::leave_forbidden_cpu(thread);
+            sched::move_if_asked(thread);
             if let Err(reason) = deliver::deliver(thread, &mut registers) {
                 fault::end_undeliverable(thread, reason);
             }
@@ -40,7 +40,7 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
                 let address = fault::faulting_address();
                 drop(off);
                 if deliver::has_returned(thread, &registers) {
-                    deliver::ask_to_leave_handler(thread);
+                    deliver::leave_handler(thread, &mut registers);
                 } else {
                     fault::handle_page_fault(thread, &mut registers, address);
                 }

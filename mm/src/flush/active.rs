@@ -77,11 +77,24 @@ pub enum Reach {
 
 /// What a change of an address space asks of the CPUs.
 #[derive(Copy, Clone, Debug)]
-pub struct Published {
+pub struct Published<'s> {
     /// The generation that the change made.
     pub generation: u64,
-    /// The other CPUs that have to answer, if there are any.
-    pub others: Option<CpuSet>,
+    /// The CPU that made it.
+    cpu: CpuId,
+    /// The CPUs that it concerns.
+    set: &'s AtomicCpuSet,
+    /// Whether others than that one have to answer.
+    pub has_others: bool,
+}
+
+impl Published<'_> {
+    /// The other CPUs that have to answer.
+    // Who was there before and is missing now has left since, and will catch up (TLB-2).
+    #[inline]
+    pub fn others(&self) -> CpuSet {
+        self.set.load_others(self.cpu)
+    }
 }
 
 impl ActiveCpus {
@@ -120,7 +133,7 @@ impl ActiveCpus {
     /// Announces what `cpu`, which runs this, has taken away from the page table, after it has: the second and third step
     /// of TLB-3.
     #[inline]
-    pub fn publish(&self, reach: Reach, cpu: CpuId) -> Published {
+    pub fn publish(&self, reach: Reach, cpu: CpuId) -> Published<'_> {
         // AcqRel: Release publishes the entries that were written before, together with the generation, to whoever
         // reads it in `CpuTlb`; Acquire takes over those of CPUs that published before, for whom this one's flushes
         // count too.
@@ -132,7 +145,9 @@ impl ActiveCpus {
         // TLB-3: pairs with the `fetch_insert` in `add_loaded` and `add_active`.
         Published {
             generation,
-            others: set.load_others_after_publish(cpu),
+            cpu,
+            set,
+            has_others: set.has_others_after_publish(cpu),
         }
     }
 

@@ -158,19 +158,20 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
         self.complete();
         let (machine, pin) = (self.machine, pin::pin());
         let published = self.space.publish(Reach::Loaded, pin.cpu());
-        let others = match machine.strategy() {
-            Strategy::Broadcast => others_of(machine, pin.cpu()),
-            Strategy::Targeted | Strategy::Deferred | Strategy::Nobody => published.others,
+        let ask = |others: &CpuSet| Asked::ask(machine, &pin, others, self.space(), Task::Leave);
+        let asked = match machine.strategy() {
+            Strategy::Broadcast => others_of(machine, pin.cpu()).as_ref().map(ask),
+            _ => published.has_others.then(|| ask(&published.others())),
         };
-        let asked =
-            others.map(|others| Asked::ask(machine, &pin, &others, self.space(), Task::Leave));
         if let Some(own) = machine.cpu(pin.cpu()) {
             let off = irq::disable();
             own.tlb.leave_if_loaded(self.space(), &off, || {
                 machine.load_kernel_root(&off);
             });
         }
-        drop(asked);
+        if let Some(asked) = asked {
+            asked.wait();
+        }
         self.is_unreachable = true;
     }
 
@@ -205,13 +206,15 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
         let machine = self.machine;
         let published = self.space.publish(reach, pin.cpu());
         let (generation, pages) = (published.generation, self.pages());
-        let others = match machine.strategy() {
-            Strategy::Targeted | Strategy::Deferred => published.others,
-            Strategy::Broadcast => others_of(machine, pin.cpu()),
+        let task = Task::Flush { generation, pages };
+        let ask = |others: &CpuSet| Asked::ask(machine, pin, others, self.space(), task);
+        let asked = match machine.strategy() {
+            Strategy::Targeted | Strategy::Deferred => {
+                published.has_others.then(|| ask(&published.others()))
+            }
+            Strategy::Broadcast => others_of(machine, pin.cpu()).as_ref().map(ask),
             Strategy::Nobody => None,
         };
-        let task = Task::Flush { generation, pages };
-        let asked = others.map(|others| Asked::ask(machine, pin, &others, self.space(), task));
         // While the others are at it.
         self.flush_here(pin, reach, generation, asked.is_none());
         asked
@@ -269,11 +272,10 @@ impl FlushBatch<'_> {
         }
         let pin = pin::pin();
         let published = self.space.publish(Reach::Active, pin.cpu());
-        let generation = published.generation;
+        let (generation, others) = (published.generation, published.others());
         // First: what is in limbo does not wait for this CPU.
         self.flush_here(&pin, Reach::Active, generation, true);
-        if let Some(others) = published.others
-            && !limbo::put(&pin, self.space, range, &others, &mut self.released)
+        if published.has_others && !limbo::put(&pin, self.space, range, &others, &mut self.released)
         {
             // No room: the CPUs are asked now.
             let task = Task::Flush {
@@ -328,8 +330,9 @@ impl<M: Machine> Dispatched<'_, '_, M> {
 
 impl<M: Machine> Drop for Dispatched<'_, '_, M> {
     fn drop(&mut self) {
-        // This waits.
-        drop(self.asked.take());
+        if let Some(asked) = self.asked.take() {
+            asked.wait();
+        }
         self.batch.give_back();
     }
 }

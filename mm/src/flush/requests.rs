@@ -36,11 +36,11 @@ pub(super) enum Task<'p> {
     Sweep,
 }
 
-/// CPUs that have been asked. Dropping this, or [`Asked::wait`], ends when all of them have answered.
+/// CPUs that have been asked. Dropping this ends when all of them have answered; [`Asked::wait`] also counts the time.
 pub(super) struct Asked<'p, M: Machine + 'p> {
     machine: M,
     pin: &'p Pinned,
-    request: Option<Pending<'p, M::Bell>>,
+    request: Pending<'p, M::Bell>,
 }
 
 impl<'p, M: Machine> Asked<'p, M> {
@@ -69,31 +69,25 @@ impl<'p, M: Machine> Asked<'p, M> {
             Task::Leave => leave_for_another::<M>,
             Task::Sweep => sweep_for_another,
         };
-        if let Some(own) = machine.cpu(pin.cpu()) {
-            own.counters.count_sent(targets.count());
-        }
         let request = Request {
             function,
             words: words.as_slice(),
         };
+        let pending = machine.send_flush(pin, targets, request);
+        if let Some(own) = machine.cpu(pin.cpu()) {
+            own.counters.count_sent(pending.targets());
+        }
         Asked {
             machine,
             pin,
-            request: Some(machine.send_flush(pin, targets, request)),
+            request: pending,
         }
     }
 
     /// Waits for the answers.
     pub(super) fn wait(self) {
-        drop(self);
-    }
-}
-
-impl<M: Machine> Drop for Asked<'_, M> {
-    fn drop(&mut self) {
         let since_ns = time::now_ns();
-        // Dropping a request waits for it.
-        drop(self.request.take());
+        self.request.wait();
         if let Some(own) = self.machine.cpu(self.pin.cpu()) {
             own.counters
                 .count_wait_ns(time::now_ns().saturating_sub(since_ns));

@@ -15,8 +15,7 @@ use crate::page_table::usage::Usage;
 pub fn free_everything(table: &mut PageTable, batch: &mut FlushBatch<'_>) {
     let root = table.root();
     // The kernel's entries do not count as used. A root is in no other table and has no leaves.
-    for index in root.usage().range() {
-        let entry = root.slot(index).load();
+    for (index, entry) in root.used_entries() {
         if entry.is_present() {
             let _ = root.slot(index).take();
             Usage::remove(root.usage_word());
@@ -38,14 +37,10 @@ pub(crate) fn drop_table(table: Frame) {
     };
     // SAFETY: `page` is a page-table page, of which nobody else has a reference any more; it is freed below.
     let table = unsafe { Table::new(page.pa()) };
-    let usage = table.usage();
-    for index in usage.range() {
-        let slot = table.slot(index);
-        let entry = slot.load();
-        if entry != Entry::EMPTY {
-            slot.clear_alone();
-            drop_entry(entry, usage.level());
-        }
+    let level = table.usage().level();
+    for (index, entry) in table.used_entries() {
+        table.slot(index).clear_alone();
+        drop_entry(entry, level);
     }
     // SAFETY: all entries that were in use have been cleared.
     unsafe { page.drop_zeroed() };

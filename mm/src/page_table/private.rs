@@ -33,6 +33,13 @@ impl VmIterMut<'_> {
         self.level == 1 && (self.va ^ last) >> self.table.geometry().shift(2) == 0
     }
 
+    /// Whether a private table of level 1 has all pages from here to `end`: then there is nothing to be prepared, and all of
+    /// them can be changed without leaving the table.
+    #[inline]
+    pub(super) fn is_private_until(&self, end: VirtAddr) -> bool {
+        self.serves_until(end) && !self.is_shared()
+    }
+
     /// Makes the tables on the way to this position the space's own.
     ///
     /// # Errors
@@ -53,21 +60,18 @@ impl PageTable {
     ///
     /// # Errors
     /// `NoMemory`. Nothing that can be seen has changed then.
-    pub(crate) fn prepare_range(
+    pub(super) fn prepare_boundaries(
         &mut self,
         start: VirtAddr,
         end: VirtAddr,
         batch: &mut FlushBatch<'_>,
     ) -> Result<(), NoMemory> {
-        if self.private_table_with(start, end).is_some() {
-            return Ok(());
-        }
         self.prepare_boundary(start, batch)?;
         self.prepare_boundary(end, batch)
     }
 
-    /// As [`PageTable::prepare_range`], and also makes all tables private that serve the range: its pages can then be changed
-    /// one by one.
+    /// Makes all tables private that serve `[start, end)`, and splits big leaves that reach over its ends: the pages in it can
+    /// then be changed one by one.
     ///
     /// # Errors
     /// `NoMemory`. Nothing that can be seen has changed then.
@@ -77,24 +81,11 @@ impl PageTable {
         end: VirtAddr,
         batch: &mut FlushBatch<'_>,
     ) -> Result<(), NoMemory> {
-        if self.private_table_with(start, end).is_some() {
+        if VmIterMut::new_mut(self, start).is_private_until(end) {
             return Ok(());
         }
-        self.prepare_boundary(start, batch)?;
-        self.prepare_boundary(end, batch)?;
+        self.prepare_boundaries(start, end, batch)?;
         self.make_range_private(start, end, batch)
-    }
-
-    /// An iterator at `start` if a private table of level 1 has all pages of `[start, end)`: then there is nothing to be
-    /// prepared, and all of the range can be changed without leaving the table.
-    #[inline]
-    pub(super) fn private_table_with(
-        &mut self,
-        start: VirtAddr,
-        end: VirtAddr,
-    ) -> Option<VmIterMut<'_>> {
-        let iter = VmIterMut::new_mut(self, start);
-        (iter.serves_until(end) && !iter.is_shared()).then_some(iter)
     }
 
     /// Makes the tables private that have entries on both sides of `boundary`, and splits the big leaves.

@@ -1,13 +1,15 @@
 //! Changing whole ranges of a page table: taking everything out, or giving everything other rights.
 //!
-//! What needs memory comes first ([`PageTable::prepare_range`], [`PageTable::make_range_private`]); what follows cannot
-//! fail. A table that lies in the range as a whole is taken out as a whole, whether it is shared or not.
+//! What needs memory comes first: the tables are prepared ([`super::private`]). Then the caller, by a function, changes what
+//! goes with the table, unless that fails. What follows cannot. A table that lies in the range as a whole is taken out as a
+//! whole, whether it is shared or not.
 
 use core::ops::RangeInclusive;
 
 use geometry::{ENTRIES, Geometry, X86};
 
 use crate::addr::VirtAddr;
+use crate::error::NoMemory;
 use crate::flush::FlushBatch;
 use crate::frame::Frame;
 use crate::page_table::PageTable;
@@ -18,46 +20,68 @@ use crate::page_table::vm_iter::VmIterMut;
 use crate::page_table::vm_iter_mut::{record, release_leaf};
 
 impl PageTable {
-    /// Unmaps everything in `[start, end)`, which has been prepared. What was mapped is `batch`'s.
-    pub(crate) fn unmap_range(
+    /// Unmaps everything in `[start, end)`, after `commit`. What was mapped is `batch`'s.
+    ///
+    /// # Errors
+    /// `NoMemory`, and those of `commit`. Nothing that can be seen has changed then.
+    #[inline]
+    pub(crate) fn unmap_range<E: From<NoMemory>>(
         &mut self,
         start: VirtAddr,
         end: VirtAddr,
         batch: &mut FlushBatch<'_>,
-    ) {
+        commit: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
         debug_assert!(
             batch.space() == self.space(),
             "the batch is another space's"
         );
-        if let Some(mut iter) = self.private_table_with(start, end) {
+        let mut iter = VmIterMut::new_mut(self, start);
+        if iter.is_private_until(end) {
             // Nearly always: a few pages of one table, which stays where it is.
+            commit()?;
             iter.unmap_rest_of_table(end, batch);
-            return;
+            return Ok(());
         }
+        self.prepare_boundaries(start, end, batch)?;
+        commit()?;
         let range = start.as_u64()..=end.as_u64() - 1;
         let geometry = self.geometry();
         unmap_in(self.root(), geometry, geometry.levels(), range, batch);
+        Ok(())
     }
 
-    /// Gives each leaf in `[start, end)`, which has been prepared page by page, the rights that `perm_of` says. Tables whose
-    /// leaves fit together then become big leaves.
-    pub(crate) fn protect_range(
+    /// Gives each leaf in `[start, end)` the rights that `perm_of` says, after `commit`. Tables whose leaves fit together then
+    /// become big leaves.
+    ///
+    /// # Errors
+    /// `NoMemory`, and those of `commit`. Nothing that can be seen has changed then.
+    #[inline]
+    pub(crate) fn protect_range<E: From<NoMemory>>(
         &mut self,
         start: VirtAddr,
         end: VirtAddr,
         batch: &mut FlushBatch<'_>,
         perm_of: impl Fn(&VmIterMut<'_>) -> Perm,
-    ) {
+        commit: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut iter = VmIterMut::new_mut(self, start);
-        let cannot_merge = iter.serves_until(end) && iter.is_not_full();
-        while iter.find_mapping(end) {
-            let perm = perm_of(&iter);
-            iter.protect(perm, batch);
-            iter.next();
+        if iter.is_private_until(end) {
+            // Nearly always, as above.
+            commit()?;
+            let cannot_merge = iter.is_not_full();
+            protect_until(end, &mut iter, batch, perm_of);
+            if cannot_merge {
+                return Ok(());
+            }
+        } else {
+            self.prepare_pages(start, end, batch)?;
+            commit()?;
+            let mut iter = VmIterMut::new_mut(self, start);
+            protect_until(end, &mut iter, batch, perm_of);
         }
-        if !cannot_merge {
-            self.merge_range(start, end, batch);
-        }
+        self.merge_range(start, end, batch);
+        Ok(())
     }
 
     /// Makes big leaves of the tables that serve `[start, end)`, where they consist of leaves that fit together.
@@ -67,6 +91,21 @@ impl PageTable {
             while iter.try_merge(batch) {}
             iter.next_small_table();
         }
+    }
+}
+
+/// Gives each leaf from the position of `iter` to `end` the rights that `perm_of` says.
+#[inline(always)]
+fn protect_until(
+    end: VirtAddr,
+    iter: &mut VmIterMut<'_>,
+    batch: &mut FlushBatch<'_>,
+    perm_of: impl Fn(&VmIterMut<'_>) -> Perm,
+) {
+    while iter.find_mapping(end) {
+        let perm = perm_of(iter);
+        iter.protect(perm, batch);
+        iter.next();
     }
 }
 

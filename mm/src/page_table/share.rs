@@ -42,9 +42,10 @@ pub(crate) fn share_tables(
         batch: Some(batch),
     };
     // The kernel's entries do not count as used.
-    source.root().usage().range().try_for_each(|index| {
-        copy.entry(source.root(), destination.root(), geometry.levels(), index)
-    })
+    source
+        .root()
+        .used_entries()
+        .try_for_each(|used| copy.entry(source.root(), destination.root(), geometry.levels(), used))
 }
 
 /// A copy of the page-table page `table`, of `level`, which shares with it all that it names (PT-4).
@@ -76,9 +77,8 @@ impl TableCopy<'_, '_> {
         // SAFETY: a page-table page that `page` keeps.
         let to = unsafe { Table::new(page.pa()) };
         let copied = from
-            .usage()
-            .range()
-            .try_for_each(|index| self.entry(from, to, level, index));
+            .used_entries()
+            .try_for_each(|used| self.entry(from, to, level, used));
         if let Err(error) = copied {
             // What it has been given so far goes back.
             super::drop_table(page);
@@ -87,18 +87,15 @@ impl TableCopy<'_, '_> {
         Ok(page)
     }
 
+    /// Puts a copy of `entry`, the entry `index` of `from`, into `to`, which is of the same level.
     fn entry(
         &mut self,
         from: Table<'_>,
         to: Table<'_>,
         level: u32,
-        index: usize,
+        (index, entry): (usize, Entry),
     ) -> Result<(), NoMemory> {
         let slot = from.slot(index);
-        let entry = slot.load();
-        if entry == Entry::EMPTY {
-            return Ok(());
-        }
         let leads_to_written = self
             .written
             .is_some_and(|va| self.geometry.index(va, level) == index);

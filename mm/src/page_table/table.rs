@@ -28,6 +28,9 @@ use crate::hw;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::usage::Usage;
 
+/// How many empty entries are passed at a time.
+const STEP: usize = 8;
+
 /// A page-table page that stays one for `'t`.
 #[derive(Copy, Clone)]
 pub(super) struct Table<'t> {
@@ -58,10 +61,34 @@ impl<'t> Table<'t> {
     /// Its entry `index`; an index beyond the table counts from the start again.
     #[inline]
     pub(super) fn slot(self, index: usize) -> Slot<'t> {
-        let entries = hw::phys_to_ptr(self.pa).cast::<AtomicU64>();
-        // SAFETY: 1. `new` was promised that this page holds page-table entries for `'t`, used atomically only; 2. the
-        // index is below the number of entries of a page, and pages are aligned.
-        Slot(unsafe { &*entries.add(index % ENTRIES) })
+        Slot(&self.entries()[index % ENTRIES])
+    }
+
+    /// Its entries that are not empty, by ascending index.
+    #[inline]
+    pub(super) fn used_entries(self) -> impl Iterator<Item = (usize, Entry)> + use<'t> {
+        let (entries, mut rest) = (self.entries(), self.usage().range());
+        core::iter::from_fn(move || {
+            loop {
+                let index = rest.next()?;
+                let entry = Slot(&entries[index]).load();
+                if entry != Entry::EMPTY {
+                    return Some((index, entry));
+                }
+                // A program may use few entries of a root, far apart: what lies between is passed in steps.
+                if index.is_multiple_of(STEP) && is_empty(&entries[index..index + STEP]) {
+                    rest.start = index + STEP;
+                }
+            }
+        })
+    }
+
+    #[inline]
+    fn entries(self) -> &'t [AtomicU64; ENTRIES] {
+        let entries = hw::phys_to_ptr(self.pa).cast::<[AtomicU64; ENTRIES]>();
+        // SAFETY: `new` was promised that this page, which is aligned, holds page-table entries for `'t`, used atomically
+        // only.
+        unsafe { &*entries }
     }
 
     /// The table that `entry`, read from this table, names, if it is that kind of entry at this level.
@@ -90,6 +117,13 @@ impl<'t> Table<'t> {
             &*core::ptr::from_ref(page.word())
         }
     }
+}
+
+/// Whether all these entries are empty.
+#[inline]
+fn is_empty(entries: &[AtomicU64]) -> bool {
+    let bits = |entry| Slot(entry).load().raw();
+    entries.iter().fold(0, |all, entry| all | bits(entry)) == 0
 }
 
 /// An entry in memory, where other CPUs and the processor's own walker can see it.

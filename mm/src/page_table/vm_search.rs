@@ -15,10 +15,11 @@ impl<A: Access> VmIter<'_, A> {
     #[inline(always)]
     pub fn find_mapping(&mut self, end: VirtAddr) -> bool {
         let end = end.min(USER_END);
-        (self.va < end.as_u64() && self.present()) || self.search_mapping(end)
+        let is_here = self.va < end.as_u64() && self.present();
+        is_here || (self.va != end.as_u64() && self.search_mapping(end))
     }
 
-    /// As [`VmIter::find_mapping`], from a hole or from `end`.
+    /// As [`VmIter::find_mapping`], from a hole or from behind `end`.
     fn search_mapping(&mut self, end: VirtAddr) -> bool {
         if self.va < end.as_u64() && self.level > self.table.geometry().levels() {
             // From nowhere, which is one hole.

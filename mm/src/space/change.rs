@@ -82,12 +82,17 @@ impl Space {
         change: impl FnOnce(&mut RegionMap) -> Result<(), SpaceError>,
     ) -> Result<(), SpaceError> {
         let mut memory = self.memory.write();
+        let Memory { regions, table } = &mut *memory;
+        let Some(table) = table else {
+            return change(regions);
+        };
         // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
-        memory.prepare_pages(range, &mut batch)?;
-        change(&mut memory.regions)?;
-        memory.protect(range, protection, &mut batch);
-        Ok(())
+        let (start, end) = (range.start(), range.end());
+        let perm_of = |page: &VmIterMut<'_>| perm_for(page, protection);
+        table
+            .get_mut()
+            .protect_range(start, end, &mut batch, perm_of, || change(regions))
     }
 }
 
@@ -97,25 +102,27 @@ impl Memory {
     /// # Errors
     /// As for [`Space::remove`].
     fn remove(&mut self, range: UserRange, batch: &mut FlushBatch<'_>) -> Result<(), SpaceError> {
-        if self.regions.touches_pinned(range) {
-            return Err(SpaceError::Pinned);
-        }
-        self.prepare_range(range, batch)?;
-        self.regions.remove(range)?;
-        self.unmap(range, batch);
-        Ok(())
+        self.unmap(range, batch, |regions| regions.remove(range))
     }
 
-    /// SPACE-6, for taking out `range` as a whole.
-    pub(super) fn prepare_range(
+    /// Unmaps all pages in `range`, after `change` has taken that out of the regions.
+    ///
+    /// # Errors
+    /// `NoMemory` (SPACE-6), and those of `change`. Nothing has changed then.
+    pub(super) fn unmap<E: From<NoMemory>>(
         &mut self,
         range: UserRange,
         batch: &mut FlushBatch<'_>,
-    ) -> Result<(), NoMemory> {
-        let Some(table) = self.table() else {
-            return Ok(());
+        change: impl FnOnce(&mut RegionMap) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Memory { regions, table } = self;
+        let Some(table) = table else {
+            return change(regions);
         };
-        table.prepare_range(range.start(), range.end(), batch)
+        let (start, end) = (range.start(), range.end());
+        table
+            .get_mut()
+            .unmap_range(start, end, batch, || change(regions))
     }
 
     /// SPACE-6, for changing the pages in `range`.
@@ -128,22 +135,6 @@ impl Memory {
             return Ok(());
         };
         table.prepare_pages(range.start(), range.end(), batch)
-    }
-
-    /// Unmaps all pages in `range`, which has been prepared.
-    pub(super) fn unmap(&mut self, range: UserRange, batch: &mut FlushBatch<'_>) {
-        if let Some(table) = self.table() {
-            table.unmap_range(range.start(), range.end(), batch);
-        }
-    }
-
-    /// Gives all pages in `range`, which have been prepared, the rights `protection`.
-    fn protect(&mut self, range: UserRange, protection: Protection, batch: &mut FlushBatch<'_>) {
-        if let Some(table) = self.table() {
-            table.protect_range(range.start(), range.end(), batch, |page| {
-                perm_for(page, protection)
-            });
-        }
     }
 
     /// The page table, unless the space has been destroyed.

@@ -34,9 +34,7 @@ impl Space {
         }
         // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
-        memory.prepare_range(range, &mut batch)?;
-        memory.regions.undo_insert(range)?;
-        memory.unmap(range, &mut batch);
+        memory.unmap(range, &mut batch, |regions| regions.undo_insert(range))?;
         Err(error)
     }
 

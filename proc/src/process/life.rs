@@ -114,6 +114,6 @@ impl Life {
 
     /// The thread `id` if it has ended and can be joined.
     pub(crate) fn find_ended(&self, id: Id) -> Option<Arc<Thread>> {
-        self.ended.iter_arcs().find(|thread| thread.id() == id)
+        self.ended.find_arc(|thread| thread.id() == id)
     }
 }

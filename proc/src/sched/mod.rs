@@ -115,8 +115,16 @@ pub(crate) fn block() {
     switch_away(Leave::Block);
 }
 
+/// As [`leave_forbidden_cpu`], if another thread has changed the affinity of `current`.
+#[inline]
+pub fn move_if_asked(current: &Thread) {
+    if current.attention.is_asked_to_move() {
+        leave_forbidden_cpu(current);
+    }
+}
+
 /// Moves the thread that calls this, `current`, to a CPU that its affinity allows, if it is not on one.
-pub fn leave_forbidden_cpu(current: &Thread) {
+pub(crate) fn leave_forbidden_cpu(current: &Thread) {
     current.attention.clear_ask_to_move();
     if !current.may_run_on(smp::cpu::id_racy()) {
         switch_away(Leave::Yield);

@@ -5,7 +5,7 @@
 
 use core::sync::atomic::Ordering;
 
-use smp::pin::Pinned;
+use smp::pin::{self, Pinned};
 use smp::{irq, percpu};
 use spin::Once;
 
@@ -55,7 +55,15 @@ pub fn any(pin: &Pinned) -> bool {
 }
 
 /// Acts on all notes of this CPU. May give the CPU to another thread.
+#[inline]
 pub fn serve() {
+    // A note that is left just after this look is found by the next one.
+    if any(&pin::pin()) {
+        serve_notes();
+    }
+}
+
+fn serve_notes() {
     let off = irq::disable();
     let notes = percpu::own_block(&off).notes.swap(0, Ordering::Relaxed);
     drop(off);

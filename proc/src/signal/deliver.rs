@@ -113,7 +113,7 @@ pub fn has_returned(thread: &Thread, registers: &UserRegisters) -> bool {
 }
 
 /// Restores the registers of a thread that leaves its handler (SIGNAL-1).
-fn leave_handler(thread: &Thread, registers: &mut UserRegisters) {
+pub fn leave_handler(thread: &Thread, registers: &mut UserRegisters) {
     // SIGNAL-2.
     if let Some(context) = &*thread.signal_context.lock() {
         registers.clone_from(&context.registers);
@@ -147,18 +147,15 @@ fn enter_handler(
 }
 
 fn put_aside(thread: &Thread, registers: &UserRegisters) -> Result<(), NoMemory> {
-    let used_before = thread.signal_context.lock().take();
-    let context = match used_before {
-        Some(mut context) => {
-            context.registers.clone_from(registers);
-            context.fpu.save_current();
-            context
-        }
-        None => mm::heap::try_box(Context {
-            registers: registers.clone(),
-            fpu: FpuState::copy_of_current().map_err(|_| NoMemory)?,
-        })?,
-    };
+    if let Some(context) = &mut *thread.signal_context.lock() {
+        context.registers.clone_from(registers);
+        context.fpu.save_current();
+        return Ok(());
+    }
+    let context = mm::heap::try_box(Context {
+        registers: registers.clone(),
+        fpu: FpuState::copy_of_current().map_err(|_| NoMemory)?,
+    })?;
     *thread.signal_context.lock() = Some(context);
     Ok(())
 }

@@ -8,16 +8,16 @@ use smp::pin;
 
 use crate::exit;
 use crate::process::Process;
+use crate::process::life::Life;
 use crate::table::{self, Entry};
 use crate::thread::{Id, Thread};
 use crate::wait::Waiter;
 
 /// Whom a signal is for.
-enum Target {
-    /// One thread.
-    Thread(Arc<Thread>, Arc<Process>),
-    /// Whichever thread of a process can take it.
-    Process(Arc<Process>),
+struct Target {
+    process: Arc<Process>,
+    /// The one thread that it is for; if there is none, whichever can take it.
+    thread: Option<Arc<Thread>>,
 }
 
 /// Sends `signal` to what is behind `id`: a process, or one thread. Without a handler the process ends.
@@ -27,28 +27,33 @@ enum Target {
 /// if whoever could take the signal is in a handler and it is not SIGKILL. Nothing has changed then.
 pub fn kill(id: Id, signal: Signal) -> Result<(), Errno> {
     let target = find(id)?;
-    let process = target.process();
+    let process = &target.process;
+    let life = process.life.lock();
+    target.check(&life)?;
     if signal == Signal::SIGKILL {
+        drop(life);
         exit::end_process(process, ExitStatus::killed(signal));
         return Ok(());
     }
     let has_handler = process.handlers.get(signal).is_some();
-    let can_take = |thread: &Arc<Thread>| match has_handler {
+    let can_take = |thread: &Thread| match has_handler {
         true => thread.attention.post(signal).is_ok(),
         false => !thread.attention.is_in_handler(),
     };
-    let taker = match &target {
-        Target::Thread(thread, _) => Some(thread.clone()).filter(can_take),
-        Target::Process(process) => process.life.lock().running().iter_arcs().find(can_take),
+    let taker = match &target.thread {
+        Some(thread) => can_take(thread).then(|| thread.clone()),
+        None => life.running().find_arc(can_take),
     };
+    // Otherwise who does not take it is about to end, and the signal comes too late to change anything.
+    let is_refused = taker.is_none() && target.is_in_handler(&life);
+    drop(life);
     match taker {
         Some(thread) if has_handler => rouse(thread),
         // SIGNAL-3.
         Some(_) if signal != Signal::SIGCHLD => {
             exit::end_process(process, ExitStatus::killed(signal));
         }
-        // Or it has begun to end: then the signal comes too late to change anything.
-        None if target.is_alive() => return Err(Errno::EAGAIN),
+        None if is_refused => return Err(Errno::EAGAIN),
         _ => {}
     }
     Ok(())
@@ -70,7 +75,8 @@ pub fn kill_children(parent: Id, signal: Signal) {
 /// # Errors
 /// `ESRCH` if there is no such process or thread, or it has ended; `EPERM` for `init` and processes of the kernel.
 pub fn check(id: Id) -> Result<(), Errno> {
-    find(id).map(drop)
+    let target = find(id)?;
+    target.check(&target.process.life.lock())
 }
 
 /// Tells a process that a child of it has ended.
@@ -92,14 +98,10 @@ pub(crate) fn hand_over(process: &Process, thread: &Thread) {
 /// left that.
 fn post_for_certain(process: &Process, signal: Signal) {
     let life = process.life.lock();
-    let mut threads = life.running().iter_arcs();
+    let threads = life.running();
     let taker = threads
-        .find(|thread| thread.attention.post(signal).is_ok())
-        .or_else(|| {
-            let mut threads = life.running().iter_arcs();
-            threads.find(|thread| thread.attention.post_for_later(signal).is_ok())
-        });
-    drop(threads);
+        .find_arc(|thread| thread.attention.post(signal).is_ok())
+        .or_else(|| threads.find_arc(|thread| thread.attention.post_for_later(signal).is_ok()));
     drop(life);
     // None if all are about to end.
     if let Some(thread) = taker {
@@ -116,42 +118,38 @@ fn rouse(thread: Arc<Thread>) {
     Thread::unpark(thread);
 }
 
-/// What is behind `id`, if signals may be sent to it.
-///
-/// # Errors
-/// As [`check`].
 fn find(id: Id) -> Result<Target, Errno> {
-    let target = match table::find(id) {
-        Entry::Thread(thread) => match thread.process().cloned() {
-            Some(process) if process.id() == id => Target::Process(process),
-            Some(process) => Target::Thread(thread, process),
-            None => return Err(Errno::ESRCH),
-        },
-        Entry::Process(process) => Target::Process(process),
+    let (process, thread) = match table::find(id) {
+        Entry::Thread(thread) => (thread.process().cloned().ok_or(Errno::ESRCH)?, Some(thread)),
+        Entry::Process(process) => (process, None),
         Entry::Free | Entry::Reserved => return Err(Errno::ESRCH),
     };
-    let process = target.process();
-    match () {
-        () if !target.is_alive() => Err(Errno::ESRCH),
-        () if process.is_kernel() || exit::is_init(process) => Err(Errno::EPERM),
-        () => Ok(target),
-    }
+    let thread = thread.filter(|_| process.id() != id);
+    Ok(Target { process, thread })
 }
 
 impl Target {
-    fn process(&self) -> &Arc<Process> {
-        match self {
-            Target::Thread(_, process) | Target::Process(process) => process,
+    /// Checks that it has not ended and that signals may be sent to it, with the `life` of its process locked.
+    ///
+    /// # Errors
+    /// As [`check`].
+    fn check(&self, life: &Life) -> Result<(), Errno> {
+        let is_running = |thread: &Arc<Thread>| life.running().contains(thread);
+        match () {
+            () if !life.is_alive() => Err(Errno::ESRCH),
+            () if !self.thread.as_ref().is_none_or(is_running) => Err(Errno::ESRCH),
+            () if self.process.is_kernel() || exit::is_init(&self.process) => Err(Errno::EPERM),
+            () => Ok(()),
         }
     }
 
-    /// Whether it has not ended.
-    fn is_alive(&self) -> bool {
-        let life = self.process().life.lock();
-        life.is_alive()
-            && match self {
-                Target::Thread(thread, _) => life.running().contains(thread),
-                Target::Process(_) => true,
-            }
+    /// Whether one that it is for is in a handler, and not about to end.
+    fn is_in_handler(&self, life: &Life) -> bool {
+        let is_in_handler =
+            |thread: &Thread| thread.attention.is_in_handler() && !thread.is_dying();
+        match &self.thread {
+            Some(thread) => is_in_handler(thread),
+            None => life.running().iter().any(is_in_handler),
+        }
     }
 }

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::vec;
 use std::vec::Vec;
 
 use proptest::prelude::{Strategy, prop_assert_eq, proptest};
@@ -158,4 +159,16 @@ fn elements_that_share_a_link_get_back_the_one_that_was_pushed() {
     let removed = list.remove(&other).expect("the link is in the list");
     assert!(Arc::ptr_eq(&removed, &pushed));
     assert_eq!(Arc::strong_count(&other), 1);
+}
+
+#[test]
+fn the_first_element_that_is_wanted_is_found_and_stays_in_the_list() {
+    let mut list = List::new();
+    for id in [1, 4, 6] {
+        list.push_back(Element::new(id));
+    }
+    let found = list.find_arc(|element| element.id % 2 == 0);
+    assert_eq!(found.as_ref().map(Arc::strong_count), Some(2));
+    assert_eq!((id_of(found), ids(&list)), (Some(4), vec![1, 4, 6]));
+    assert!(list.find_arc(|element| element.id == 5).is_none());
 }

@@ -60,6 +60,8 @@ struct Mailbox {
 /// The mailboxes of the CPUs `0..len`.
 pub struct Mailboxes<B: Bell> {
     boxes: Box<[Mailbox]>,
+    /// How many words of an inbox a sender can have a bit in.
+    inbox_words: usize,
     bell: B,
 }
 
@@ -79,6 +81,7 @@ impl<B: Bell> Mailboxes<B> {
         });
         Ok(Mailboxes {
             boxes: boxes.into_boxed_slice(),
+            inbox_words: possible_cpus.div_ceil(WORD_BITS),
             bell,
         })
     }
@@ -97,7 +100,9 @@ impl<B: Bell> Mailboxes<B> {
             "a request carries {WORDS_MAX} words at most"
         );
         let sender = pin.cpu();
-        let count = targets.count() - usize::from(targets.contains(sender));
+        // Those that are not rung at.
+        let mut spared = targets.contains(sender).then(|| CpuSet::single(sender));
+        let count = targets.count() - usize::from(spared.is_some());
         if count == 0 {
             return Pending::done(pin);
         }
@@ -109,6 +114,7 @@ impl<B: Bell> Mailboxes<B> {
         }
         let pending = Pending {
             under_way: Some((self, class)),
+            targets: count,
             pin,
         };
         let record = &self.lane(sender, class).record;
@@ -122,31 +128,37 @@ impl<B: Bell> Mailboxes<B> {
         };
         // SAFETY: the record is our CPU's, the check and this have interrupts off.
         unsafe { record.fill(request, count as u32) };
-        let mut silent = CpuSet::EMPTY;
         let (word, bit) = place_of(sender);
         for target in targets.iter().filter(|target| *target != sender) {
             // Release pairs with the Acquire in `serve`: the target sees the record.
-            if self.lane(target, class).inbox[word].fetch_or(bit, Ordering::Release) == 0 {
-                silent.insert(target);
+            if self.lane(target, class).inbox[word].fetch_or(bit, Ordering::Release) != 0 {
+                // MAIL-3: another sender's ring is on its way.
+                spared.get_or_insert(CpuSet::EMPTY).insert(target);
             }
         }
-        // MAIL-3: in words that were not 0 already, another sender's ring is on its way.
-        if !silent.is_empty() {
-            self.bell.ring(&silent);
+        match &spared {
+            None => self.bell.ring(targets),
+            Some(spared) => self.ring_the_rest(targets, spared),
         }
         drop(off);
         pending
     }
 
+    /// Rings at those of `targets` that are not in `spared`.
+    #[cold]
+    fn ring_the_rest(&self, targets: &CpuSet, spared: &CpuSet) {
+        let rest = targets.difference(spared);
+        if !rest.is_empty() {
+            self.bell.ring(&rest);
+        }
+    }
+
     /// Runs the flush requests that wait for this CPU, at the cost of a few reads when there are none.
     #[inline]
     pub fn serve_flush_requests(&self, pin: &Pinned) {
+        let mut words = self.inbox(pin.cpu(), Class::Flush).iter();
         // Relaxed: what is missed here is found by the interrupt, or the next time.
-        if self
-            .inbox(pin.cpu(), Class::Flush)
-            .iter()
-            .any(|word| word.load(Ordering::Relaxed) != 0)
-        {
+        if words.any(|word| word.load(Ordering::Relaxed) != 0) {
             self.serve(&irq::disable(), Class::Flush);
         }
     }
@@ -159,20 +171,25 @@ impl<B: Bell> Mailboxes<B> {
     }
 
     /// Runs what this CPU has been asked for in the class.
+    #[inline(always)]
     fn serve(&self, off: &IrqOff, class: Class) {
         for (index, word) in self.inbox(off.cpu(), class).iter().enumerate() {
-            // Relaxed: what is missed here has an interrupt on its way (MAIL-3); the swap acquires.
-            if word.load(Ordering::Relaxed) == 0 {
-                continue;
+            // Relaxed: what is missed here has an interrupt on its way (MAIL-3).
+            if word.load(Ordering::Relaxed) != 0 {
+                self.serve_senders(class, index, word);
             }
-            // Acquire pairs with the Release of every sender whose bit this takes (MAIL-2).
-            let mut senders = word.swap(0, Ordering::Acquire);
-            while senders != 0 {
-                let sender = CpuId::new(index * WORD_BITS + senders.trailing_zeros() as usize);
-                senders &= senders - 1;
-                // SAFETY: its bit came out of our inbox by the swap above.
-                unsafe { self.lane(sender, class).record.run() };
-            }
+        }
+    }
+
+    /// Runs what those ask for who have a bit in `word`, the word number `index` of this CPU's inbox. Interrupts are off.
+    fn serve_senders(&self, class: Class, index: usize, word: &AtomicU64) {
+        // Acquire pairs with the Release of every sender whose bit this takes (MAIL-2).
+        let mut senders = word.swap(0, Ordering::Acquire);
+        while senders != 0 {
+            let sender = CpuId::new(index * WORD_BITS + senders.trailing_zeros() as usize);
+            senders &= senders - 1;
+            // SAFETY: its bit came out of our inbox by the swap above.
+            unsafe { self.lane(sender, class).record.run() };
         }
     }
 
@@ -193,6 +210,7 @@ impl<B: Bell> Mailboxes<B> {
         })
     }
 
+    #[inline(always)]
     fn lane(&self, cpu: CpuId, class: Class) -> &Lane {
         let mailbox = &self.boxes[cpu.index()];
         match class {
@@ -202,9 +220,9 @@ impl<B: Bell> Mailboxes<B> {
     }
 
     /// The words of a CPU's inbox that a sender can have a bit in.
+    #[inline(always)]
     fn inbox(&self, cpu: CpuId, class: Class) -> &[AtomicU64] {
-        let words = self.boxes.len().div_ceil(WORD_BITS);
-        &self.lane(cpu, class).inbox[..words]
+        &self.lane(cpu, class).inbox[..self.inbox_words]
     }
 
     #[cold]
@@ -242,6 +260,7 @@ fn place_of(sender: CpuId) -> (usize, u64) {
 pub struct Pending<'a, B: Bell> {
     /// `None` if there was no target.
     under_way: Option<(&'a Mailboxes<B>, Class)>,
+    targets: usize,
     /// The sender stays on its CPU, whose record it waits for.
     pin: &'a Pinned,
 }
@@ -251,6 +270,7 @@ impl<'a, B: Bell> Pending<'a, B> {
     pub(super) fn done(pin: &'a Pinned) -> Pending<'a, B> {
         Pending {
             under_way: None,
+            targets: 0,
             pin,
         }
     }
@@ -259,6 +279,11 @@ impl<'a, B: Bell> Pending<'a, B> {
     /// class, waits for that too. Panics if a target does not answer at all.
     pub fn wait(self) {
         drop(self);
+    }
+
+    /// How many CPUs have been asked.
+    pub fn targets(&self) -> usize {
+        self.targets
     }
 
     /// Whether every target has run the request.
@@ -276,10 +301,13 @@ impl<'a, B: Bell> Pending<'a, B> {
         let record = &mailboxes.lane(sender, class).record;
         let mut wait = SpinWait::new();
         while !record.is_finished() {
-            mailboxes.serve_flush_requests(self.pin);
             if !wait.turn() {
                 mailboxes.no_answer(sender, class);
             }
+            if record.is_finished() {
+                break;
+            }
+            mailboxes.serve_flush_requests(self.pin);
         }
     }
 }

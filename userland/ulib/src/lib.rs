@@ -49,4 +49,4 @@ pub use abi::{
 pub use arguments::Arguments;
 pub use cpu_mask::CpuMask;
 pub use fixed_string::FixedString;
-pub use start::{Termination, program_name};
+pub use start::{Termination, program_name, touch_image};

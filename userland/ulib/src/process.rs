@@ -33,19 +33,26 @@ pub enum Fork {
 pub fn fork() -> Result<Fork, Errno> {
     // SAFETY: the call changes nothing in the caller's memory, and the child's is its own.
     match decode(while_quiet(|| unsafe { system_call::fork() }))? {
-        0 => Ok(Fork::Child),
+        0 => {
+            be_alone();
+            Ok(Fork::Child)
+        }
         child => Ok(Fork::Parent(child as Pid)),
     }
 }
 
 #[cfg(not(test))]
-use crate::thread::while_quiet;
+use crate::thread::{be_alone, while_quiet};
 
 /// Stands in for the threads that a host test does not have.
 #[cfg(test)]
 fn while_quiet<T>(body: impl FnOnce() -> T) -> T {
     body()
 }
+
+/// As [`while_quiet`].
+#[cfg(test)]
+fn be_alone() {}
 
 /// Starts a child, a copy of the calling process, that runs `body` and exits with what it returns.
 ///
@@ -100,6 +107,7 @@ pub fn spawn_words(
 }
 
 /// Ends this process.
+#[inline]
 pub fn exit(code: i32) -> ! {
     // SAFETY: nothing of the program is left to be broken.
     unsafe { system_call::exit(code) };

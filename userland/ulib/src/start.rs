@@ -48,13 +48,11 @@ macro_rules! program {
 }
 
 #[cfg(not(test))]
-pub use entry::program_name;
-#[cfg(not(test))]
-pub(crate) use entry::touch_image;
+pub use entry::{program_name, touch_image};
 
 /// Stands in for the image that a host test does not have.
 #[cfg(test)]
-pub(crate) fn touch_image() {}
+pub fn touch_image() {}
 
 /// Stands in for the program that a host test is not.
 #[cfg(test)]
@@ -86,7 +84,7 @@ mod entry {
     }
 
     /// Touches every page of the program: reads text and constants, and writes data as it is.
-    pub(crate) fn touch_image() {
+    pub fn touch_image() {
         let [start, data, end] = [
             &raw const IMAGE_START,
             &raw const IMAGE_DATA,

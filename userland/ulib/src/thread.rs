@@ -12,6 +12,8 @@ mod scope;
 mod spawn;
 mod stack;
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use abi::{Errno, Pid, Sysno, decode};
 
 use crate::system_call;
@@ -19,6 +21,18 @@ use crate::system_call;
 pub use self::scope::{Scope, ScopedJoinHandle, scope};
 pub(crate) use self::spawn::while_quiet;
 pub use self::spawn::{JoinHandle, spawn};
+
+/// Whether this process may have more than one thread.
+static IS_THREADED: AtomicBool = AtomicBool::new(false);
+
+/// The thread that calls this, in the child of a fork, is the only one.
+#[inline]
+pub(crate) fn be_alone() {
+    // Relaxed: see `create`. If nothing changes, nothing is written: that would cost a page.
+    if IS_THREADED.load(Ordering::Relaxed) {
+        IS_THREADED.store(false, Ordering::Relaxed);
+    }
+}
 
 /// Starts a thread that runs `function(argument)` on the stack below `stack_top` and ends with its result as value.
 ///
@@ -35,6 +49,8 @@ pub unsafe fn create(
     argument: usize,
     stack_top: usize,
 ) -> Result<Pid, Errno> {
+    // Relaxed: as long as it is false, there is one thread, which is the one to look.
+    IS_THREADED.store(true, Ordering::Relaxed);
     let return_address = stack_top - size_of::<usize>();
     // SAFETY: 1. of the caller.
     unsafe { (return_address as *mut usize).write(exit_with_result as *const () as usize) };

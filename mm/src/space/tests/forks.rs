@@ -116,8 +116,7 @@ fn while_other_threads_are_in_the_space_nothing_is_copied() {
     let _machine = machine();
     let parent = space_with(0, 3, WRITE);
     (0..3).for_each(|page| store(&parent, page, 1).unwrap());
-    let thread = || AddressSpace::add_thread(&*parent);
-    [(); 2].map(|()| thread());
+    (0..2).for_each(|_| AddressSpace::add_thread(&*parent));
     let before = anonymous_frames();
     for policy in SEPARATE {
         let child = parent.fork_at(policy, address(1)).unwrap();

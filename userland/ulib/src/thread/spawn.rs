@@ -2,11 +2,12 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
 
 use abi::{Errno, Pid};
 
 use super::running::{self, Running, Slot};
-use super::stack;
+use super::{IS_THREADED, stack};
 use crate::sync::Mutex;
 
 /// A thread that has been started, and can be joined.
@@ -54,7 +55,12 @@ fn join_unwanted() {
 
 /// Calls `body` while no thread of this process is inside of the heap or starts or ends a thread, so that a copy of the
 /// process can do both. It must do neither.
+#[inline]
 pub(crate) fn while_quiet<T>(body: impl FnOnce() -> T) -> T {
+    // Relaxed: see `create`.
+    if !IS_THREADED.load(Ordering::Relaxed) {
+        return body();
+    }
     let _unwanted = UNWANTED.lock();
     stack::while_quiet(|| crate::heap::while_quiet(body))
 }

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use crate::mapping::{MapRequest, map};
 use crate::sync::Mutex;
 
-/// Where stacks are, far above the areas of [`crate::memory`].
-const STACKS_START: usize = 0xffff_b000_0000_0000;
+/// Where stacks are: between program and heap, so that `fork` finds all of the program's memory close together.
+const STACKS_START: usize = 0xffff_8080_0000_0000;
 /// How far their tops are from each other.
 const DISTANCE: usize = 512 * 1024;
 /// How long a stack is at first.

@@ -3,12 +3,11 @@
 extern crate alloc;
 
 use alloc::vec::Vec;
-use core::fmt::Write;
 use core::hint::black_box;
 
 use abi::layout::PAGE_SIZE;
 use ulib::memory::Area;
-use ulib::{FixedString, Pid, process, system_call};
+use ulib::{Pid, process, system_call};
 
 use crate::Setting;
 use crate::measure::{best, fork_and_wait, row, start, wait};
@@ -63,14 +62,6 @@ pub(crate) fn spawn_exit_wait(name: &str, setting: Setting, _: usize) {
         assert!(child > 0, "cannot start nop: {child}");
         wait(child as Pid);
     });
-}
-
-/// The name of the row for so many processes.
-pub(crate) fn parallel_name(processes: usize) -> FixedString<32> {
-    let mut name = FixedString::new();
-    // At most 34 bytes would be needed for 20 digits; there are two.
-    let _ = write!(name, "fork_parallel_{processes}");
-    name
 }
 
 /// So many processes, spread over the CPUs, that all fork at once.

@@ -12,8 +12,11 @@ mod forks;
 mod measure;
 mod memory;
 mod pipes;
+mod spinners;
+mod threads;
 
 use alloc::vec::Vec;
+use core::fmt::Write;
 
 use ulib::{Arguments, FixedString, Signal, println, process};
 
@@ -46,11 +49,13 @@ fn rows(setting: Setting) -> Vec<Row> {
         });
     };
     add("syscall_null", system_call, 0);
+    add("signal_self", threads::signal_self, 0);
     add("fork_exit_wait", forks::fork_exit_wait, 0);
     add("fork_exit_wait_1MiB", forks::fork_exit_wait_resident, 1);
     add("fork_exit_wait_16MiB", forks::fork_exit_wait_resident, 16);
     add("fork_cow64", forks::fork_and_write, 64);
     add("spawn_exit_wait", forks::spawn_exit_wait, 0);
+    add("thread_create_join", threads::create_and_join, 0);
     add("yield_switch_pair", yield_switch_pair, 0);
     add("pipe_pingpong_same_cpu", pipes::pingpong, 0);
     if setting.cpus > 1 {
@@ -58,20 +63,31 @@ fn rows(setting: Setting) -> Vec<Row> {
     }
     add("pipe_bandwidth", pipes::bandwidth, 0);
     add("page_fault_anon", memory::page_faults, 1024);
-    add("map_touch_unmap", memory::map_touch_unmap, 1500);
-    add("protect_page_0remote", memory::protect_page, 0);
-    add("unmap_page_0remote", memory::map_touch_unmap, 500);
-    add("unmap_64pages_0remote", memory::unmap_pages, 64);
+    add("map_touch_unmap", memory::map_touch_unmap, 0);
+    for remote in 0..setting.cpus.min(8) {
+        let mut add = |row: &str, measure| {
+            let name = numbered(row, remote, "remote");
+            add(name.as_str(), measure, remote);
+        };
+        add("protect_page_", memory::protect_page);
+        add("unmap_page_", memory::unmap_page);
+        add("unmap_64pages_", memory::unmap_64_pages);
+    }
     let mut processes = 1;
     while processes <= 2 * setting.cpus && processes <= 64 {
-        add(
-            forks::parallel_name(processes).as_str(),
-            forks::parallel,
-            processes,
-        );
+        let name = numbered("fork_parallel_", processes, "");
+        add(name.as_str(), forks::parallel, processes);
         processes *= 2;
     }
     rows
+}
+
+/// A name with a number in it.
+fn numbered(before: &str, number: usize, after: &str) -> FixedString<32> {
+    let mut name = FixedString::new();
+    // It fits: the numbers have two digits at most.
+    let _ = write!(name, "{before}{number}{after}");
+    name
 }
 
 fn main(arguments: Arguments) -> i32 {
@@ -100,6 +116,9 @@ fn main(arguments: Arguments) -> i32 {
         return 2;
     }
 
+    // Linux maps what lies around a page of a program when that is touched. Here a child would fault for each new page, of
+    // which there are more or fewer, as the linker has placed the code.
+    ulib::touch_image();
     println!("BENCH-START cpus {}", setting.cpus);
     for row in &rows {
         if wanted.is_empty() || wanted.contains(&row.name.as_str()) {

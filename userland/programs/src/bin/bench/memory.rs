@@ -1,4 +1,4 @@
-//! Rows about mappings. Each is measured in the program's only thread, so no other CPU has a part in it.
+//! Rows about mappings. Where CPUs have a part in it, each runs a thread of the program ([`with_spinners`]).
 
 use core::hint::black_box;
 
@@ -8,6 +8,7 @@ use ulib::mapping::{MapRequest, Mapping, protect};
 
 use crate::Setting;
 use crate::measure::{best, best_per};
+use crate::spinners::with_spinners;
 
 /// First touches of so many pages, each time of a new mapping.
 pub(crate) fn page_faults(name: &str, setting: Setting, pages: usize) {
@@ -15,21 +16,30 @@ pub(crate) fn page_faults(name: &str, setting: Setting, pages: usize) {
     best_per(name, count, pages, || map_and_touch(pages));
 }
 
-/// Maps a page, writes to it and unmaps it; up to so many times.
-pub(crate) fn map_touch_unmap(name: &str, setting: Setting, count: usize) {
-    best(name, count / setting.scale + 1, || map_and_touch(1));
+/// Maps a page, writes to it and unmaps it.
+pub(crate) fn map_touch_unmap(name: &str, setting: Setting, _: usize) {
+    best(name, 1500 / setting.scale + 1, || map_and_touch(1));
 }
 
-/// Maps so many pages, writes to each and unmaps all.
-pub(crate) fn unmap_pages(name: &str, setting: Setting, pages: usize) {
-    best(name, 60 / setting.scale + 1, || map_and_touch(pages));
+/// The same with so many remote CPUs.
+pub(crate) fn unmap_page(name: &str, setting: Setting, remote: usize) {
+    with_spinners(remote, || {
+        best(name, 500 / setting.scale + 1, || map_and_touch(1));
+    });
 }
 
-/// Takes away and gives back the right to write a page, in turn.
-pub(crate) fn protect_page(name: &str, setting: Setting, _: usize) {
+/// Maps 64 pages, writes to each and unmaps all, with so many remote CPUs.
+pub(crate) fn unmap_64_pages(name: &str, setting: Setting, remote: usize) {
+    with_spinners(remote, || {
+        best(name, 60 / setting.scale + 1, || map_and_touch(64));
+    });
+}
+
+/// Takes away and gives back the right to write a page, in turn, with so many remote CPUs.
+pub(crate) fn protect_page(name: &str, setting: Setting, remote: usize) {
     let memory = map_and_fill(64);
     let mut is_writable = true;
-    best(name, 1000 / setting.scale + 1, || {
+    let mut change = || {
         is_writable = !is_writable;
         let rights = match is_writable {
             true => Protection::READ | Protection::WRITE,
@@ -38,7 +48,8 @@ pub(crate) fn protect_page(name: &str, setting: Setting, _: usize) {
         if let Err(errno) = protect(memory.address(), PAGE_SIZE, rights) {
             panic!("cannot protect: {errno}");
         }
-    });
+    };
+    with_spinners(remote, || best(name, 1000 / setting.scale + 1, &mut change));
 }
 
 /// Maps so many pages, writes a word into each, and unmaps them.
