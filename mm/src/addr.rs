@@ -118,6 +118,13 @@ impl VirtAddr {
     pub fn is_user(self) -> bool {
         user_start() <= self && self < USER_END
     }
+
+    /// Whether the processor takes it for an address: all bits above those that it translates are the same.
+    pub fn is_canonical(self) -> bool {
+        // User space begins where the upper half of such addresses does.
+        let upper_half = user_start().as_u64();
+        self.0 >= upper_half || self.0 < upper_half.wrapping_neg()
+    }
 }
 
 /// Where user space begins now; see [`set_user_start`].

@@ -12,7 +12,7 @@
 //!
 //! - **EXIT-1** the zombie is published after everything else has been given back. Other CPUs may still have a reference
 //!   to the thread, or later to the process: they have just switched away from it, try to wake it, or list it. They let go
-//!   of it soon, since nobody sleeps while he has a reference to somebody else's thread or process. Who buries the one and
+//!   of it soon, since nobody sleeps or yields while he has a reference to somebody else's thread or process. Who buries the one and
 //!   who reaps the other waits for that (`wait_for_references`).
 //! - **EXIT-2** a process leaves its place in the family tree with its `parent` lock held, so it meets either its
 //!   parent or, if that ends at the same time, `init`.

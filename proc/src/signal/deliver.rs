@@ -5,6 +5,7 @@ use core::fmt;
 use abi::layout::{RED_ZONE_LEN, SIGNAL_RETURN};
 use abi::{ExitStatus, FaultKind, Signal};
 use mm::NoMemory;
+use mm::addr::VirtAddr;
 use mm::user::UserPtr;
 use smp::fiber::{FpuState, HasFiber};
 
@@ -36,6 +37,8 @@ pub enum Undeliverable {
     BadStack,
     /// There is no memory to put the registers aside.
     NoMemory,
+    /// The thread is where no code can be. Some processors let it get there, and none lets the kernel send it back.
+    Nowhere,
 }
 
 impl fmt::Display for Undeliverable {
@@ -45,6 +48,7 @@ impl fmt::Display for Undeliverable {
             Undeliverable::InHandler => "in a signal handler",
             Undeliverable::BadStack => "with no stack for the signal handler",
             Undeliverable::NoMemory => "with no memory for the signal handler",
+            Undeliverable::Nowhere => "where no signal handler could return to",
         })
     }
 }
@@ -92,6 +96,9 @@ pub fn raise(
         .process()
         .and_then(|process| process.handlers.get(cause.signal))
         .ok_or(Undeliverable::NoHandler)?;
+    if !VirtAddr::new(registers.rip).is_canonical() {
+        return Err(Undeliverable::Nowhere);
+    }
     thread
         .attention
         .begin_fault()

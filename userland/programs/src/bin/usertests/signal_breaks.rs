@@ -1,7 +1,7 @@
 //! Signals that cannot be handled as they should, and handlers that do not return.
 
 use core::arch::{asm, naked_asm};
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::Sysno;
 use abi::layout::PAGE_SIZE;
@@ -26,6 +26,7 @@ tests![
     a_stack_grows_for_a_handler,
     after_a_handler_is_left_by_a_jump_signals_are_refused,
     after_a_handler_is_left_by_a_jump_a_fault_ends_the_process,
+    a_jump_to_where_no_code_can_be_never_harms_the_kernel,
 ];
 
 fn a_page_fault_in_a_handler() {
@@ -192,4 +193,27 @@ fn after_a_handler_is_left_by_a_jump_a_fault_ends_the_process() {
     expect_fatal("a fault", || {
         peek(UNMAPPED);
     });
+}
+
+/// Processors differ in where they find the mistake: at the jump, so that the handler returns to that, or behind it.
+fn a_jump_to_where_no_code_can_be_never_harms_the_kernel() {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn return_twice(_signal: i32, _address: usize, _kind: usize) {
+        if CALLS.fetch_add(1, Ordering::Relaxed) == 2 {
+            process::exit(RETURNED_TWICE);
+        }
+    }
+    const RETURNED_TWICE: i32 = 3;
+    for address in [NOT_CANONICAL, 0x0200_0000_0000_0000, 0xfe00_0000_0000_0000] {
+        let status = status_of(|| {
+            ok(signal::handle(Signal::SIGSEGV, Some(return_twice)));
+            // SAFETY: there is nothing to jump to: a handler runs, or the process ends.
+            unsafe { asm!("jmp {0}", in(reg) address, options(noreturn)) }
+        });
+        let expected = [
+            ExitStatus::exited(RETURNED_TWICE),
+            ExitStatus::killed(Signal::SIGSEGV),
+        ];
+        assert!(expected.contains(&status), "{address:#x}: {status}");
+    }
 }
