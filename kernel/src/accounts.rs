@@ -15,6 +15,8 @@ pub(crate) fn read() -> SysInfo {
     let pooled_stacks = stacks.pooled_frames as u64;
     let stack_tables = stacks.table_frames as u64;
     let heap = mm::heap::accounts();
+    let mut shootdowns = mm::flush::Counters::default();
+    mm::flush::counters().for_each(|(_, counters)| shootdowns += counters);
     SysInfo {
         cpus: smp::cpu::count() as u64,
         uptime_ns: smp::time::now_ns(),
@@ -32,5 +34,8 @@ pub(crate) fn read() -> SysInfo {
         heap_bytes: heap.bytes_in_use as u64,
         table_entries: u64::from(table::used()),
         table_capacity: table::capacity() as u64,
+        shootdowns_sent: shootdowns.sent,
+        shootdown_targets: shootdowns.targets,
+        shootdowns_avoided: shootdowns.avoided,
     }
 }

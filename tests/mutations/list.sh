@@ -220,6 +220,10 @@ mutation who-waits-serves-nobody "$post" '            mailboxes.serve_flush_requ
 
 mutation nobody-is-rung-for "$post" '            None => self.bell.ring(targets),' \
     '            None => {}' \
+    smp loom_mailbox two_senders
+
+mutation the-rest-is-not-rung-for "$post" 'if !rest.is_empty() {' \
+    'if rest.is_empty() {' \
     smp loom_mailbox a_record
 
 mutation reader-comes-relaxed "$rw_lock" '.compare_exchange(word, word + 1, Ordering::Acquire, Ordering::Relaxed)' \

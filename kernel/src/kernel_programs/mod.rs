@@ -4,22 +4,15 @@
 //! with 1 if it does not hold.
 
 mod hunt;
-mod shootdown;
 mod team;
 
 use proc::kernel_program::KernelProgram;
 
 /// All of them.
-pub(crate) static PROGRAMS: [KernelProgram; 2] = [
-    KernelProgram {
-        name: "hunt",
-        run: hunt::run,
-    },
-    KernelProgram {
-        name: "shootdown",
-        run: shootdown::run,
-    },
-];
+pub(crate) static PROGRAMS: [KernelProgram; 1] = [KernelProgram {
+    name: "hunt",
+    run: hunt::run,
+}];
 
 /// The exit status of a program that could not do its work.
 const FAILED: i32 = 1;

@@ -49,7 +49,7 @@ plain_structs! {
     abi::SysInfo {
         cpus, uptime_ns, total_frames, free_frames, pooled_frames, kernel_frames, kernel_heap_frames, kernel_stack_frames,
         page_table_frames, anonymous_frames, file_frames, pipe_frames, other_frames, heap_bytes, table_entries,
-        table_capacity,
+        table_capacity, shootdowns_sent, shootdown_targets, shootdowns_avoided,
     }
     abi::ThreadRegisters {
         rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15, rip, cs, rflags, rsp, ss, tls_base,

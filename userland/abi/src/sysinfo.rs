@@ -43,6 +43,12 @@ pub struct SysInfo {
     pub table_entries: u64,
     /// How many entries the process table can have.
     pub table_capacity: u64,
+    /// Shootdowns since boot: changes of address spaces of which other CPUs were told.
+    pub shootdowns_sent: u64,
+    /// How many CPUs were told, in all.
+    pub shootdown_targets: u64,
+    /// Changes that took something away and of which no other CPU had to be told.
+    pub shootdowns_avoided: u64,
 }
 
 impl SysInfo {

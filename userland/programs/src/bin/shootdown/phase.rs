@@ -4,14 +4,14 @@ use core::fmt;
 
 /// What is done to the page.
 #[derive(Copy, Clone, PartialEq, Eq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Unmap,
     Protect,
     Move,
 }
 
 impl Change {
-    pub(super) fn of_round(round: u64) -> Change {
+    pub(crate) fn of_round(round: u64) -> Change {
         match round % 3 {
             0 => Change::Unmap,
             1 => Change::Protect,
@@ -33,11 +33,11 @@ impl fmt::Display for Change {
 
 /// A part of a round: four to each.
 #[derive(Copy, Clone, PartialEq, Eq)]
-pub(super) struct Phase(u64);
+pub(crate) struct Phase(u64);
 
 /// What a phase is.
 #[derive(Copy, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// The page can be written.
     Open = 0,
     /// The call is under way.
@@ -49,24 +49,24 @@ pub(super) enum Step {
 }
 
 impl Phase {
-    pub(super) fn new(round: u64, step: Step) -> Phase {
+    pub(crate) fn new(round: u64, step: Step) -> Phase {
         Phase(round * 4 + step as u64)
     }
 
-    pub(super) fn from_bits(bits: u64) -> Phase {
+    pub(crate) fn from_bits(bits: u64) -> Phase {
         Phase(bits)
     }
 
-    pub(super) fn bits(self) -> u64 {
+    pub(crate) fn bits(self) -> u64 {
         self.0
     }
 
-    pub(super) fn change(self) -> Change {
+    pub(crate) fn change(self) -> Change {
         Change::of_round(self.0 / 4)
     }
 
     /// How a store must end, if that is certain.
-    pub(super) fn must_succeed(self) -> Option<bool> {
+    pub(crate) fn must_succeed(self) -> Option<bool> {
         match self.0 % 4 {
             0 => Some(true),
             2 => Some(self.change() == Change::Move),
@@ -75,7 +75,7 @@ impl Phase {
     }
 
     /// What the `count`th store of the phase stores: more than anything before.
-    pub(super) fn stamp(self, count: u64) -> u64 {
+    pub(crate) fn stamp(self, count: u64) -> u64 {
         (self.0 << 32) | count
     }
 }
