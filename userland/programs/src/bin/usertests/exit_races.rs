@@ -2,10 +2,10 @@
 
 use core::hint::spin_loop;
 
-use abi::layout::PAGE_SIZE;
+use abi::layout::{PAGE_SIZE, USER_END};
 use abi::{Sysno, decode};
 use ulib::mapping::{MapRequest, Mapping, move_frames, protect};
-use ulib::{ExitStatus, Pid, Protection, process, system_call, thread};
+use ulib::{Errno, ExitStatus, Pid, Protection, process, system_call, thread};
 
 use crate::check::{kill, mark_pages, ok, start, start_spinner};
 use crate::runner::tests;
@@ -14,6 +14,7 @@ use crate::thread_tools::{Arrivals, spawn_pinned};
 tests![
     a_process_ends_while_its_threads_fork,
     a_process_ends_while_its_threads_create_threads,
+    a_process_ends_while_its_threads_create_others_that_stay,
     a_process_ends_while_its_threads_fault,
     a_process_ends_while_its_threads_map_and_unmap,
     a_process_ends_while_its_threads_change_rights,
@@ -25,12 +26,12 @@ tests![
 
 /// How many threads are in the middle of something.
 const THREADS: usize = 4;
-/// How many processes end, each a little later than the one before.
+/// How many processes end.
 const ROUNDS: u64 = 8;
-const STEP_NS: u64 = 200_000;
 
-/// Starts processes whose threads, on all CPUs, do `work` over and over, and ends them in the middle of it.
-fn end_within(work: fn()) {
+/// Starts processes whose threads, on all CPUs, do `work` over and over, and ends them in the middle of it, each `step_ns` later
+/// than the one before.
+fn end_within(step_ns: u64, work: fn()) {
     static THERE: Arrivals = Arrivals::new();
     for round in 0..ROUNDS {
         let child = start(|| {
@@ -42,7 +43,7 @@ fn end_within(work: fn()) {
                 }
             }));
             THERE.await_count(THREADS);
-            let deadline_ns = process::clock_ns() + round * STEP_NS;
+            let deadline_ns = process::clock_ns() + round * step_ns;
             while process::clock_ns() < deadline_ns {
                 spin_loop();
             }
@@ -51,6 +52,8 @@ fn end_within(work: fn()) {
         assert_eq!(process::wait(child), Ok(ExitStatus::exited(7)));
     }
 }
+
+const STEP_NS: u64 = 200_000;
 
 /// Without the library, which would let one thread fork at a time. The child does not use the library either.
 fn fork_and_wait() {
@@ -63,23 +66,39 @@ fn fork_and_wait() {
     assert_eq!(status, Ok(ExitStatus::exited(0)));
 }
 
-/// Ends the thread without using a stack.
+/// Sleeps for as long as its argument says, and ends the thread, without using a stack.
 #[unsafe(naked)]
-extern "C" fn exit_thread() -> ! {
+extern "C" fn sleep_and_exit() -> ! {
     core::arch::naked_asm!(
+        "mov eax, {sleep_ms}",
+        "syscall",
+        "xor edi, edi",
         "mov eax, {exit_thread}",
         "syscall",
         "ud2",
+        sleep_ms = const Sysno::SleepMs as usize,
         exit_thread = const Sysno::ExitThread as usize,
     )
 }
 
-fn create_and_join() {
-    let function = exit_thread as *const () as usize;
+fn create(sleep_ms: usize) -> Result<Pid, Errno> {
+    let function = sleep_and_exit as *const () as usize;
     // SAFETY: the function uses no stack.
-    let tid = unsafe { system_call::create_thread(function, 0, abi::layout::USER_END) };
-    let joined = decode(tid).and_then(|tid| thread::join(tid as Pid));
-    assert_eq!(joined, Ok(0));
+    let tid = unsafe { system_call::create_thread(function, sleep_ms, USER_END) };
+    decode(tid).map(|tid| tid as Pid)
+}
+
+fn create_and_join() {
+    assert_eq!(create(0).and_then(thread::join), Ok(0));
+}
+
+/// Whoever comes too late to be told that the process ends, would keep it.
+fn create_one_that_stays() {
+    let created = create(1_000_000);
+    assert!(matches!(
+        created,
+        Ok(_) | Err(Errno::ENOMEM | Errno::EAGAIN)
+    ));
 }
 
 const LEN: usize = 8 * PAGE_SIZE;
@@ -118,27 +137,32 @@ fn move_pages() {
 }
 
 fn a_process_ends_while_its_threads_fork() {
-    end_within(fork_and_wait);
+    end_within(STEP_NS, fork_and_wait);
 }
 
 fn a_process_ends_while_its_threads_create_threads() {
-    end_within(create_and_join);
+    end_within(STEP_NS, create_and_join);
+}
+
+/// They are soon very many.
+fn a_process_ends_while_its_threads_create_others_that_stay() {
+    end_within(STEP_NS / 10, create_one_that_stays);
 }
 
 fn a_process_ends_while_its_threads_fault() {
-    end_within(touch_new_pages);
+    end_within(STEP_NS, touch_new_pages);
 }
 
 fn a_process_ends_while_its_threads_map_and_unmap() {
-    end_within(map_and_unmap);
+    end_within(STEP_NS, map_and_unmap);
 }
 
 fn a_process_ends_while_its_threads_change_rights() {
-    end_within(change_rights);
+    end_within(STEP_NS, change_rights);
 }
 
 fn a_process_ends_while_its_threads_move_frames() {
-    end_within(move_pages);
+    end_within(STEP_NS, move_pages);
 }
 
 /// The first thread at the same time as the others, of which the last could end the process too.

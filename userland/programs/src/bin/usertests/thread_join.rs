@@ -8,7 +8,7 @@ use ulib::{Errno, ExitStatus, Pid, Signal, file, process, system_call};
 use crate::check::{ok, start, start_spinner};
 use crate::pointers::BAD_ADDRESSES;
 use crate::runner::tests;
-use crate::thread_tools::{Arrivals, create, result, spawn, yield_until};
+use crate::thread_tools::{Arrivals, create, result, spawn, spawn_waiter, yield_until};
 
 tests![
     join_polls_while_the_thread_runs,
@@ -21,6 +21,7 @@ tests![
     a_thread_cannot_join_itself,
     a_thread_that_runs_keeps_whoever_joins_it_waiting,
     one_of_two_that_wait_for_a_thread_gets_its_value,
+    each_of_two_that_wait_for_different_threads_gets_its_own,
     a_bad_place_for_the_value_does_not_lose_the_thread,
     a_place_that_goes_while_its_owner_waits_does_not_lose_the_thread,
     the_first_thread_can_be_joined,
@@ -192,6 +193,18 @@ fn one_of_two_that_wait_for_a_thread_gets_its_value() {
         results.sort_unstable_by_key(Result::is_err);
         assert_eq!(results, [Ok(round), Err(Errno::ESRCH)]);
     }
+}
+
+/// The thread ends first for which somebody waits who came last.
+fn each_of_two_that_wait_for_different_threads_gets_its_own() {
+    static GATES: [Arrivals; 2] = [const { Arrivals::new() }; 2];
+    let tids = [0, 1].map(|number| spawn_guarded(&GATES[number], number).tid());
+    let [first, second] = tids.map(|tid| spawn_waiter(move || thread::join(tid)));
+    GATES[1].arrive();
+    assert_eq!(result(second), Ok(1));
+    assert_eq!(thread::poll_join(first.tid()), Ok(None));
+    GATES[0].arrive();
+    assert_eq!(result(first), Ok(0));
 }
 
 /// Joins `tid` with a place for its value that cannot be written.
