@@ -175,6 +175,8 @@ fn who_has_ended_or_never_was_cannot_be_killed_and_the_kernel_must_not_be() {
         assert_eq!(send::kill(id, Signal::SIGKILL), Err(Errno::ESRCH));
         assert_eq!(send::check(id), Err(Errno::ESRCH));
     }
-    assert_eq!(send::kill(parent.id(), Signal::SIGKILL), Err(Errno::EPERM));
-    assert_eq!(send::check(parent.id()), Ok(()));
+    for signal in [Signal::SIGKILL, Signal::SIGCHLD] {
+        assert_eq!(send::kill(parent.id(), signal), Err(Errno::EPERM));
+    }
+    assert_eq!(send::check(parent.id()), Err(Errno::EPERM));
 }
