@@ -77,7 +77,7 @@ impl Machine for Kernel {
     where
         Self: 'm,
     {
-        CPUS.is_ready().then(|| CPUS.of(cpu))
+        CPUS.try_of(cpu)
     }
 
     #[inline]

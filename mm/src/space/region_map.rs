@@ -25,7 +25,8 @@ pub use grow::GUARD_PAGES;
 #[derive(Default)]
 pub(super) struct RegionMap {
     regions: Vec<Region>,
-    /// The index of the region that was found last, or what was it before a change: faults come in bunches.
+    /// The index that was found last, or what was it before a change: faults come in bunches, and what is mapped is soon
+    /// touched, and then unmapped.
     recent: AtomicUsize,
 }
 
@@ -51,14 +52,9 @@ impl RegionMap {
 
     fn search(&self, address: VirtAddr) -> Option<&Region> {
         let index = self.first_ending_after(address);
-        let found = self
-            .regions
+        self.regions
             .get(index)
-            .filter(|region| region.range.contains(address));
-        if found.is_some() {
-            self.recent.store(index, Ordering::Relaxed);
-        }
-        found
+            .filter(|region| region.range.contains(address))
     }
 
     /// The regions that have an address in common with `range`, ascending.
@@ -127,7 +123,7 @@ impl RegionMap {
     /// `NoMemory`.
     pub(super) fn replace(&mut self, region: Region) -> Result<(), NoMemory> {
         let range = region.range;
-        self.cut_out(range, Some(region))?;
+        self.cut_out(range, self.indices(range), Some(region))?;
         let index = self.first_ending_after(range.start());
         self.merge_around(index..index + 1);
         Ok(())
@@ -147,10 +143,12 @@ impl RegionMap {
     /// # Errors
     /// `Pinned` if something in it is, `NoMemory`.
     pub(super) fn remove(&mut self, range: UserRange) -> Result<(), SpaceError> {
-        if self.touches_pinned(range) {
+        let indices = self.indices(range);
+        let touched = self.regions.get(indices.clone()).unwrap_or_default();
+        if touched.iter().any(Region::is_pinned) {
             return Err(SpaceError::Pinned);
         }
-        Ok(self.cut_out(range, None)?)
+        Ok(self.cut_out(range, indices, None)?)
     }
 
     /// Takes out what has been inserted as `range`, pinned or not.
@@ -158,12 +156,16 @@ impl RegionMap {
     /// # Errors
     /// `NoMemory`, but only if something else has changed since.
     pub(super) fn undo_insert(&mut self, range: UserRange) -> Result<(), NoMemory> {
-        self.cut_out(range, None)
+        self.cut_out(range, self.indices(range), None)
     }
 
-    /// Takes `range` out of all regions, and puts `instead` there.
-    fn cut_out(&mut self, range: UserRange, instead: Option<Region>) -> Result<(), NoMemory> {
-        let indices = self.indices(range);
+    /// Takes `range` out of all regions that have an address in common with it, those at `indices`, and puts `instead` there.
+    fn cut_out(
+        &mut self,
+        range: UserRange,
+        indices: Range<usize>,
+        instead: Option<Region>,
+    ) -> Result<(), NoMemory> {
         let touched = self.regions.get(indices.clone()).unwrap_or_default();
         if instead.is_none()
             && let [region] = touched
@@ -204,16 +206,28 @@ impl RegionMap {
     /// The index of the first region that ends after `address`: the one with `address`, or else the next.
     #[inline]
     fn first_ending_after(&self, address: VirtAddr) -> usize {
-        self.regions
-            .partition_point(|region| region.range.end() <= address)
+        let ends_before = |region: &Region| region.range.end() <= address;
+        // Relaxed: a guess, which is checked.
+        let recent = self.recent.load(Ordering::Relaxed);
+        if let Some((before, rest)) = self.regions.split_at_checked(recent)
+            && before.last().is_none_or(ends_before)
+            && !rest.first().is_some_and(ends_before)
+        {
+            return recent;
+        }
+        let index = self.regions.partition_point(ends_before);
+        self.recent.store(index, Ordering::Relaxed);
+        index
     }
 
     /// The indices of the regions that have an address in common with `range`.
     fn indices(&self, range: UserRange) -> Range<usize> {
         let first = self.first_ending_after(range.start());
         let rest = self.regions.get(first..).unwrap_or_default();
-        let len = rest.partition_point(|region| region.range.start() < range.end());
-        first..first + len
+        let touched = rest
+            .iter()
+            .take_while(|region| region.range.start() < range.end());
+        first..first + touched.count()
     }
 
     fn merge_with_next(&mut self, index: usize) {
