@@ -43,12 +43,25 @@ pub(crate) fn add_thread(
 
 fn start(reservation: Reservation, process: &Process, thread: Arc<Thread>) -> Result<Id, Errno> {
     let id = reservation.id();
+    introduce(reservation, process, thread.clone())?;
+    sched::start(thread);
+    Ok(id)
+}
+
+/// Makes a thread visible: to whoever ends `process`, and by its id.
+///
+/// # Errors
+/// `EAGAIN` if the process is about to end. Then nothing is visible.
+pub(crate) fn introduce(
+    reservation: Reservation,
+    process: &Process,
+    thread: Arc<Thread>,
+) -> Result<(), Errno> {
     if !process.life.lock().add(thread.clone()) {
         return Err(Errno::EAGAIN);
     }
     // Nothing fails from here on.
     process.any_space().add_thread();
-    reservation.publish(thread.clone());
-    sched::start(thread);
-    Ok(id)
+    reservation.publish(thread);
+    Ok(())
 }

@@ -13,6 +13,9 @@
 //! Reading the word may sleep, since it may fault, and so the thread may sleep, and be woken, while it is in the list. That is
 //! why it hangs there by a link of its own, and goes by whether it is still there, not by how often it was woken.
 
+#[cfg(all(test, loom))]
+mod model;
+
 use abi::Errno;
 use mm::addr::VirtAddr;
 use mm::space::{MemoryName, Space};
@@ -21,15 +24,12 @@ use smp::list::ArcList;
 use smp::lock::SpinLock;
 use smp::rank;
 
-use crate::sched;
 use crate::thread::{FUTEX_LINK, Thread};
 use crate::wait::Waiter;
 
 const LISTS: usize = 128;
 
-type Waiters = SpinLock<ArcList<Thread, FUTEX_LINK>, rank::Futexes>;
-
-static WAITERS: [Waiters; LISTS] = [const { SpinLock::new(ArcList::new()) }; LISTS];
+static WAITERS: [Waiters; LISTS] = [const { Waiters::new() }; LISTS];
 
 /// If the word at `address` is `value`, sleeps until [`wake`] is called for it.
 ///
@@ -37,41 +37,8 @@ static WAITERS: [Waiters; LISTS] = [const { SpinLock::new(ArcList::new()) }; LIS
 /// `EAGAIN` if the word is something else, `EINVAL` if it is not aligned, `EFAULT` if it cannot be read, `EINTR`.
 pub fn wait(space: &Space, address: usize, value: u32) -> Result<(), Errno> {
     let name = name(space, address)?;
-    let (current, waiters) = (sched::current(), list(&name));
-    current.set_futex_key(name.words());
-    waiters.lock().push_back(current.clone());
-    // FUTEX-1.
-    let found = UserPtr::<u32>::new(address).read();
-    let outcome = match found {
-        Ok(found) if found == value => sleep_in(waiters, &current),
-        Ok(_) => Err(Errno::EAGAIN),
-        Err(error) => Err(error.into()),
-    };
-    // FUTEX-2: who has been woken, has been; the word may have changed just because of that.
-    match waiters.lock().remove(&current) {
-        Some(_) => outcome,
-        None => Ok(()),
-    }
-}
-
-/// Sleeps until `current` is not in the list any more.
-///
-/// # Errors
-/// `EINTR`.
-fn sleep_in(waiters: &Waiters, current: &Thread) -> Result<(), Errno> {
-    while waiters.lock().contains(current) {
-        current.parking.begin();
-        // PARK-2: the last look, after the announcement.
-        if !waiters.lock().contains(current) {
-            current.parking.cancel();
-        } else if current.is_interrupted() {
-            current.parking.cancel();
-            return Err(Errno::EINTR);
-        } else {
-            sched::block();
-        }
-    }
-    Ok(())
+    let is_value = || Ok(UserPtr::<u32>::new(address).read()? == value);
+    waiters(&name).wait(name.words(), is_value)
 }
 
 /// Wakes up to `count` threads that wait for the word at `address`, the first to come first. Returns how many.
@@ -80,18 +47,7 @@ fn sleep_in(waiters: &Waiters, current: &Thread) -> Result<(), Errno> {
 /// `EINVAL` if the word is not aligned, `EFAULT` if nothing is mapped there.
 pub fn wake(space: &Space, address: usize, count: usize) -> Result<usize, Errno> {
     let name = name(space, address)?;
-    let key = name.words();
-    let mut waiters = list(&name).lock();
-    let mut woken = 0;
-    while woken < count {
-        let Some(thread) = waiters.pop_first_where(|thread| thread.futex_key() == key) else {
-            break;
-        };
-        // With the lock, so that whoever comes back is not woken again.
-        Thread::unpark(thread);
-        woken += 1;
-    }
-    Ok(woken)
+    Ok(waiters(&name).wake(name.words(), count))
 }
 
 fn name(space: &Space, address: usize) -> Result<MemoryName, Errno> {
@@ -103,10 +59,73 @@ fn name(space: &Space, address: usize) -> Result<MemoryName, Errno> {
         .ok_or(Errno::EFAULT)
 }
 
-/// The list for a name.
-fn list(name: &MemoryName) -> &'static Waiters {
+/// Those that wait for what has this name, among others.
+fn waiters(name: &MemoryName) -> &'static Waiters {
     // Words lie next to each other, and the sources of shared memory far apart: all bits are to count.
     let [first, second] = name.words();
     let mixed = (first ^ second.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     &WAITERS[(mixed >> 32) as usize % LISTS]
+}
+
+/// The threads that wait for words whose names fall together.
+struct Waiters {
+    list: SpinLock<ArcList<Thread, FUTEX_LINK>, rank::Futexes>,
+}
+
+impl Waiters {
+    const fn new() -> Waiters {
+        Waiters {
+            list: SpinLock::new(ArcList::new()),
+        }
+    }
+
+    /// If the word behind `key` `is_value`, sleeps until it is woken.
+    fn wait(
+        &self,
+        key: [u64; 2],
+        is_value: impl FnOnce() -> Result<bool, Errno>,
+    ) -> Result<(), Errno> {
+        let current = Thread::current();
+        current.set_futex_key(key);
+        self.list.lock().push_back(current.clone());
+        // FUTEX-1.
+        let outcome = match is_value() {
+            Ok(true) => self.sleep(&current),
+            Ok(false) => Err(Errno::EAGAIN),
+            Err(error) => Err(error),
+        };
+        // FUTEX-2: who has been woken, has been; the word may have changed just because of that.
+        match self.list.lock().remove(&current) {
+            Some(_) => outcome,
+            None => Ok(()),
+        }
+    }
+
+    /// Sleeps until `current` is not in the list any more.
+    ///
+    /// # Errors
+    /// `EINTR`.
+    fn sleep(&self, current: &Thread) -> Result<(), Errno> {
+        while self.list.lock().contains(current) {
+            current.parking.begin();
+            // PARK-2: the last look, after the announcement.
+            if !self.list.lock().contains(current) {
+                current.parking.cancel();
+            } else if current.is_interrupted() {
+                current.parking.cancel();
+                return Err(Errno::EINTR);
+            } else {
+                Thread::block();
+            }
+        }
+        Ok(())
+    }
+
+    /// Wakes up to `count` of those that wait for the word behind `key`.
+    fn wake(&self, key: [u64; 2], count: usize) -> usize {
+        let is_wanted = |thread: &Thread| thread.futex_key() == key;
+        // With the lock, so that whoever comes back is not woken again.
+        let mut list = self.list.lock();
+        list.take_where(count, is_wanted, Thread::unpark)
+    }
 }

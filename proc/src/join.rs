@@ -1,5 +1,8 @@
 //! `join_thread`: the value of a thread that has ended (exercise KERN-10).
 
+#[cfg(all(test, loom))]
+mod model;
+
 use alloc::sync::Arc;
 
 use abi::Errno;

@@ -19,6 +19,8 @@ pub mod join;
 pub mod kernel_program;
 #[cfg(all(test, loom))]
 mod model_queue;
+#[cfg(all(test, loom))]
+mod model_threads;
 pub mod name;
 pub mod parking;
 pub mod pipe;

@@ -5,6 +5,9 @@
 //! its own, so looking up one id never waits for another. Ids are given out in rising order and wrap at the end of the
 //! table, so an id is reused as late as can be.
 
+#[cfg(all(test, loom))]
+pub(crate) mod model;
+
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,6 +18,8 @@ use smp::lock::SpinLock;
 use smp::rank;
 use spin::Once;
 
+#[cfg(all(test, loom))]
+use self::model::table;
 use crate::process::Process;
 use crate::sync::{AtomicU32, Ordering};
 use crate::thread::{Id, Thread};
@@ -60,6 +65,7 @@ pub(crate) fn init(total_frames: usize) -> Result<(), NoMemory> {
     Ok(())
 }
 
+#[cfg(not(all(test, loom)))]
 fn table() -> Option<&'static Table> {
     TABLE.get()
 }

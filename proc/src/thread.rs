@@ -174,7 +174,7 @@ impl Thread {
     }
 
     /// A thread of `process` that has no stack and cannot run, for tests of everything else.
-    #[cfg(all(test, not(loom)))]
+    #[cfg(test)]
     pub(crate) fn without_stack(id: Id, process: Arc<Process>) -> Arc<Thread> {
         let here = CpuSet::single(smp::cpu::id_racy());
         Arc::new(Thread::with_fiber(id, Some(process), Fiber::idle(), &here))
@@ -206,7 +206,7 @@ impl Thread {
             sleep_link: Link::new(),
             process_link: Link::new(),
             futex_link: Link::new(),
-            futex_key: [const { AtomicU64::new(0) }; 2],
+            futex_key: [0; 2].map(AtomicU64::new),
             wake_at_ns: AtomicU64::new(0),
         };
         thread.affinity.store(affinity);

@@ -16,8 +16,8 @@ use smp::list::{ArcList, Linked};
 use smp::lock::SpinLock;
 use smp::rank;
 
+use crate::attention::Attention;
 use crate::parking::{Parking, Unpark};
-use crate::sched;
 use crate::thread::{Thread, WAIT_LINK};
 
 /// A wait ended because the thread is to take a signal, or to end.
@@ -36,8 +36,8 @@ pub trait Waiter: Linked<WAIT_LINK> + Send + Sync + 'static {
     fn current() -> Arc<Self>;
     /// Its state of sleep.
     fn parking(&self) -> &Parking;
-    /// Whether it is to end or to take a signal.
-    fn is_interrupted(&self) -> bool;
+    /// What others want of it.
+    fn attention(&self) -> &Attention;
     /// Gives the CPU of the caller, who has announced that to its `parking`, to somebody else until the caller is enqueued.
     fn block();
     /// Lets one run that slept.
@@ -50,33 +50,6 @@ pub trait Waiter: Linked<WAIT_LINK> + Send + Sync + 'static {
             Unpark::Nothing => drop(waiter),
             Unpark::Enqueue => Self::enqueue(waiter),
         }
-    }
-}
-
-impl Waiter for Thread {
-    #[inline]
-    fn current() -> Arc<Thread> {
-        sched::current()
-    }
-
-    #[inline]
-    fn parking(&self) -> &Parking {
-        &self.parking
-    }
-
-    #[inline]
-    fn is_interrupted(&self) -> bool {
-        self.attention.is_interrupted()
-    }
-
-    #[inline]
-    fn block() {
-        sched::block();
-    }
-
-    #[inline]
-    fn enqueue(thread: Arc<Thread>) {
-        sched::enqueue(thread);
     }
 }
 
@@ -106,7 +79,7 @@ impl<W: Waiter> WaitQueue<W> {
     /// # Errors
     /// [`Interrupted`] if the thread is to take a signal or to end, and the condition does not hold.
     pub fn wait_until<T>(&self, condition: impl FnMut() -> Option<T>) -> Result<T, Interrupted> {
-        self.wait(condition, W::is_interrupted)
+        self.wait(condition, Attention::is_interrupted)
     }
 
     /// As [`WaitQueue::wait_until`], but nothing else ends the wait: for what ends soon.
@@ -121,7 +94,7 @@ impl<W: Waiter> WaitQueue<W> {
     fn wait<T>(
         &self,
         mut condition: impl FnMut() -> Option<T>,
-        is_over: impl Fn(&W) -> bool,
+        is_over: impl Fn(&Attention) -> bool,
     ) -> Result<T, Interrupted> {
         if let Some(value) = condition() {
             return Ok(value);
@@ -140,13 +113,13 @@ impl<W: Waiter> WaitQueue<W> {
         &self,
         current: &Arc<W>,
         condition: &mut impl FnMut() -> Option<T>,
-        is_over: &impl Fn(&W) -> bool,
+        is_over: &impl Fn(&Attention) -> bool,
     ) -> Option<Result<T, Interrupted>> {
         current.parking().begin();
         self.waiters.lock().push_back(current.clone());
         // WAIT-1: the last look, from inside the queue.
         let found = condition();
-        if found.is_some() || is_over(current) {
+        if found.is_some() || is_over(current.attention()) {
             current.parking().cancel();
             if !self.leave(current) {
                 // WAIT-2: nobody knows which came first, the look or the wake-up.
@@ -159,7 +132,7 @@ impl<W: Waiter> WaitQueue<W> {
         self.leave(current);
         match condition() {
             Some(value) => Some(Ok(value)),
-            None => is_over(current).then_some(Err(Interrupted)),
+            None => is_over(current.attention()).then_some(Err(Interrupted)),
         }
     }
 

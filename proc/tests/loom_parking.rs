@@ -8,6 +8,7 @@ mod line;
 
 use std::sync::Arc;
 
+use abi::Signal;
 use loom::cell::UnsafeCell;
 use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -54,7 +55,7 @@ impl Sleeper {
     /// One sleep. True if the thread slept, false if the last look was enough.
     fn sleep(&self) -> bool {
         self.parking.begin();
-        if self.has_happened() || self.attention.is_dying() {
+        if self.has_happened() || self.attention.is_interrupted() {
             self.parking.cancel();
             return false;
         }
@@ -93,6 +94,11 @@ impl Sleeper {
         self.attention.set_dying();
         self.unpark();
     }
+
+    fn signal(&self) {
+        assert_eq!(self.attention.post(Signal::SIGUSR1), Ok(()));
+        self.unpark();
+    }
 }
 
 fn on_another_cpu(
@@ -112,15 +118,17 @@ fn bounded(model: impl Fn() + Sync + Send + 'static) {
 
 /// PARK-2: there is no lock between the two.
 #[test]
-fn a_kill_ends_a_sleep_whenever_it_comes() {
-    loom::model(|| {
-        let sleeper = Sleeper::new();
-        let killer = on_another_cpu(&sleeper, Sleeper::kill);
-        if sleeper.sleep() {
-            assert!(sleeper.attention.is_dying(), "woken for nothing");
-        }
-        killer.join().unwrap();
-    });
+fn a_kill_or_a_signal_ends_a_sleep_whenever_it_comes() {
+    for interrupt in [Sleeper::kill, Sleeper::signal] {
+        loom::model(move || {
+            let sleeper = Sleeper::new();
+            let sender = on_another_cpu(&sleeper, interrupt);
+            if sleeper.sleep() {
+                assert!(sleeper.attention.is_interrupted(), "woken for nothing");
+            }
+            sender.join().unwrap();
+        });
+    }
 }
 
 #[test]

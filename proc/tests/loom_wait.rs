@@ -5,89 +5,17 @@
 #![cfg(loom)]
 
 mod line;
+mod model_thread;
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
-use loom::cell::UnsafeCell;
+use abi::Signal;
 use loom::sync::Mutex;
 use loom::thread;
-use proc::attention::Attention;
-use proc::parking::{Finish, Parking};
-use proc::sleep_lock::SleepLock;
-use proc::thread::WAIT_LINK;
 use proc::wait::{Interrupted, WaitQueue, Waiter};
-use smp::list::{Link, Linked};
 use smp::wait::set_spin_limit;
 
-use self::line::Line;
-
-/// A thread.
-struct ModelThread {
-    parking: Parking,
-    attention: Attention,
-    link: Link<ModelThread>,
-    /// Raised while it is in a run queue.
-    runs: Line,
-}
-
-loom::thread_local! {
-    static CURRENT: RefCell<Option<Arc<ModelThread>>> = RefCell::new(None);
-}
-
-impl ModelThread {
-    fn new() -> Arc<ModelThread> {
-        Arc::new(ModelThread {
-            parking: Parking::new(),
-            attention: Attention::new(),
-            link: Link::new(),
-            runs: Line::new(),
-        })
-    }
-
-    fn kill(self: Arc<ModelThread>) {
-        self.attention.set_dying();
-        ModelThread::unpark(self);
-    }
-}
-
-impl Linked<WAIT_LINK> for ModelThread {
-    fn link(&self) -> &Link<ModelThread> {
-        &self.link
-    }
-}
-
-impl Waiter for ModelThread {
-    fn current() -> Arc<ModelThread> {
-        CURRENT.with(|current| {
-            current
-                .borrow_mut()
-                .get_or_insert_with(ModelThread::new)
-                .clone()
-        })
-    }
-
-    fn parking(&self) -> &Parking {
-        &self.parking
-    }
-
-    fn is_dying(&self) -> bool {
-        self.attention.is_dying()
-    }
-
-    /// The second half of the switch is the next thread's; it comes after the first in any case.
-    fn block() {
-        let current = ModelThread::current();
-        if current.parking.finish() == Finish::AlreadyWoken {
-            ModelThread::enqueue(current.clone());
-        }
-        current.runs.wait();
-    }
-
-    fn enqueue(waiter: Arc<ModelThread>) {
-        assert!(!waiter.runs.raise(), "PARK-1: enqueued twice");
-    }
-}
+use self::model_thread::{ModelThread, bounded, start};
 
 /// Things of which each waiter wants one.
 struct Supply {
@@ -123,17 +51,10 @@ impl Supply {
     }
 }
 
-/// Runs `act` as another thread of the model, which others can kill.
-fn start<T: 'static>(
-    act: impl FnOnce() -> T + 'static,
-) -> (Arc<ModelThread>, thread::JoinHandle<T>) {
-    let model_thread = ModelThread::new();
-    let current = model_thread.clone();
-    let handle = thread::spawn(move || {
-        CURRENT.with(|slot| *slot.borrow_mut() = Some(current));
-        act()
-    });
-    (model_thread, handle)
+/// Makes the thread take a signal.
+fn signal(model_thread: Arc<ModelThread>) {
+    assert_eq!(model_thread.attention.post(Signal::SIGUSR1), Ok(()));
+    ModelThread::unpark(model_thread);
 }
 
 fn taker(
@@ -144,12 +65,6 @@ fn taker(
 ) {
     let supply = supply.clone();
     start(move || supply.take())
-}
-
-fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
 }
 
 /// WAIT-1.
@@ -211,6 +126,43 @@ fn a_kill_ends_a_wait_whenever_it_comes() {
     });
 }
 
+#[test]
+fn a_signal_ends_a_wait_whenever_it_comes() {
+    loom::model(|| {
+        let supply = Supply::new(0);
+        let (interrupted, taker) = taker(&supply);
+        signal(interrupted);
+        assert_eq!(taker.join().unwrap(), Err(Interrupted));
+    });
+}
+
+#[test]
+fn a_signal_that_comes_with_a_wake_up_takes_nothing_away() {
+    bounded(3, || {
+        let supply = Supply::new(0);
+        let (interrupted, taker) = taker(&supply);
+        let sender = thread::spawn(move || signal(interrupted));
+        supply.add_one();
+        let left = usize::from(taker.join().unwrap().is_err());
+        sender.join().unwrap();
+        assert_eq!(*supply.left.lock().unwrap(), left);
+    });
+}
+
+#[test]
+fn neither_a_signal_nor_a_kill_ends_a_wait_for_what_comes_soon() {
+    bounded(4, || {
+        let supply = Supply::new(0);
+        let takes = supply.clone();
+        let (waiter, taker) = start(move || takes.arrived.wait_uninterrupted(|| takes.try_take()));
+        signal(waiter.clone());
+        waiter.kill();
+        supply.add_one();
+        taker.join().unwrap();
+        assert_eq!(*supply.left.lock().unwrap(), 0);
+    });
+}
+
 /// WAIT-2, for one who leaves because it is killed: what it was woken for goes to the other.
 #[test]
 fn a_wake_up_is_not_lost_with_a_waiter_that_is_killed() {
@@ -227,96 +179,21 @@ fn a_wake_up_is_not_lost_with_a_waiter_that_is_killed() {
     });
 }
 
-/// The same with the kill at any time.
+/// The same with the kill, or a signal, at any time.
 #[test]
-fn a_kill_and_a_wake_up_at_once_leave_the_other_waiter_its_share() {
-    bounded(2, || {
-        let supply = Supply::new(0);
-        let (victim, killed) = taker(&supply);
-        let (_, survivor) = taker(&supply);
-        let killer = thread::spawn(move || victim.kill());
-        supply.add_one();
-        if killed.join().unwrap().is_ok() {
+fn an_interruption_and_a_wake_up_at_once_leave_the_other_waiter_its_share() {
+    for interrupt in [ModelThread::kill, signal] {
+        bounded(2, move || {
+            let supply = Supply::new(0);
+            let (victim, interrupted) = taker(&supply);
+            let (_, survivor) = taker(&supply);
+            let sender = thread::spawn(move || interrupt(victim));
             supply.add_one();
-        }
-        assert_eq!(survivor.join().unwrap(), Ok(()));
-        killer.join().unwrap();
-    });
-}
-
-/// A sleeping lock and what it guards, whose accesses loom watches.
-struct Guarded {
-    lock: SleepLock<(), ModelThread>,
-    value: UnsafeCell<usize>,
-}
-
-// SAFETY: that is what the model is to find out.
-unsafe impl Sync for Guarded {}
-// SAFETY: as above.
-unsafe impl Send for Guarded {}
-
-impl Guarded {
-    fn new() -> Arc<Guarded> {
-        set_spin_limit(0);
-        let guarded = Guarded {
-            lock: SleepLock::new(()),
-            value: UnsafeCell::new(0),
-        };
-        drop(guarded.lock.lock());
-        Arc::new(guarded)
+            if interrupted.join().unwrap().is_ok() {
+                supply.add_one();
+            }
+            assert_eq!(survivor.join().unwrap(), Ok(()));
+            sender.join().unwrap();
+        });
     }
-
-    fn add_one(&self) -> Result<(), Interrupted> {
-        let _guard = self.lock.lock()?;
-        // SAFETY: the lock is held.
-        self.value.with_mut(|value| unsafe { *value += 1 });
-        Ok(())
-    }
-}
-
-fn adder(
-    guarded: &Arc<Guarded>,
-) -> (
-    Arc<ModelThread>,
-    thread::JoinHandle<Result<(), Interrupted>>,
-) {
-    let guarded = guarded.clone();
-    start(move || guarded.add_one())
-}
-
-/// `adders` and the model's main thread use the lock once each.
-fn each_adds_one(adders: usize) {
-    let guarded = Guarded::new();
-    let others: Vec<_> = (0..adders).map(|_| adder(&guarded).1).collect();
-    assert_eq!(guarded.add_one(), Ok(()));
-    for other in others {
-        assert_eq!(other.join().unwrap(), Ok(()));
-    }
-    // SAFETY: nobody else is left.
-    assert_eq!(guarded.value.with(|value| unsafe { *value }), adders + 1);
-}
-
-#[test]
-fn a_sleeping_lock_excludes_and_wakes_who_waits() {
-    bounded(3, || each_adds_one(1));
-}
-
-#[test]
-fn a_sleeping_lock_goes_to_everybody_who_waits() {
-    bounded(2, || each_adds_one(2));
-}
-
-#[test]
-fn a_sleeping_lock_passes_by_a_waiter_that_is_killed() {
-    bounded(3, || {
-        let guarded = Guarded::new();
-        let (victim, killed) = adder(&guarded);
-        let (_, survivor) = adder(&guarded);
-        victim.kill();
-        let added = killed.join().unwrap().is_ok();
-        assert_eq!(survivor.join().unwrap(), Ok(()));
-        // SAFETY: nobody else is left.
-        let value = guarded.value.with(|value| unsafe { *value });
-        assert_eq!(value, 1 + usize::from(added));
-    });
 }

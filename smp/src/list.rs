@@ -149,6 +149,28 @@ impl<T: Linked<N>, const N: usize> ArcList<T, N> {
         self.remove(unsafe { &*found })
     }
 
+    /// Takes out the first `count` elements for which `wanted` holds, in one pass, and gives each to `take`.
+    pub fn take_where(
+        &mut self,
+        count: usize,
+        mut wanted: impl FnMut(&T) -> bool,
+        mut take: impl FnMut(Arc<T>),
+    ) -> usize {
+        let (mut next, mut taken) = (self.first, 0);
+        // SAFETY: null or a link of this list, which lives (LIST-3): the one behind it was read before it was taken out.
+        while let Some(link) = unsafe { next.as_ref() }
+            && taken < count
+        {
+            next = link.next.get();
+            // SAFETY: the list owns a reference to its elements.
+            if wanted(unsafe { &*link.element.get() }) {
+                take(self.unlink(link));
+                taken += 1;
+            }
+        }
+        taken
+    }
+
     /// Another reference to the first element.
     pub fn front_arc(&self) -> Option<Arc<T>> {
         self.iter_arcs().next()

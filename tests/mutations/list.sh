@@ -11,6 +11,11 @@ post=smp/src/mailbox/post.rs
 record=smp/src/mailbox/record.rs
 raw_lock=smp/src/lock/raw.rs
 rw_lock=mm/src/rw_lock.rs
+attention=proc/src/attention.rs
+exit=proc/src/exit.rs
+futex=proc/src/futex.rs
+life=proc/src/process/life.rs
+wait=proc/src/wait.rs
 
 mutation sets-read-by-a-load "$cpu_set" 'others |= word.fetch_or(0, Ordering::SeqCst) & !own_bit;' \
     'others |= word.load(Ordering::SeqCst) & !own_bit;' \
@@ -294,3 +299,69 @@ mutation sets-read-before-the-generation-is-advanced "$active" '        let gene
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         Published { generation, cpu, set, has_others }' \
     mm loom_flush tlb_2_a_cpu_that_was_idle
+
+mutation a-thread-is-added-to-a-process-that-ends "$life" 'if self.status.is_some() {' 'if false {' \
+    proc lib exit::model::a_thread_that_is_created
+
+mutation who-ends-with-its-process-can-be-joined "$life" 'let can_be_joined = self.status.is_none();' \
+    'let can_be_joined = true;' \
+    proc lib exit::model::of_two_threads
+
+mutation the-first-burial-publishes "$life" 'self.unburied == 0' 'true' \
+    proc lib exit::model::of_two_threads
+
+mutation the-last-thread-keeps-those-that-nobody-joins "$life" 'Some(core::mem::take(&mut self.ended))' 'Some(ArcList::new())' \
+    proc lib exit::model::of_two_threads_that_end_alone
+
+mutation a-sleeper-is-not-woken-when-its-process-ends "$exit" '        Thread::unpark(thread);
+    }
+    drop(life);' \
+    '    }
+    drop(life);' \
+    proc lib exit::model::a_thread_that_sleeps
+
+mutation who-joins-is-not-woken "$exit" 'process.thread_ended.wake_all();' '' \
+    proc lib join::model::who_joins_a_thread_gets
+
+mutation signals-die-with-their-thread "$exit" 'signal::hand_over(process, thread);' '' \
+    proc lib signal::send::model
+
+mutation a-word-is-read-before-the-thread-is-in-the-list "$futex" '        self.list.lock().push_back(current.clone());
+        // FUTEX-1.
+        let outcome = match is_value() {' \
+    '        let found = is_value();
+        self.list.lock().push_back(current.clone());
+        let outcome = match found {' \
+    proc lib futex::model::who_has_seen
+
+mutation a-wake-up-is-forgotten "$futex" 'None => Ok(()),
+        }
+    }
+
+    /// Sleeps' \
+    'None => outcome,
+        }
+    }
+
+    /// Sleeps' \
+    proc lib futex::model
+
+mutation a-signal-is-posted-in-a-handler "$attention" 'self.post_unless(IN_HANDLER | DYING, signal)' \
+    'self.post_unless(DYING, signal)' \
+    proc loom_attention ''
+
+mutation a-signal-is-posted-to-who-ends "$attention" 'self.post_unless(IN_HANDLER | DYING, signal)' \
+    'self.post_unless(IN_HANDLER, signal)' \
+    proc loom_attention ''
+
+mutation a-signal-without-a-fence "$attention" '        fence(Ordering::SeqCst);
+        posted.map(drop)' \
+    '        posted.map(drop)' \
+    proc loom_parking a_kill_or_a_signal
+
+mutation a-wake-up-is-not-passed-on "$wait" '                self.wake_one();
+            }
+            return' \
+    '            }
+            return' \
+    proc loom_wait ''

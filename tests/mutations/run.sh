@@ -36,7 +36,8 @@ outcome() {
     case $2 in noticed*) ;; *) failures+=("$1: $2") ;; esac
 }
 
-# mutation NAME FILE OLD NEW CRATE TEST FILTER: with NEW for OLD in FILE, that model of that crate has to fail.
+# mutation NAME FILE OLD NEW CRATE TEST FILTER: with NEW for OLD in FILE, that model of that crate has to fail. TEST is a file
+# of tests, or lib for a model inside of the crate.
 mutation() {
     local name=$1 file=$2 old=$3 new=$4 crate=$5 target=$6 filter=$7
     is_chosen "$name" || return 0
@@ -53,7 +54,12 @@ mutation() {
         return
     fi
     printf '%s\n' "${source%%"$old"*}$new$rest" >"$tree/$file"
-    local -a test=(cargo test --quiet --manifest-path "$tree/Cargo.toml" -p "$crate" --release --test "$target")
+    local -a test=(cargo test --quiet --manifest-path "$tree/Cargo.toml" -p "$crate" --release)
+    if [ "$target" = lib ]; then
+        test+=(--lib)
+    else
+        test+=(--test "$target")
+    fi
     if ! "${test[@]}" --no-run >"$work/log" 2>&1; then
         outcome "$name" "does not build ($work/$name.log)"
         mv "$work/log" "$work/$name.log"

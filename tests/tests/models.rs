@@ -38,7 +38,14 @@ fn explore(tool: &str, what: &[&str]) {
 fn the_loom_models_hold() {
     let crates = ["-p", "smp", "-p", "mm", "-p", "proc", "--test", "loom_*"];
     explore("loom", &crates);
-    let inside_proc = ["turn::model", "exit::model", "pipe::positions::model"];
+    let inside_proc = [
+        "turn::model",
+        "exit::model",
+        "join::model",
+        "futex::model",
+        "signal::send::model",
+        "pipe::positions::model",
+    ];
     explore(
         "loom",
         &[&["-p", "proc", "--lib", "--"][..], &inside_proc].concat(),

@@ -24,6 +24,8 @@ pub mod pending;
 mod place;
 pub mod run_queue;
 pub mod tick;
+#[cfg(not(all(test, loom)))]
+mod waiter;
 
 use alloc::sync::Arc;
 
@@ -199,11 +201,6 @@ pub(crate) extern "C" fn thread_main(_argument: usize) -> ! {
 /// Lets a new thread run for the first time.
 pub(crate) fn start(thread: Arc<Thread>) {
     place::requeue(thread);
-}
-
-/// Lets a thread run that slept.
-pub(crate) fn enqueue(thread: Arc<Thread>) {
-    place::enqueue(thread);
 }
 
 /// How many threads wait for `cpu`, for display; stale at once.

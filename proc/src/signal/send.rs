@@ -1,5 +1,8 @@
 //! Sending signals.
 
+#[cfg(all(test, loom))]
+mod model;
+
 use alloc::sync::Arc;
 
 use abi::{Errno, ExitStatus, Signal};

@@ -172,3 +172,21 @@ fn the_first_element_that_is_wanted_is_found_and_stays_in_the_list() {
     assert_eq!((id_of(found), ids(&list)), (Some(4), vec![1, 4, 6]));
     assert!(list.find_arc(|element| element.id == 5).is_none());
 }
+
+#[test]
+fn the_first_few_that_are_wanted_are_taken_out_in_order_and_the_others_stay() {
+    let elements: Vec<_> = (0..7).map(Element::new).collect();
+    for (count, expected) in [(0, vec![]), (2, vec![0, 2]), (9, vec![0, 2, 4, 6])] {
+        let mut list = List::new();
+        elements
+            .iter()
+            .for_each(|element| list.push_back(element.clone()));
+        let mut taken = vec![];
+        let is_even = |element: &Element| element.id.is_multiple_of(2);
+        let number = list.take_where(count, is_even, |element| taken.push(element.id));
+        assert_eq!((number, &taken), (expected.len(), &expected));
+        let rest: Vec<_> = (0..7).filter(|id| !expected.contains(id)).collect();
+        assert_eq!(ids(&list), rest);
+        assert_eq!(list.len(), rest.len());
+    }
+}
