@@ -308,7 +308,7 @@ mutation who-ends-with-its-process-can-be-joined "$life" 'let can_be_joined = se
     proc lib exit::model::of_two_threads
 
 mutation the-first-burial-publishes "$life" 'self.unburied == 0' 'true' \
-    proc lib exit::model::of_two_threads
+    proc lib exit::model
 
 mutation the-last-thread-keeps-those-that-nobody-joins "$life" 'Some(core::mem::take(&mut self.ended))' 'Some(ArcList::new())' \
     proc lib exit::model::of_two_threads_that_end_alone
