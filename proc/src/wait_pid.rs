@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use abi::{Errno, ExitStatus};
 
-use crate::process::Process;
+use crate::process::{Family, Process};
 use crate::thread::Id;
 use crate::{exit, table};
 
@@ -17,10 +17,10 @@ pub enum Which {
     Id(Id),
 }
 
-/// A child that has been waited for. Its id is free again.
+/// A child that has ended. Once it has been reaped, its id is free again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reaped {
-    /// The id that it had.
+pub struct Ended {
+    /// Its id.
     pub id: Id,
     /// How it ended.
     pub status: ExitStatus,
@@ -29,8 +29,8 @@ pub struct Reaped {
 /// Waits until a child of `parent` has ended, and reaps it.
 ///
 /// # Errors
-/// `ECHILD` if there is no such child; `EINTR` if the caller is being killed.
-pub fn wait_for_child(parent: &Process, which: Which) -> Result<Reaped, Errno> {
+/// Those of [`wait_for_end`].
+pub fn wait_for_child(parent: &Process, which: Which) -> Result<Ended, Errno> {
     parent
         .child_ended
         .wait_until(|| poll_child(parent, which).transpose())?
@@ -39,41 +39,90 @@ pub fn wait_for_child(parent: &Process, which: Which) -> Result<Reaped, Errno> {
 /// Reaps a child of `parent` if one has ended.
 ///
 /// # Errors
-/// `ECHILD` if there is no such child.
-pub fn poll_child(parent: &Process, which: Which) -> Result<Option<Reaped>, Errno> {
-    let wanted = match which {
-        Which::Any => None,
-        Which::Id(id) => Some(table::find_process(id).ok_or(Errno::ECHILD)?),
-    };
+/// Those of [`poll_end`].
+pub fn poll_child(parent: &Process, which: Which) -> Result<Option<Ended>, Errno> {
+    let wanted = find(which)?;
     let mut family = parent.family.lock();
     let ended = match &wanted {
         None => family.zombies.pop_front(),
         Some(child) => family.zombies.remove(child),
     };
     let Some(child) = ended else {
-        let waits = match &wanted {
-            // `init` may get children at any time: orphans.
-            None => !family.alive.is_empty() || exit::is_init(parent),
-            Some(child) => family.alive.contains(child),
-        };
-        return if waits { Ok(None) } else { Err(Errno::ECHILD) };
+        return expect_child(parent, &family, wanted.as_deref()).map(|()| None);
     };
     drop(family);
     drop(wanted);
     Ok(Some(reap(child)))
 }
 
-fn reap(child: Arc<Process>) -> Reaped {
-    let reaped = Reaped {
+/// Waits until a child of `parent` has ended, which it is then for [`poll_child`] to reap, unless another thread of `parent` does
+/// that first.
+///
+/// # Errors
+/// `ECHILD` if there is no such child; `EINTR`.
+pub fn wait_for_end(parent: &Process, which: Which) -> Result<Ended, Errno> {
+    parent
+        .child_ended
+        .wait_until(|| poll_end(parent, which).transpose())?
+}
+
+/// As [`wait_for_end`], at once: none if no such child has ended.
+///
+/// # Errors
+/// `ECHILD` if there is no such child.
+pub fn poll_end(parent: &Process, which: Which) -> Result<Option<Ended>, Errno> {
+    let wanted = find(which)?;
+    let family = parent.family.lock();
+    let ended = match &wanted {
+        None => family.zombies.front_arc(),
+        Some(child) => family.zombies.contains(child).then(|| child.clone()),
+    };
+    let Some(child) = ended else {
+        return expect_child(parent, &family, wanted.as_deref()).map(|()| None);
+    };
+    drop(family);
+    Ok(Some(end_of(&child)))
+}
+
+/// The process, if a certain one is wanted.
+///
+/// # Errors
+/// `ECHILD` if there is none of that id.
+fn find(which: Which) -> Result<Option<Arc<Process>>, Errno> {
+    match which {
+        Which::Any => Ok(None),
+        Which::Id(id) => table::find_process(id).ok_or(Errno::ECHILD).map(Some),
+    }
+}
+
+/// Tells a child that has not ended from one that is not there.
+///
+/// # Errors
+/// `ECHILD` for the latter.
+fn expect_child(parent: &Process, family: &Family, wanted: Option<&Process>) -> Result<(), Errno> {
+    let is_there = match wanted {
+        // `init` may get children at any time: orphans.
+        None => !family.alive.is_empty() || exit::is_init(parent),
+        Some(child) => family.alive.contains(child),
+    };
+    is_there.then_some(()).ok_or(Errno::ECHILD)
+}
+
+fn end_of(child: &Process) -> Ended {
+    Ended {
         id: child.id(),
         status: child.life.lock().status().unwrap_or(ExitStatus::exited(0)),
-    };
+    }
+}
+
+fn reap(child: Arc<Process>) -> Ended {
+    let ended = end_of(&child);
     // The dead do not keep their parent.
     let parent = child.parent.lock().take();
     // EXIT-1: this one and the table's.
     exit::wait_for_references(&child, 2);
     drop(child);
-    table::free(reaped.id);
+    table::free(ended.id);
     drop(parent);
-    reaped
+    ended
 }

@@ -2,7 +2,7 @@
 
 use abi::{Errno, ExitStatus, PATH_MAX, Pid, WAIT_ANY, WaitFlags, layout};
 use mm::user::{UserPtr, UserString};
-use proc::wait_pid::{Which, poll_child, wait_for_child};
+use proc::wait_pid::{Which, poll_child, poll_end, wait_for_end};
 
 use super::Call;
 
@@ -78,21 +78,25 @@ pub(super) fn waitpid(call: &Call<'_>) -> Result<usize, Errno> {
         _ => return Err(Errno::EINVAL),
     };
     let status = UserPtr::<i32>::new(status);
-    if !status.is_null() {
-        // A bad pointer is found before the child is forgotten.
-        status.write(0)?;
-    }
     let parent = call.process()?;
-    let reaped = if flags.contains(WaitFlags::WNOHANG) {
-        match poll_child(parent, which)? {
-            Some(reaped) => reaped,
-            None => return Ok(0),
+    loop {
+        let ended = if flags.contains(WaitFlags::WNOHANG) {
+            match poll_end(parent, which)? {
+                Some(ended) => ended,
+                None => return Ok(0),
+            }
+        } else {
+            wait_for_end(parent, which)?
+        };
+        if !status.is_null() {
+            // Before the child is forgotten, since the place may be bad.
+            status.write(ended.status.raw())?;
         }
-    } else {
-        wait_for_child(parent, which)?
-    };
-    if !status.is_null() {
-        status.write(reaped.status.raw())?;
+        match poll_child(parent, Which::Id(ended.id)) {
+            Ok(Some(_)) => return Ok(ended.id as usize),
+            Err(errno) if which != Which::Any => return Err(errno),
+            // Another thread has waited for it in between.
+            _ => {}
+        }
     }
-    Ok(reaped.id as usize)
 }

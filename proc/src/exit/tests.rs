@@ -14,7 +14,7 @@ use crate::process::Process;
 use crate::signal::send;
 use crate::table::{self, Entry};
 use crate::thread::{Id, Thread};
-use crate::wait_pid::{Reaped, Which, poll_child};
+use crate::wait_pid::{Ended, Which, poll_child};
 
 /// A process with an entry in the table, as `fork` leaves it.
 pub(crate) fn born(parent: Option<&Arc<Process>>) -> (Arc<Process>, Arc<Thread>) {
@@ -51,8 +51,8 @@ fn end((process, thread): (Arc<Process>, Arc<Thread>), code: i32) -> Id {
     id
 }
 
-fn reaped(id: Id, code: i32) -> Result<Option<Reaped>, Errno> {
-    Ok(Some(Reaped {
+fn reaped(id: Id, code: i32) -> Result<Option<Ended>, Errno> {
+    Ok(Some(Ended {
         id,
         status: ExitStatus::exited(code),
     }))

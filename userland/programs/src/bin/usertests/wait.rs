@@ -1,11 +1,14 @@
 //! Waiting for children.
 
+use abi::layout::PAGE_SIZE;
 use abi::{WAIT_ANY, decode};
 use ulib::file;
+use ulib::mapping::{MapRequest, map, unmap};
 use ulib::{Errno, ExitStatus, Pid, process, system_call};
 
 use crate::check::{UNMAPPED, join, kill, ok, start, start_spinner};
 use crate::runner::tests;
+use crate::thread_tools::{result, spawn, spawn_waiter};
 
 tests![
     a_child_is_waited_for_once,
@@ -15,6 +18,8 @@ tests![
     strangers_cannot_be_waited_for,
     wait_refuses_flags_and_ids_without_a_meaning,
     a_bad_status_pointer_does_not_lose_the_child,
+    a_place_that_goes_while_its_owner_waits_does_not_lose_the_child,
+    threads_that_wait_for_any_child_get_each_one,
     waiting_blocks_until_the_child_ends,
     waiting_for_one_leaves_the_others,
     orphans_become_children_of_init,
@@ -100,6 +105,41 @@ fn a_bad_status_pointer_does_not_lose_the_child() {
     let result = unsafe { system_call::waitpid(child, UNMAPPED as *mut i32, 0) };
     assert_eq!(decode(result), Err(Errno::EFAULT));
     assert_eq!(process::wait(child), Ok(ExitStatus::exited(9)));
+}
+
+fn a_place_that_goes_while_its_owner_waits_does_not_lose_the_child() {
+    for waits_for_any in [false, true] {
+        let (reader, writer) = ok(file::pipe());
+        let child = ok(process::start(|| {
+            ok(reader.read_full(&mut [0]));
+            9
+        }));
+        let wanted = if waits_for_any { WAIT_ANY } else { child };
+        let place = ok(map(&MapRequest::anonymous(PAGE_SIZE)));
+        let waiter = spawn_waiter(move || {
+            // SAFETY: nothing else uses the page.
+            decode(unsafe { system_call::waitpid(wanted, place as *mut i32, 0) })
+        });
+        // SAFETY: only the kernel uses it, and finds that it is gone.
+        ok(unsafe { unmap(place, PAGE_SIZE) });
+        ok(writer.write_all(&[0]));
+        assert_eq!(result(waiter), Err(Errno::EFAULT));
+        assert_eq!(process::wait(child), Ok(ExitStatus::exited(9)));
+    }
+}
+
+/// One of them has all of it, and the others go on waiting for the next.
+fn threads_that_wait_for_any_child_get_each_one() {
+    let children = [3, 4, 5, 6].map(|code| ok(process::start(|| code)));
+    let waiters = [(); 4].map(|()| spawn(|| ok(process::wait_any())));
+    let ended = waiters.map(result);
+    for (child, code) in children.into_iter().zip([3, 4, 5, 6]) {
+        assert!(
+            ended.contains(&(child, ExitStatus::exited(code))),
+            "{ended:?}"
+        );
+    }
+    assert_eq!(process::wait_any(), Err(Errno::ECHILD));
 }
 
 fn waiting_blocks_until_the_child_ends() {
