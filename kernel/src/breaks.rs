@@ -37,7 +37,7 @@ const SWITCHES: &[Switch] = &[
     Switch {
         name: "shootdown",
         effect: "no other CPU is told what was unmapped: each goes on using what it remembers",
-        pull: || mm::flush::set_strategy(mm::flush::Strategy::Nobody),
+        pull: mm::flush::break_shootdown,
     },
     Switch {
         name: "zero",

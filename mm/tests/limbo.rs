@@ -1,5 +1,6 @@
 //! `shootdown=deferred` between CPUs, played by threads: the strategy is the machine's, hence a binary of its own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -55,9 +56,29 @@ fn store(page: usize) {
         .unwrap();
 }
 
+/// How often CPU 0 has asked the other one for something.
+fn sent() -> u64 {
+    let own = flush::counters().find(|(cpu, _)| *cpu == CpuId::BOOT);
+    own.unwrap().1.sent
+}
+
+/// Maps a page somewhere, and writes to it.
+fn map_and_store(space: &Space) -> UserRange {
+    let page = |range| {
+        Ok(Region::anonymous(
+            range,
+            Protection::WRITE,
+            RegionFlags::empty(),
+        ))
+    };
+    let range = space.add_anywhere(PAGE_SIZE, PAGE_SIZE, page).unwrap();
+    UserPtr::new(range.start().as_usize()).write(7_u64).unwrap();
+    range
+}
+
 /// CPU 0 unmaps page 0 of a space that CPU 1 runs too, and looks at what `then` does; CPU 1 does `other` when it is told.
 fn unmap_while_another_cpu_runs(other: fn(), then: impl FnOnce(&Space, &dyn Fn())) {
-    flush::set_strategy(Strategy::Deferred);
+    flush::set_strategy(Strategy::Deferred).unwrap();
     let space = Space::new().unwrap();
     space.add(region(0, PAGES)).unwrap();
     let (is_running, is_told, has_done) = (
@@ -90,10 +111,12 @@ fn unmap_while_another_cpu_runs(other: fn(), then: impl FnOnce(&Space, &dyn Fn()
                 thread::yield_now();
             }
         };
-        then(&space, &tell_and_wait);
+        // Also if it fails, the other CPU has to end.
+        let outcome = catch_unwind(AssertUnwindSafe(|| then(&space, &tell_and_wait)));
         is_told.store(true, Ordering::SeqCst);
         become_idle(&irq::disable());
         flush::leave(&irq::disable());
+        outcome.unwrap_or_else(|panic| resume_unwind(panic));
     });
 }
 
@@ -155,4 +178,66 @@ fn draining_gives_everything_back() {
             assert_eq!(anonymous_frames(), before + PAGES - 1);
         },
     );
+}
+
+#[test]
+fn addresses_that_the_kernel_chooses_rest_so_that_nobody_has_to_sweep() {
+    let _machine = machine();
+    let before = anonymous_frames();
+    unmap_while_another_cpu_runs(
+        || {},
+        |space, _| {
+            let mut ranges = [(); 20].map(|()| {
+                let range = map_and_store(space);
+                space.remove(range).unwrap();
+                range
+            });
+            assert_eq!(anonymous_frames(), before + PAGES + ranges.len());
+            ranges.sort_by_key(|range| range.start());
+            let are_apart = |pair: &[UserRange]| pair[0].end() <= pair[1].start();
+            assert!(ranges.windows(2).all(are_apart), "{ranges:?}");
+        },
+    );
+    assert_eq!(anonymous_frames(), before);
+}
+
+/// How many unmaps limbo has room for.
+const MOST: usize = 128;
+
+#[test]
+fn addresses_come_again_before_the_other_cpu_has_swept_by_itself() {
+    let _machine = machine();
+    unmap_while_another_cpu_runs(
+        || {},
+        |space, _| {
+            let ranges: Vec<UserRange> = (0..2 * MOST)
+                .map(|_| {
+                    let range = map_and_store(space);
+                    space.remove(range).unwrap();
+                    range
+                })
+                .collect();
+            assert_eq!(ranges[..MOST], ranges[MOST..]);
+        },
+    );
+}
+
+#[test]
+fn a_full_limbo_makes_the_other_cpu_sweep_before_it_takes_more() {
+    let _machine = machine();
+    let before = anonymous_frames();
+    unmap_while_another_cpu_runs(
+        || {},
+        |space, _| {
+            let sent_before = sent();
+            for page in PAGES..PAGES + 3 * MOST {
+                space.add(region(page, 1)).unwrap();
+                store(page);
+                space.remove(range(page, 1)).unwrap();
+                assert!(anonymous_frames() <= before + PAGES + MOST);
+            }
+            assert_eq!(sent() - sent_before, 3);
+        },
+    );
+    assert_eq!(anonymous_frames(), before);
 }

@@ -251,6 +251,13 @@ impl AtomicCpuSet {
         self.words[word_of(cpu)].load(Ordering::Acquire) & bit_of(cpu) != 0
     }
 
+    /// Whether no CPU is in the set. Acquire pairs with the removals that it sees.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        let mut words = self.possible_words().iter();
+        words.all(|word| word.load(Ordering::Acquire) == 0)
+    }
+
     /// The set as it is, word by word. Acquire pairs with the insertions that it sees; one that is under way may be
     /// missed.
     #[inline]
@@ -355,6 +362,7 @@ mod tests {
             prop_assert_eq!(set.count(), model.len());
             prop_assert_eq!(set.is_empty(), model.is_empty());
             prop_assert_eq!(atomic.load(), set);
+            prop_assert_eq!(atomic.is_empty(), set.is_empty());
             prop_assert_eq!(atomic.load_after_publish(), set);
             for cpu in model.iter().copied().chain([CpuId::BOOT]) {
                 let mut others = set;

@@ -89,7 +89,10 @@ fn choose_shootdown(command_line: &CommandLine) {
             panic!("boot line: shootdown={other} is neither targeted nor broadcast nor deferred")
         }
     };
-    mm::flush::set_strategy(strategy);
+    assert!(
+        mm::flush::set_strategy(strategy).is_ok(),
+        "no memory for {strategy:?} shootdowns"
+    );
 }
 
 fn mount(initrd: Option<&'static [u8]>) {

@@ -272,17 +272,11 @@ impl FlushBatch<'_> {
         }
         let pin = pin::pin();
         let published = self.space.publish(Reach::Active, pin.cpu());
-        let (generation, others) = (published.generation, published.others());
         // First: what is in limbo does not wait for this CPU.
-        self.flush_here(&pin, Reach::Active, generation, true);
-        if published.has_others && !limbo::put(&pin, self.space, range, &others, &mut self.released)
-        {
-            // No room: the CPUs are asked now.
-            let task = Task::Flush {
-                generation,
-                pages: self.pages(),
-            };
-            Asked::ask(Kernel, &pin, &others, self.space(), task).wait();
+        self.flush_here(&pin, Reach::Active, published.generation, true);
+        if published.has_others {
+            let others = published.others();
+            limbo::put(&pin, self.space, range, &others, &mut self.released);
         }
         self.give_back();
     }

@@ -28,16 +28,28 @@ static STRATEGY: AtomicU8 = AtomicU8::new(Strategy::Targeted as u8);
 /// [`NoMemory`].
 pub(crate) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
     CPUS.init(possible_cpus, FlushCpu::new)
-        .map_err(|_| NoMemory)?;
-    limbo::init(possible_cpus)
+        .map_err(|_| NoMemory)
 }
 
-/// Chooses how other CPUs are told. At boot, before there is an address space. A break switch's choice stays.
-pub fn set_strategy(strategy: Strategy) {
+/// Chooses how other CPUs are told. At boot, before there is an address space. What [`break_shootdown`] has chosen stays.
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn set_strategy(strategy: Strategy) -> Result<(), NoMemory> {
+    if strategy == Strategy::Deferred {
+        limbo::init(smp::cpu::possible())?;
+    }
     // Relaxed: set before there is a thread of an address space.
     if STRATEGY.load(Ordering::Relaxed) != Strategy::Nobody as u8 {
         STRATEGY.store(strategy as u8, Ordering::Relaxed);
     }
+    Ok(())
+}
+
+/// Has nobody told of anything (`break=shootdown`).
+pub fn break_shootdown() {
+    // Relaxed: as in `set_strategy`.
+    STRATEGY.store(Strategy::Nobody as u8, Ordering::Relaxed);
 }
 
 /// How other CPUs are told.

@@ -8,8 +8,8 @@
 //! The unmapping CPU flushes its own translations and leaves what it has collected in one of its slots, with the set of
 //! CPUs that *owe* a sweep. A CPU sweeps at its next tick, when it leaves the space, and when it becomes idle: it
 //! flushes everything, and then takes itself out of the sets. A slot that nobody owes anything for any more is emptied by
-//! whoever next looks at it: its CPU, at the next unmap or tick, or a CPU that *drains*, which first makes those who
-//! owe sweep at once. The addresses are drained before anything is mapped there, everything before accounts are read and
+//! its CPU, at the next tick or when its turn has come to be used again, or by a CPU that *drains*, which first makes those
+//! who owe sweep at once. The addresses are drained before anything is mapped there, everything before accounts are read and
 //! when memory runs out, and what a space has in limbo before the space goes.
 //!
 //! - **LIMBO-1** a CPU takes itself, and only itself, out of the set of a slot, after it has flushed, and only if it was in
@@ -23,6 +23,7 @@
 //!
 //! The idea is that of LATR (Kumar et al., "LATR: Lazy Translation Coherence", ASPLOS 2018).
 
+use alloc::vec::Vec;
 use core::mem;
 
 use smp::sync::{Ordering, fence};
@@ -38,7 +39,7 @@ use crate::flush::requests::{Asked, Task};
 use crate::flush::strategy::Strategy;
 
 /// How many unmaps of one CPU can wait.
-const SLOTS: usize = 16;
+pub(crate) const SLOTS: usize = 128;
 
 /// What waits in a slot.
 struct Waiting {
@@ -54,55 +55,75 @@ struct CpuLimbo {
     /// Who owes a sweep, by slot.
     owing: [AtomicCpuSet; SLOTS],
     /// What waits. Whoever holds the lock may fill an empty slot of this CPU's own, and empty one that nobody owes.
-    slots: SpinLock<[Option<Waiting>; SLOTS], rank::Limbo>,
+    slots: SpinLock<Slots, rank::Limbo>,
+}
+
+/// What waits on one CPU.
+struct Slots {
+    waiting: Vec<Option<Waiting>>,
+    /// The slot that is used next, and the one that has been in use for longest.
+    next: usize,
+    /// How many are in use.
+    used: usize,
 }
 
 static LIMBOS: PerCpu<CpuLimbo> = PerCpu::new();
 
-/// Makes the limbos of `cpus` CPUs. Once, at boot.
+/// Makes the limbos of `cpus` CPUs, unless there are any. At boot.
 ///
 /// # Errors
 /// [`NoMemory`].
-pub(crate) fn init(cpus: usize) -> Result<(), NoMemory> {
+pub(super) fn init(cpus: usize) -> Result<(), NoMemory> {
+    if LIMBOS.is_ready() {
+        return Ok(());
+    }
     let empty = |_| CpuLimbo {
         owes_to: AtomicCpuSet::new(),
         owing: [const { AtomicCpuSet::new() }; SLOTS],
-        slots: SpinLock::new([const { None }; SLOTS]),
+        slots: SpinLock::new(Slots {
+            waiting: Vec::new(),
+            next: 0,
+            used: 0,
+        }),
     };
-    LIMBOS.init(cpus, empty).map_err(|_| NoMemory)
+    LIMBOS.init(cpus, empty).map_err(|_| NoMemory)?;
+    for (_, limbo) in LIMBOS.iter() {
+        let mut waiting = Vec::new();
+        waiting.try_reserve_exact(SLOTS).map_err(|_| NoMemory)?;
+        waiting.resize_with(SLOTS, || None);
+        limbo.slots.lock().waiting = waiting;
+    }
+    Ok(())
 }
 
+/// Whether anything can be in limbo.
 #[inline]
-fn is_in_use() -> bool {
+pub(crate) fn is_in_use() -> bool {
     Kernel.strategy() == Strategy::Deferred && LIMBOS.is_ready()
 }
 
 /// Takes what is in `released`, which was mapped in `range` of `space` and whose removal has been published, and leaves it in
-/// limbo until `others` have swept. If all slots are taken, takes nothing and returns false.
-#[must_use = "what is not in limbo has to be flushed"]
+/// limbo until `others` have swept. If all slots are taken, those sweep first who owe for the oldest: then they have swept for
+/// all.
 pub(super) fn put(
     pin: &Pinned,
     space: &ActiveCpus,
     range: UserRange,
     others: &CpuSet,
     released: &mut ReleasedFrames,
-) -> bool {
+) {
     let own = LIMBOS.get(pin);
     let mut slots = own.slots.lock();
-    reap(own, &mut slots);
-    let Some((index, slot)) = slots
-        .iter_mut()
-        .enumerate()
-        .find(|(_, slot)| slot.is_none())
-    else {
-        return false;
-    };
+    let index = slots.next;
+    slots.next = (index + 1) % SLOTS;
+    empty(&mut slots, index, &own.owing[index], pin);
     own.owing[index].store(others);
-    *slot = Some(Waiting {
+    slots.waiting[index] = Some(Waiting {
         space: space.space(),
         range,
         released: mem::take(released),
     });
+    slots.used += 1;
     // LIMBO-2: these read-modify-writes come before the look at the active set, and pair with those of a CPU that leaves
     // the set and then looks at `owes_to`.
     for other in others.iter() {
@@ -112,7 +133,6 @@ pub(super) fn put(
     let active = space.active_after_telling();
     let gone: CpuSet = others.iter().filter(|cpu| !active.contains(*cpu)).collect();
     make_sweep(pin, &gone);
-    true
 }
 
 /// Flushes this CPU's translations if it owes that to anybody. At ticks, and after leaving a space's active set.
@@ -130,7 +150,16 @@ pub fn serve_tick() {
     if is_in_use() {
         sweep(&irq::disable());
         let own = LIMBOS.get(&pin::pin());
-        reap(own, &mut own.slots.lock());
+        let mut slots = own.slots.lock();
+        if slots.used == 0 {
+            return;
+        }
+        for (index, owing) in own.owing.iter().enumerate() {
+            // `is_empty` acquires: see `sweep`.
+            if owing.is_empty() {
+                slots.give_back(index);
+            }
+        }
     }
 }
 
@@ -155,20 +184,23 @@ pub(super) fn sweep(off: &IrqOff) {
     }
 }
 
-/// Gives back what is in slots that nobody owes a sweep for.
-fn reap(limbo: &CpuLimbo, slots: &mut [Option<Waiting>; SLOTS]) {
-    for (slot, owing) in slots.iter_mut().zip(&limbo.owing) {
-        // `load` acquires: see `sweep`.
-        if slot.is_some() && owing.load().is_empty() {
-            give_back(slot);
+impl Slots {
+    /// Gives back what is in a slot. Nobody can reach it any more.
+    fn give_back(&mut self, index: usize) {
+        if let Some(mut waiting) = self.waiting[index].take() {
+            waiting.released.give_back();
+            self.used -= 1;
         }
     }
 }
 
-fn give_back(slot: &mut Option<Waiting>) {
-    if let Some(mut waiting) = slot.take() {
-        waiting.released.give_back();
+/// Gives back what is in the slot `index`, after those have swept who owe that.
+fn empty(slots: &mut Slots, index: usize, owing: &AtomicCpuSet, pin: &Pinned) {
+    if !owing.is_empty() {
+        make_sweep(pin, &owing.load());
     }
+    debug_assert!(owing.is_empty(), "a CPU has not swept");
+    slots.give_back(index);
 }
 
 /// Makes `cpus` sweep now, and waits until they have.
@@ -190,11 +222,12 @@ fn drain_where(is_wanted: impl Fn(&Waiting) -> bool) {
     let pin = pin::pin();
     for (_, limbo) in LIMBOS.iter() {
         let mut slots = limbo.slots.lock();
-        for (slot, owing) in slots.iter_mut().zip(&limbo.owing) {
-            if slot.as_ref().is_some_and(&is_wanted) {
-                make_sweep(&pin, &owing.load());
-                debug_assert!(owing.load().is_empty(), "a CPU has not swept");
-                give_back(slot);
+        if slots.used == 0 {
+            continue;
+        }
+        for (index, owing) in limbo.owing.iter().enumerate() {
+            if slots.waiting[index].as_ref().is_some_and(&is_wanted) {
+                empty(&mut slots, index, owing, &pin);
             }
         }
     }

@@ -42,7 +42,7 @@ pub use batch::{Dispatched, FlushBatch};
 pub use counters::Counters;
 pub use cpu_tlb::{CpuTlb, Flushed};
 pub(crate) use kernel::init;
-pub use kernel::{Kernel, counters, set_strategy, strategy};
+pub use kernel::{Kernel, break_shootdown, counters, set_strategy, strategy};
 pub use machine::{FlushCpu, Machine, Processor, Released};
 pub use released::ReleasedFrames;
 pub use strategy::Strategy;

@@ -82,7 +82,7 @@ impl Space {
         change: impl FnOnce(&mut RegionMap) -> Result<(), SpaceError>,
     ) -> Result<(), SpaceError> {
         let mut memory = self.memory.write();
-        let Memory { regions, table } = &mut *memory;
+        let Memory { regions, table, .. } = &mut *memory;
         let Some(table) = table else {
             return change(regions);
         };
@@ -115,7 +115,7 @@ impl Memory {
         batch: &mut FlushBatch<'_>,
         change: impl FnOnce(&mut RegionMap) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Memory { regions, table } = self;
+        let Memory { regions, table, .. } = self;
         let Some(table) = table else {
             return change(regions);
         };

@@ -35,6 +35,7 @@ mod memory_name;
 mod move_frames;
 mod page_alloc;
 mod page_source;
+mod placement;
 mod populate;
 mod protection;
 mod region;
@@ -71,6 +72,7 @@ pub use shared_pages::SharedPages;
 pub use switch::{activate, become_idle};
 
 use fault::Progress;
+use placement::Placement;
 use region_map::RegionMap;
 
 /// An address space. See the module's page.
@@ -88,6 +90,7 @@ struct Memory {
     regions: RegionMap,
     /// `None` once the space has been destroyed.
     table: Option<FaultTable>,
+    placement: Placement,
 }
 
 impl Space {
@@ -102,6 +105,7 @@ impl Space {
         let memory = RwLock::new(Memory {
             regions: RegionMap::new(),
             table: Some(FaultTable::new(table)),
+            placement: Placement::new(),
         });
         try_arc(Space {
             cpus: ActiveCpus::new(id),
@@ -139,9 +143,11 @@ impl Space {
         make: impl FnOnce(UserRange) -> Result<Region, SpaceError>,
     ) -> Result<UserRange, SpaceError> {
         let mut memory = self.memory.write();
-        let range = memory
-            .regions
-            .find_free(len_bytes / PAGE_SIZE, align_bytes)
+        let Memory {
+            regions, placement, ..
+        } = &mut *memory;
+        let range = placement
+            .find_free(regions, len_bytes / PAGE_SIZE, align_bytes)
             .ok_or(SpaceError::NoMemory)?;
         let region = make(range)?;
         let flags = region.flags;
@@ -226,6 +232,7 @@ impl Memory {
             Memory {
                 regions: RegionMap::new(),
                 table: None,
+                placement: Placement::new(),
             },
         )
     }

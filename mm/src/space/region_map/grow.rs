@@ -78,8 +78,8 @@ impl RegionMap {
         Grown::of(region, region.range.start(), end)
     }
 
-    /// The highest free range of `len_pages` pages whose start is a multiple of `align_bytes` (and of the page size), if
-    /// there is one.
+    /// The highest free range below `below` of `len_pages` pages whose start is a multiple of `align_bytes` (and of the page
+    /// size), if there is one.
     ///
     /// It leaves free what a neighbour that grows may come to have by its limit, and the guard gap before that. Programs
     /// and their stacks lie low, so that there is room above them as long as there is any.
@@ -87,6 +87,7 @@ impl RegionMap {
         &self,
         len_pages: usize,
         align_bytes: usize,
+        below: VirtAddr,
     ) -> Option<UserRange> {
         let len_bytes = len_pages.checked_mul(PAGE_SIZE)?;
         let align = align_bytes.max(PAGE_SIZE) as u64;
@@ -100,7 +101,7 @@ impl RegionMap {
                 .regions
                 .get(index)
                 .map_or(Some(USER_END), may_reach_down)?;
-            let highest = end.checked_sub(len_bytes as u64)?.as_u64();
+            let highest = end.min(below).checked_sub(len_bytes as u64)?.as_u64();
             let start = highest - highest % align;
             if start < lowest.as_u64() {
                 return None;

@@ -128,20 +128,27 @@ fn a_part_of_a_stack_grows_as_the_whole_did() {
 #[test]
 fn the_highest_hole_that_is_long_enough_is_found() {
     let mut map = map_of(&[]);
-    let top = map.find_free(3, PAGE_SIZE).unwrap();
+    let top = map.find_free(3, PAGE_SIZE, USER_END).unwrap();
     assert_eq!((top.end(), top.len_pages()), (USER_END, 3));
-    let aligned = map.find_free(3, 1 << 30).unwrap();
+    let aligned = map.find_free(3, 1 << 30, USER_END).unwrap();
     assert!(aligned.start().as_u64().is_multiple_of(1 << 30));
     assert_eq!(aligned.len_pages(), 3);
 
     map.insert(everything_from(100)).unwrap();
     map.insert(region(90, 5, WRITE)).unwrap();
-    assert_eq!(map.find_free(5, PAGE_SIZE), Some(range(95, 5)));
-    assert_eq!(map.find_free(5, 16 * PAGE_SIZE), Some(range(80, 5)));
-    assert_eq!(map.find_free(6, PAGE_SIZE), Some(range(84, 6)));
-    assert_eq!(map.find_free(90, PAGE_SIZE), Some(range(0, 90)));
+    assert_eq!(map.find_free(5, PAGE_SIZE, USER_END), Some(range(95, 5)));
+    assert_eq!(
+        map.find_free(5, 16 * PAGE_SIZE, USER_END),
+        Some(range(80, 5))
+    );
+    assert_eq!(map.find_free(6, PAGE_SIZE, USER_END), Some(range(84, 6)));
+    assert_eq!(map.find_free(90, PAGE_SIZE, USER_END), Some(range(0, 90)));
     for refused in [0, 91, usize::MAX / PAGE_SIZE, usize::MAX] {
-        assert_eq!(map.find_free(refused, PAGE_SIZE), None, "{refused}");
+        assert_eq!(
+            map.find_free(refused, PAGE_SIZE, USER_END),
+            None,
+            "{refused}"
+        );
     }
 }
 
@@ -153,8 +160,8 @@ fn room_for_growth_is_not_given_away() {
     ]);
     let len_pages = 70 - 2 * GUARD_PAGES;
     let free = range(120 + GUARD_PAGES, len_pages);
-    assert_eq!(map.find_free(len_pages, PAGE_SIZE), Some(free));
-    let longer = map.find_free(len_pages + 1, PAGE_SIZE);
+    assert_eq!(map.find_free(len_pages, PAGE_SIZE, USER_END), Some(free));
+    let longer = map.find_free(len_pages + 1, PAGE_SIZE, USER_END);
     assert_eq!(longer.map(UserRange::end), Some(address(100)));
     map.insert(Region::new(free, WRITE, Backing::Anonymous))
         .unwrap();

@@ -10,7 +10,7 @@ use std::vec::Vec;
 use proptest::prelude::{ProptestConfig, prop, proptest};
 
 use super::{RegionMap, extents, page_of};
-use crate::addr::{PAGE_SIZE, UserRange};
+use crate::addr::{PAGE_SIZE, USER_END, UserRange};
 use crate::error::SpaceError;
 use crate::frame::Frame;
 use crate::space::backing::{Backing, PageContent};
@@ -140,7 +140,9 @@ impl Checked {
                         && (*page..page + len_pages).all(|page| self.is_free(page))
                 };
                 let expected = (0..PAGES).rev().find(is_free);
-                let found = self.map.find_free(len_pages, align_pages * PAGE_SIZE);
+                let found = self
+                    .map
+                    .find_free(len_pages, align_pages * PAGE_SIZE, USER_END);
                 assert_eq!(found, expected.map(|page| range(page, len_pages)));
             }
         }

@@ -81,7 +81,7 @@ impl Modelled {
 
 /// What is mapped in `len` pages from `start` on keeps SPACE-1 and SPACE-3.
 fn check_leaves(memory: &mut Memory, start: usize, len: usize) {
-    let Memory { regions, table } = memory;
+    let Memory { regions, table, .. } = memory;
     let Some(table) = table else {
         return;
     };
