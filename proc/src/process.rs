@@ -1,7 +1,7 @@
 //! A process: memory, files, threads, and a place in the family tree.
 //!
 //! A process is created by `fork` or `spawn`, lives while it has a thread, and is then a zombie that keeps its id and
-//! status until its parent has waited for it. What happens to its threads in between stands in [`life`].
+//! status until its parent has waited for it. What happens to its threads in between stands in `life`.
 //!
 //! Two locks guard the tree. `parent` (rank FAMILY_PARENT) is held whenever a process changes its place: when it ends,
 //! and when it is given to `init`. `family` (rank FAMILY) of the parent guards the two lists that the process can be in.

@@ -346,10 +346,6 @@ mutation a-wake-up-is-forgotten "$futex" 'None => Ok(()),
     /// Sleeps' \
     proc lib futex::model
 
-mutation a-signal-is-posted-in-a-handler "$attention" 'self.post_unless(IN_HANDLER | DYING, signal)' \
-    'self.post_unless(DYING, signal)' \
-    proc loom_attention ''
-
 mutation a-signal-is-posted-to-who-ends "$attention" 'self.post_unless(IN_HANDLER | DYING, signal)' \
     'self.post_unless(IN_HANDLER, signal)' \
     proc loom_attention ''

@@ -117,7 +117,7 @@ pub(crate) fn block() {
     switch_away(Leave::Block);
 }
 
-/// As [`leave_forbidden_cpu`], if another thread has changed the affinity of `current`.
+/// As `leave_forbidden_cpu`, if another thread has changed the affinity of `current`.
 #[inline]
 pub fn move_if_asked(current: &Thread) {
     if current.attention.is_asked_to_move() {
