@@ -164,7 +164,7 @@ fn a_token_goes_round_by_a_page_that_each_thread_replaces() {
 }
 
 /// How many pages threads touch together.
-const LEN_PAGES: usize = 8;
+const LEN_PAGES: usize = 4;
 
 /// Lets threads on all CPUs store into each of the pages from `start` on at the same time; returns how many stores are lost.
 fn lost_stores(start: usize) -> usize {
@@ -208,7 +208,7 @@ fn threads_that_touch_a_copied_page_together_get_one() {
 
 fn threads_map_and_unmap_at_the_same_time() {
     let threads = spawn_pinned(THREADS, |number| {
-        for round in 0..10 {
+        for round in 0..4 {
             let memory = ok(Mapping::new(&MapRequest::anonymous(LEN_PAGES * PAGE_SIZE)));
             for page in 0..LEN_PAGES {
                 assert_eq!(peek(memory.address() + page * PAGE_SIZE), 0);
