@@ -96,21 +96,14 @@ impl<T> PerCpu<T> {
     /// The element of `cpu`. Panics before `init`, or if the table was made for fewer CPUs.
     #[inline(always)]
     pub fn of(&self, cpu: CpuId) -> &T {
-        match self.try_of(cpu) {
-            Some(element) => element,
-            None => no_element(cpu, self.len.load(Ordering::Relaxed)),
-        }
-    }
-
-    /// The element of `cpu`; `None` before `init`, or if the table was made for fewer CPUs.
-    #[inline(always)]
-    pub fn try_of(&self, cpu: CpuId) -> Option<&T> {
         // Acquire pairs with the Release in `init`.
         let len = self.len.load(Ordering::Acquire);
+        if cpu.index() >= len {
+            no_element(cpu, len);
+        }
         // SAFETY: `len` is not 0, so `init` has finished and `elements` points to `len` values that live as long as the
         // table.
-        (cpu.index() < len)
-            .then(|| unsafe { &**self.elements.load(Ordering::Relaxed).add(cpu.index()) })
+        unsafe { &*self.elements.load(Ordering::Relaxed).add(cpu.index()) }
     }
 
     /// The elements of all possible CPUs, in order; none before `init`.

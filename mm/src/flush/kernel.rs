@@ -89,7 +89,7 @@ impl Machine for Kernel {
     where
         Self: 'm,
     {
-        CPUS.try_of(cpu)
+        CPUS.is_ready().then(|| CPUS.of(cpu))
     }
 
     #[inline]

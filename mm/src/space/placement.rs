@@ -29,16 +29,23 @@ impl Placement {
     }
 
     /// A free range of `len_pages` pages whose start is a multiple of `align_bytes` (and of the page size), if there is one.
+    #[inline]
     pub(super) fn find_free(
         &mut self,
         regions: &RegionMap,
         len_pages: usize,
         align_bytes: usize,
     ) -> Option<UserRange> {
-        let find = |below| regions.find_free(len_pages, align_bytes, below);
-        if !limbo::is_in_use() {
-            return find(USER_END);
+        if limbo::is_in_use() {
+            self.find_rested(|below| regions.find_free(len_pages, align_bytes, below))
+        } else {
+            regions.find_free(len_pages, align_bytes, USER_END)
         }
+    }
+
+    /// What `find`, which looks below an address, finds below the last one.
+    #[cold]
+    fn find_rested(&mut self, find: impl Fn(VirtAddr) -> Option<UserRange>) -> Option<UserRange> {
         if self.left == 0 {
             *self = Placement::new();
         }
