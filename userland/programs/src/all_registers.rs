@@ -1,6 +1,6 @@
 //! All registers of a thread, before and after something that must not change any.
 //!
-//! A passage loads all registers from an [`AllRegisters`], lets one thing happen, and stores what the registers then hold.
+//! A passage loads all registers from an `AllRegisters`, lets one thing happen, and stores what the registers then hold.
 //! In between comes a signal, whose handler is one of [`handler`]'s: they leave no register as it was.
 //!
 //! One thread at a time can do that.
