@@ -121,7 +121,7 @@ fn a_child_forked_in_a_handler_is_in_it_too() {
     }
 }
 
-/// The child of the handler of [`changed_by_fork_in_handler`]; 0 in the child.
+/// The child of the handler of `changed_by_fork_in_handler`; 0 in the child.
 static CHILD: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn fork_here(_: i32, _: usize, _: usize) {
