@@ -194,16 +194,17 @@ pub(crate) fn set_and_wake(word: &AtomicU32, value: u32) {
 
 fn one_thread_waits_for_one_word_after_the_other() {
     static WORDS: [AtomicU32; 8] = [const { AtomicU32::new(0) }; 8];
-    let waiter = spawn(|| {
-        for round in 1..20 {
-            assert!(WORDS.iter().all(|word| wait_until_is(word, round)));
+    let answer = |turn: u32| {
+        for word in &WORDS {
+            assert!(wait_until_is(word, turn));
+            set_and_wake(word, turn + 1);
         }
-    });
-    for round in 1..20 {
-        WORDS.iter().for_each(|word| set_and_wake(word, round));
-        process::yield_now();
+    };
+    let answering = spawn(move || (1..40).step_by(2).for_each(answer));
+    for turn in (0..40).step_by(2) {
+        answer(turn);
     }
-    result(waiter);
+    result(answering);
 }
 
 /// How long a word is passed round at most. It goes by itself how often that is: from some hundred times, where each wake-up
