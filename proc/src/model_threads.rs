@@ -21,16 +21,22 @@ use crate::name::Name;
 use crate::parking::{Finish, Parking};
 use crate::process::Process;
 use crate::table::model::CAPACITY;
-use crate::table::{self, Reservation};
-use crate::thread::Thread;
+use crate::table::{self, Entry, Reservation};
+use crate::thread::{Id, Thread};
 use crate::wait::Waiter;
 use crate::{birth, exit};
 
 loom::thread_local! {
     /// The thread that this CPU runs.
     static CURRENT: RefCell<Option<Arc<Thread>>> = RefCell::new(None);
-    /// Those that have been made on this CPU.
-    static BORN: RefCell<Vec<Weak<Thread>>> = RefCell::new(Vec::new());
+    /// What has been made on this CPU.
+    static BORN: RefCell<Born> = RefCell::new(Born::default());
+}
+
+#[derive(Default)]
+struct Born {
+    processes: Vec<(Id, Weak<Process>)>,
+    threads: Vec<(Id, Weak<Thread>)>,
 }
 
 loom::lazy_static! {
@@ -85,6 +91,8 @@ pub(crate) fn new_process<const N: usize>(parent: Option<&Thread>) -> [Arc<Threa
     let name = Name::new("model");
     let new = Process::new(id, name, SpaceRef::Base, descriptors, parent.clone());
     let process = Arc::new(new);
+    let born = (id, Arc::downgrade(&process));
+    BORN.with(|all| all.borrow_mut().processes.push(born));
     // Loom wants its atomics made before they are shared.
     drop((process.parent.lock(), process.family.lock()));
     process.child_ended.wake_all();
@@ -115,19 +123,40 @@ pub(crate) fn new_thread(
     process: &Arc<Process>,
 ) -> Result<Arc<Thread>, Errno> {
     let thread = Thread::without_stack(reservation.id(), process.clone());
-    BORN.with(|born| born.borrow_mut().push(Arc::downgrade(&thread)));
+    let born = (thread.id(), Arc::downgrade(&thread));
+    BORN.with(|all| all.borrow_mut().threads.push(born));
     birth::introduce(reservation, process, thread.clone())?;
     Ok(thread)
 }
 
-/// The table is empty, and no thread that was in it has kept its memory.
+/// The thread `id`, which was made on this CPU, is not in use any more.
+pub(crate) fn assert_thread_is_gone(id: Id) {
+    assert!(
+        !matches!(table::find(id), Entry::Thread(_)),
+        "its id is in use"
+    );
+    BORN.with(|born| assert_gone(&born.borrow().threads, |other| other == id));
+}
+
+/// The process `id`, which was made on this CPU, is not in use any more.
+pub(crate) fn assert_process_is_gone(id: Id) {
+    assert!(matches!(table::find(id), Entry::Free), "its id is in use");
+    BORN.with(|born| assert_gone(&born.borrow().processes, |other| other == id));
+}
+
+/// No thread and no process is in use any more.
 pub(crate) fn assert_nothing_is_left() {
-    assert_eq!(table::used(), 0, "an id is still in use");
+    assert_eq!(table::used(), 0, "an id is in use");
     BORN.with(|born| {
-        for thread in born.borrow_mut().drain(..) {
-            assert_eq!(thread.strong_count(), 0, "a thread is still in a list");
-        }
+        assert_gone(&born.borrow().threads, |_| true);
+        assert_gone(&born.borrow().processes, |_| true);
     });
+}
+
+fn assert_gone<T>(all: &[(Id, Weak<T>)], is_meant: impl Fn(Id) -> bool) {
+    for (id, object) in all.iter().filter(|(id, _)| is_meant(*id)) {
+        assert_eq!(object.strong_count(), 0, "{id} is still referred to");
+    }
 }
 
 /// This CPU runs `thread`, which does `act` and comes to no end.
@@ -151,6 +180,11 @@ pub(crate) fn run_to_the_end<T>(thread: Arc<Thread>, act: impl FnOnce(&Thread) -
     });
     exit::bury(thread);
     result
+}
+
+/// This CPU runs `thread`, which ends at once.
+pub(crate) fn end(thread: Arc<Thread>) {
+    run_to_the_end(thread, |_| ());
 }
 
 /// As [`run_to_the_end`], on another CPU.

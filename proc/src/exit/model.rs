@@ -7,11 +7,10 @@ use loom::thread;
 
 use super::{end_process, end_thread, give_children};
 use crate::model_threads::{
-    assert_nothing_is_left, bounded, new_process, new_thread, reserve, run_on_another_cpu,
-    run_to_the_end,
+    assert_nothing_is_left, assert_process_is_gone, assert_thread_is_gone, bounded, new_process,
+    new_thread, reserve, run_on_another_cpu, run_to_the_end,
 };
 use crate::process::Process;
-use crate::table;
 use crate::thread::Thread;
 use crate::wait::Interrupted;
 use crate::wait_pid::{Reaped, Which, poll_child, wait_for_child};
@@ -31,7 +30,7 @@ fn sleep_until_told_to_end(thread: &Thread) {
 
 /// The code with which a child has ended, of which nothing is left.
 fn code(reaped: Reaped) -> i32 {
-    assert!(table::find_process(reaped.id).is_none());
+    assert_process_is_gone(reaped.id);
     let codes = [1, 2, 3].map(|code| (code, ExitStatus::exited(code)));
     let found = codes.iter().find(|(_, status)| *status == reaped.status);
     found.expect("a code that was given").0
@@ -57,13 +56,13 @@ fn two_threads_end(preemptions: usize, end: fn(&Thread, i32)) {
 
 #[test]
 fn of_two_threads_that_call_exit_the_first_decides_and_the_last_burial_publishes() {
-    two_threads_end(3, exit);
+    two_threads_end(4, exit);
 }
 
 /// The last one to leave forgets the other if that can be joined by then, and who buries that does it otherwise.
 #[test]
 fn of_two_threads_that_end_alone_none_is_left() {
-    two_threads_end(3, |thread, code| end_thread(thread, code as usize));
+    two_threads_end(5, |thread, code| end_thread(thread, code as usize));
 }
 
 /// EXIT-1, EXIT-4.
@@ -77,7 +76,7 @@ fn a_parent_that_waits_finds_one_zombie_when_all_has_been_given_back() {
         run_to_the_end(parent, |parent| {
             let reaped = wait_for_child(process(parent), Which::Id(ids[0])).expect("a child");
             assert_eq!(code(reaped), 3);
-            assert!(table::find_thread(ids[1]).is_none());
+            ids.into_iter().for_each(assert_thread_is_gone);
         });
         for other in others {
             other.join().expect("another CPU");
@@ -89,7 +88,7 @@ fn a_parent_that_waits_finds_one_zombie_when_all_has_been_given_back() {
 /// EXIT-3, for a thread that sleeps.
 #[test]
 fn a_thread_that_sleeps_ends_with_its_process() {
-    bounded(3, || {
+    bounded(4, || {
         let [first, second] = new_process(None);
         let other = run_on_another_cpu(second, sleep_until_told_to_end);
         run_to_the_end(first, |first| exit(first, 1));
@@ -120,7 +119,7 @@ fn a_thread_that_is_created_while_its_process_ends_is_told_or_refused() {
 /// EXIT-2.
 #[test]
 fn a_child_that_ends_while_its_parent_does_becomes_a_zombie_of_init() {
-    bounded(3, || {
+    loom::model(|| {
         let [init] = new_process(None);
         let [parent] = new_process(Some(&init));
         let [child] = new_process(Some(&parent));

@@ -9,7 +9,7 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread::{self, JoinHandle};
 
 use super::Waiters;
-use crate::model_threads::{assert_nothing_is_left, bounded, new_process, run, run_to_the_end};
+use crate::model_threads::{assert_nothing_is_left, bounded, end, new_process, run};
 use crate::thread::Thread;
 use crate::wait::{WaitQueue, Waiter};
 
@@ -63,10 +63,6 @@ impl Word {
     }
 }
 
-fn end(thread: Arc<Thread>) {
-    run_to_the_end(thread, |_| ());
-}
-
 /// What the one that waits returns if it has been woken so many times.
 fn expected(woken: usize, otherwise: Errno) -> Result<(), Errno> {
     match woken {
@@ -79,7 +75,7 @@ fn expected(woken: usize, otherwise: Errno) -> Result<(), Errno> {
 /// FUTEX-1.
 #[test]
 fn who_has_seen_the_old_value_is_woken() {
-    bounded(3, || {
+    bounded(5, || {
         let [thread] = new_process(None);
         let word = Word::new();
         let waiter = word.start_waiting(&thread);
@@ -102,7 +98,7 @@ fn who_has_seen_the_old_value_is_woken() {
 /// FUTEX-2.
 #[test]
 fn as_many_are_woken_as_are_counted() {
-    bounded(2, || {
+    bounded(1, || {
         let threads: [_; 2] = new_process(None);
         let word = Word::new();
         let waiters = threads.each_ref().map(|thread| word.start_waiting(thread));
@@ -147,7 +143,7 @@ fn a_signal_ends_a_wait_that_no_wake_up_has_ended() {
 
 #[test]
 fn who_waits_for_another_word_is_not_woken() {
-    bounded(3, || {
+    bounded(4, || {
         let [thread] = new_process(None);
         let word = Word::new();
         let waiter = word.start_waiting(&thread);

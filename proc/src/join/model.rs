@@ -6,26 +6,33 @@ use loom::thread;
 use super::{poll_join, wait_for_end};
 use crate::exit::{end_process, end_thread};
 use crate::model_threads::{
-    assert_nothing_is_left, bounded, new_process, run_on_another_cpu, run_to_the_end,
+    assert_nothing_is_left, assert_thread_is_gone, bounded, end, new_process, run,
+    run_on_another_cpu, run_to_the_end,
 };
-use crate::table::{self, Entry};
 use crate::thread::{Id, Thread};
 
 const VALUE: usize = 7;
 
+/// What `join_thread_wait` does.
+fn join(caller: &Thread, id: Id) -> Result<usize, Errno> {
+    let value = wait_for_end(caller, id)?;
+    poll_join(caller, id)?;
+    Ok(value)
+}
+
 /// Joins the thread `id`, whose id and stack are free then, unless it is the first of its process.
 fn join_it(caller: &Thread, id: Id) -> Result<usize, Errno> {
-    let value = wait_for_end(caller, id)?;
-    let joined = poll_join(caller, id)?;
-    assert_eq!(joined, Some(value));
-    assert!(!matches!(table::find(id), Entry::Thread(_)));
-    assert_eq!(poll_join(caller, id), Err(Errno::ESRCH));
-    Ok(value)
+    let outcome = join(caller, id);
+    if outcome.is_ok() {
+        assert_thread_is_gone(id);
+        assert_eq!(poll_join(caller, id), Err(Errno::ESRCH));
+    }
+    outcome
 }
 
 /// The thread with the number `ending` of two ends while the other one joins it.
 fn one_joins_the_other(ending: usize) {
-    bounded(3, move || {
+    bounded(4, move || {
         let mut threads = new_process::<2>(None);
         threads.rotate_left(ending);
         let [ending, joining] = threads;
@@ -56,37 +63,34 @@ fn two_join_a_third(preemptions: usize, has_ended: bool) {
     bounded(preemptions, move || {
         let [first, second, third] = new_process(None);
         let id = third.id();
-        let end = |third: &Thread| end_thread(third, VALUE);
+        let give_value = |third: &Thread| end_thread(third, VALUE);
         let ending = if has_ended {
-            run_to_the_end(third, end);
+            run_to_the_end(third, give_value);
             None
         } else {
-            Some(run_on_another_cpu(third, end))
+            Some(run_on_another_cpu(third, give_value))
         };
-        let other = run_on_another_cpu(second, move |second| join_it(second, id));
-        let outcomes = [
-            run_to_the_end(first, |first| join_it(first, id)),
-            other.join().expect("the other CPU"),
-        ];
+        let joining = {
+            let second = second.clone();
+            thread::spawn(move || run(&second, |second| join(second, id)))
+        };
+        let outcome = run(&first, |first| join(first, id));
+        match (outcome, joining.join().expect("the other CPU")) {
+            (Ok(VALUE), Err(Errno::ESRCH)) | (Err(Errno::ESRCH), Ok(VALUE)) => {}
+            outcomes => panic!("{outcomes:?}"),
+        }
         if let Some(ending) = ending {
             ending.join().expect("another CPU");
         }
-        let values = outcomes
-            .iter()
-            .filter(|&&outcome| outcome == Ok(VALUE))
-            .count();
-        let refused = outcomes
-            .iter()
-            .filter(|&&outcome| outcome == Err(Errno::ESRCH))
-            .count();
-        assert_eq!((values, refused), (1, 1), "{outcomes:?}");
+        end(first);
+        end(second);
         assert_nothing_is_left();
     });
 }
 
 #[test]
 fn of_two_that_join_a_thread_that_has_ended_one_gets_the_value() {
-    two_join_a_third(3, true);
+    two_join_a_third(6, true);
 }
 
 #[test]
@@ -102,13 +106,12 @@ fn who_joins_a_thread_while_the_process_ends_does_not_wait_for_ever() {
         let id = second.id();
         let process = first.process().cloned().expect("a process");
         let killer = thread::spawn(move || end_process(&process, ExitStatus::exited(1)));
-        let other = run_on_another_cpu(second, |second| end_thread(second, VALUE));
-        run_to_the_end(first, move |first| {
-            let outcome = join_it(first, id);
-            assert!(outcome == Ok(VALUE) || first.is_dying(), "{outcome:?}");
-        });
+        let ending = run_on_another_cpu(second, |second| end_thread(second, VALUE));
+        let outcome = run(&first, |first| join(first, id));
+        assert!(outcome == Ok(VALUE) || first.is_dying(), "{outcome:?}");
         killer.join().expect("the killer");
-        other.join().expect("the other CPU");
+        ending.join().expect("another CPU");
+        end(first);
         assert_nothing_is_left();
     });
 }
