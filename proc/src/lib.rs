@@ -9,6 +9,7 @@ extern crate alloc;
 pub mod affinity;
 pub mod attention;
 mod birth;
+pub mod common_pipe;
 pub mod create_thread;
 pub mod elf_image;
 pub mod exit;

@@ -84,6 +84,8 @@ ranks! {
     Terminal = 27, Unmasked;
     /// What has been typed on the console and not been read.
     ConsoleInput = 28, Unmasked;
+    /// What is in the pipe that all processes have in common.
+    CommonPipe = 29, Unmasked;
     /// Which frames hold the contents of a file; a fault looks there with the regions locked.
     File = 32, Unmasked;
     /// The inside of a sleeping lock.

@@ -4,6 +4,7 @@ use abi::ExitStatus;
 use abi::{Outcome, Signal};
 use mm::flush::Strategy;
 use mm::space::ForkPolicy;
+use proc::common_pipe::{self, Modes};
 use proc::spawn::{KernelSpace, spawn_kernel_process};
 use protocol::Line;
 
@@ -23,6 +24,7 @@ const COMMAND_MAX: usize = abi::layout::ARGUMENT_MAX;
 pub(crate) fn start(info: &BootInfo, command_line: &CommandLine) {
     choose_fork(command_line);
     choose_shootdown(command_line);
+    choose_pipe(command_line);
     mount(info.initrd);
     proc::kernel_program::install(&crate::kernel_programs::PROGRAMS);
     let program = command_line.value("run");
@@ -93,6 +95,20 @@ fn choose_shootdown(command_line: &CommandLine) {
         mm::flush::set_strategy(strategy).is_ok(),
         "no memory for {strategy:?} shootdowns"
     );
+}
+
+/// Chooses what `piperead` and `pipewrite` do without.
+fn choose_pipe(command_line: &CommandLine) {
+    let mut modes = Modes::default();
+    for word in command_line.values("pipe").flat_map(|it| it.split(',')) {
+        match word {
+            "noblock" => modes.is_blocking = false,
+            "nobatch" => modes.is_batching = false,
+            "noschedule" => modes.is_scheduling = false,
+            _ => panic!("boot line: pipe={word} is neither noblock nor nobatch nor noschedule"),
+        }
+    }
+    common_pipe::install(modes);
 }
 
 fn mount(initrd: Option<&'static [u8]>) {

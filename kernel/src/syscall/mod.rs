@@ -3,6 +3,7 @@
 //! Each function reads like the call's manual page, which stands in `abi`: parse the arguments, check, call into a
 //! subsystem, return one result.
 
+mod common_pipe;
 mod cpu;
 mod file;
 mod futex;
@@ -37,6 +38,7 @@ abi::for_each_system_call!(handler_table);
 
 /// The functions that handle the calls, by their names.
 mod handlers {
+    pub(super) use super::common_pipe::{piperead, pipewrite};
     pub(super) use super::cpu::{get_affinity, getcpu, set_affinity};
     pub(super) use super::file::{close, dup, open, pipe, read, readdir, seek, write};
     pub(super) use super::futex::{futex_wait, futex_wake};

@@ -357,6 +357,25 @@ macro_rules! for_each_system_call {
             ///
             /// Errors: `EINVAL` if `address` is not a multiple of 4; `EFAULT` if nothing is mapped there.
             FutexWake: fn futex_wake(address: *const u32, count: u32) -> usize;
+
+            /// Takes up to `len` bytes out of the pipe that all processes have in common, and stores them at `buffer`.
+            /// While the pipe is empty it waits; the boot option `pipe=` makes it return instead, or take one byte at a
+            /// time. The pipe has no ends that could be closed.
+            ///
+            /// Returns how many bytes it took; 0 if `len` is 0.
+            ///
+            /// Errors: `EFAULT` (nothing has been taken then); `EINTR`; with `pipe=noblock`, `EAGAIN` if the pipe is empty.
+            PipeRead: fn piperead(buffer: *mut u8, len: usize) -> usize;
+
+            /// Puts the `len` bytes at `buffer` into the pipe that all processes have in common. Waits until all are in it;
+            /// the boot option `pipe=` makes it return instead, or put one byte at a time. Up to `COMMON_PIPE_LEN` bytes
+            /// get there in one step.
+            ///
+            /// Returns how many bytes it put there: less than `len` only by the boot option, or if an error came after the
+            /// first byte.
+            ///
+            /// Errors: `EFAULT`; `EINTR`; with `pipe=noblock`, `EAGAIN` if the pipe is full.
+            PipeWrite: fn pipewrite(buffer: *const u8, len: usize) -> usize;
         }
     };
 }
@@ -473,7 +492,7 @@ mod tests {
                         set_affinity get_affinity page_alloc page_alloc_range open close read write seek dup readdir \
                         pipe sysinfo panic map unmap protect move mapping page_free signal sigaction sigreturn \
                         create_thread create_thread_registers exit_thread join_thread join_thread_wait set_tls_base \
-                        futex_wait futex_wake";
+                        futex_wait futex_wake piperead pipewrite";
         assert_eq!(names.join(" "), expected);
     }
 

@@ -15,6 +15,9 @@ pub const PATH_MAX: usize = 1023;
 /// So many bytes written to a pipe by one call stay together.
 pub const PIPE_ATOMIC: usize = 512;
 
+/// So many bytes the pipe of `pipewrite` and `piperead` holds.
+pub const COMMON_PIPE_LEN: usize = 512;
+
 /// How `open` opens a file: an access mode and flags, with Linux's numbers.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 #[repr(transparent)]

@@ -25,7 +25,8 @@ mod thread;
 pub use calls::{Argument, Pid, Sysno, SystemCall, TABLE};
 pub use errno::Errno;
 pub use file::{
-    Dirent, FileKind, NAME_MAX, OpenFlags, PATH_MAX, PIPE_ATOMIC, STDERR, STDIN, STDOUT, Whence,
+    COMMON_PIPE_LEN, Dirent, FileKind, NAME_MAX, OpenFlags, PATH_MAX, PIPE_ATOMIC, STDERR, STDIN,
+    STDOUT, Whence,
 };
 pub use memory::{GUARD_GAP_LEN, MapFlags, MappingInfo, NO_FILE, PageState, Protection};
 pub use result::{MAX_ERRNO, decode, encode};

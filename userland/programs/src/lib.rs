@@ -2,3 +2,4 @@
 #![no_std]
 
 pub mod all_registers;
+pub mod pipe_partners;

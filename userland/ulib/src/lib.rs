@@ -23,6 +23,7 @@ extern crate alloc;
 pub mod accounts;
 mod arguments;
 mod c_string;
+pub mod common_pipe;
 mod cpu_mask;
 pub mod file;
 mod fixed_string;

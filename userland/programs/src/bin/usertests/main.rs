@@ -13,6 +13,7 @@ mod affinity;
 mod big_pages;
 mod caught;
 mod check;
+mod common_pipe;
 mod exit_races;
 mod faults;
 mod files;
@@ -77,6 +78,7 @@ const GROUPS: &[&[runner::Test]] = &[
     placement::TESTS,
     files::TESTS,
     pipes::TESTS,
+    common_pipe::TESTS,
     memory::TESTS,
     page_free::TESTS,
     map::TESTS,
