@@ -35,6 +35,11 @@ const SWITCHES: &[Switch] = &[
         pull: proc::exit::break_leak,
     },
     Switch {
+        name: "share",
+        effect: "whoever knows an address attaches the page there, offered or not",
+        pull: proc::offers::break_share,
+    },
+    Switch {
         name: "shootdown",
         effect: "no other CPU is told what was unmapped: each goes on using what it remembers",
         pull: mm::flush::break_shootdown,

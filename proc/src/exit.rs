@@ -122,6 +122,7 @@ fn take_down(process: &Arc<Process>, mut unjoined: ArcList<Thread, PROCESS_LINK>
         forget(process, thread);
     }
     process.descriptors.close_all();
+    process.offers.withdraw_all();
     if let Some(init) = INIT.get() {
         give_children(process, init);
     }

@@ -23,6 +23,7 @@ mod model_queue;
 #[cfg(all(test, loom))]
 mod model_threads;
 pub mod name;
+pub mod offers;
 pub mod parking;
 pub mod pipe;
 pub mod process;

@@ -21,6 +21,7 @@ use smp::rank;
 use self::life::Life;
 use crate::file::Descriptors;
 use crate::name::Name;
+use crate::offers::Offers;
 use crate::signal::Handlers;
 use crate::sync::{AtomicI32, Ordering};
 use crate::thread::Id;
@@ -36,6 +37,8 @@ pub struct Process {
     is_kernel: bool,
     /// Open files.
     pub descriptors: Descriptors,
+    /// Pages that others may map.
+    pub(crate) offers: Offers,
     /// Changed with its lock held and, inside, the `family` lock of the old and then of the new parent.
     pub(crate) parent: SpinLock<Option<Arc<Process>>, rank::FamilyParent>,
     /// The id of that parent, for those who only ask. Changed with `parent` locked.
@@ -78,6 +81,7 @@ impl Process {
             space,
             is_kernel: false,
             descriptors,
+            offers: Offers::new(),
             parent_id: AtomicI32::new(parent.as_ref().map_or(0, |parent| parent.id)),
             parent: SpinLock::new(parent),
             family: SpinLock::new(Family {

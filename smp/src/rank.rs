@@ -86,6 +86,8 @@ ranks! {
     ConsoleInput = 28, Unmasked;
     /// What is in the pipe that all processes have in common.
     CommonPipe = 29, Unmasked;
+    /// The pages that a process has offered to others.
+    Offers = 30, Unmasked;
     /// Which frames hold the contents of a file; a fault looks there with the regions locked.
     File = 32, Unmasked;
     /// The inside of a sleeping lock.

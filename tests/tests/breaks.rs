@@ -40,6 +40,11 @@ fn without_zeroing_a_page_shows_what_its_last_owner_wrote() {
 }
 
 #[test]
+fn a_page_that_was_not_offered_shows_its_secret_to_whoever_asks() {
+    assert_breaks("share", &["share"]);
+}
+
+#[test]
 fn without_the_timer_eve_keeps_the_only_cpu() {
     let friends = Boot::program(&["friends"]).cpus(1);
     friends.run().assert_status(0);

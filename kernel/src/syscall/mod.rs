@@ -9,6 +9,7 @@ mod file;
 mod futex;
 mod map;
 mod memory;
+mod offer;
 mod process;
 mod signal;
 mod system;
@@ -46,6 +47,7 @@ mod handlers {
     pub(super) use super::memory::{
         mapping, r#move, page_alloc, page_alloc_range, page_free, protect, unmap,
     };
+    pub(super) use super::offer::{attach, share};
     pub(super) use super::process::{
         exit, fork, getpid, getppid, gettid, spawn, spawn_with, waitpid, r#yield,
     };

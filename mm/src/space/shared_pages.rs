@@ -33,6 +33,41 @@ impl SharedPages {
             frames: SpinLock::new(FrameIndex { chunks: Vec::new() }),
         })
     }
+
+    /// One page, which is what `frame` holds.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub(super) fn of_frame(frame: Frame) -> Result<Arc<SharedPages>, NoMemory> {
+        let pages = SharedPages::new(1)?;
+        drop(pages.frames.lock().get_or_take(0, &mut Some(frame))?);
+        Ok(pages)
+    }
+}
+
+/// Shared memory as it is shown to whoever may only read it.
+pub(super) struct ReadOnlyPages(pub(super) Arc<dyn PageSource>);
+
+impl PageSource for ReadOnlyPages {
+    fn page(&self, index: u64) -> Result<Frame, PageSourceError> {
+        self.0.page(index)
+    }
+
+    fn len_bytes(&self) -> u64 {
+        self.0.len_bytes()
+    }
+
+    fn identity(&self) -> usize {
+        self.0.identity()
+    }
+
+    fn kind(&self) -> SourceKind {
+        self.0.kind()
+    }
+
+    fn is_read_only(&self) -> bool {
+        true
+    }
 }
 
 impl PageSource for SharedPages {

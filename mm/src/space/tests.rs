@@ -4,6 +4,7 @@ mod big_pages;
 mod files;
 mod forks;
 mod model;
+mod offers;
 mod page_alloc;
 mod shared;
 mod switching;

@@ -358,6 +358,24 @@ macro_rules! for_each_system_call {
             /// Errors: `EINVAL` if `address` is not a multiple of 4; `EFAULT` if nothing is mapped there.
             FutexWake: fn futex_wake(address: *const u32, count: u32) -> usize;
 
+            /// Offers the page at `address` to the process `pid`, which can then map it too, by `attach`. The page becomes
+            /// shared memory: if somebody else has had its frame too (after a fork, or as a file), the caller gets a copy
+            /// first, and children of later forks share it with the caller. The offer is good as long as that page is
+            /// there, also if it is moved, and both processes live. Returns 0.
+            ///
+            /// Errors: `EINVAL` if `address` is not page-aligned or not in user space, or `pid` is the caller's own;
+            /// `ESRCH` if there is no such process, or it has ended; `EFAULT` if nothing is mapped there; `EACCES` if it is a
+            /// shared mapping of a file; `EAGAIN` if the caller has `OFFERS_MAX` offers to processes that live; `ENOMEM`.
+            Share: fn share(pid: Pid, address: usize) -> usize;
+
+            /// Maps at `local` the page that the process `pid` has at `remote` and has offered to the caller's process. It can be
+            /// written if its owner can write it now, and stays when the owner unmaps it or ends. Returns 0.
+            ///
+            /// Errors: `EINVAL` if `remote` or `local` is not page-aligned or not in user space, or `pid` is the caller's
+            /// own; `ESRCH` if there is no such process, or it has ended; `EPERM` if that page has not been offered to the caller
+            /// or is not there any more; `EEXIST` if something is mapped at `local`; `ENOMEM`. Nothing has changed then.
+            Attach: fn attach(pid: Pid, remote: usize, local: usize) -> usize;
+
             /// Takes up to `len` bytes out of the pipe that all processes have in common, and stores them at `buffer`.
             /// While the pipe is empty it waits; the boot option `pipe=` makes it return instead, or take one byte at a
             /// time. The pipe has no ends that could be closed.
@@ -492,7 +510,7 @@ mod tests {
                         set_affinity get_affinity page_alloc page_alloc_range open close read write seek dup readdir \
                         pipe sysinfo panic map unmap protect move mapping page_free signal sigaction sigreturn \
                         create_thread create_thread_registers exit_thread join_thread join_thread_wait set_tls_base \
-                        futex_wait futex_wake piperead pipewrite";
+                        futex_wait futex_wake share attach piperead pipewrite";
         assert_eq!(names.join(" "), expected);
     }
 

@@ -34,6 +34,7 @@ mod line;
 pub mod mapping;
 pub mod memory;
 mod memory_functions;
+pub mod offer;
 pub mod print;
 pub mod process;
 pub mod signal;

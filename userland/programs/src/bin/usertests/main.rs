@@ -31,6 +31,9 @@ mod map;
 mod mapping_info;
 mod memory;
 mod move_pages;
+mod offer_attacks;
+mod offer_races;
+mod offers;
 mod page_free;
 mod pipes;
 mod placement;
@@ -88,6 +91,9 @@ const GROUPS: &[&[runner::Test]] = &[
     move_pages::TESTS,
     grow::TESTS,
     shared::TESTS,
+    offers::TESTS,
+    offer_attacks::TESTS,
+    offer_races::TESTS,
     forks::TESTS,
     big_pages::TESTS,
     five_levels::TESTS,

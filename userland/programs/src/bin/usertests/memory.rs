@@ -28,7 +28,7 @@ tests![
     memory_at_both_ends_of_user_space_works,
 ];
 
-fn page_alloc(address: usize) -> Result<usize, Errno> {
+pub(crate) fn page_alloc(address: usize) -> Result<usize, Errno> {
     // SAFETY: the tests only name addresses at which they have nothing, or nothing that they still need.
     decode(unsafe { system_call::page_alloc(address) })
 }
