@@ -45,6 +45,34 @@ const SWITCHES: &[Switch] = &[
         pull: mm::flush::break_shootdown,
     },
     Switch {
+        name: "usercopy",
+        effect: "system calls read and write whatever address a program names, the kernel's memory too",
+        pull: mm::user::break_user_copies,
+    },
+    Switch {
+        name: "pagealloc",
+        effect: "page_alloc takes any address: of the kernel's pages it makes the program's",
+        pull: || {
+            mm::space::break_page_alloc();
+            crate::trap::vectors::break_user_page_prevention();
+        },
+    },
+    Switch {
+        name: "wx",
+        effect: "programs can write what they execute, and execute what they write",
+        pull: proc::spawn::break_write_xor_execute,
+    },
+    Switch {
+        name: "guard",
+        effect: "stacks grow right up to what is next to them, and run on there",
+        pull: mm::space::break_guard,
+    },
+    Switch {
+        name: "tables",
+        effect: "the kernel's page table is empty: the first instruction after it is loaded is the last",
+        pull: crate::boot::memory::break_map,
+    },
+    Switch {
         name: "zero",
         effect: "fresh pages keep what their last owner wrote",
         pull: || mm::frame::set_skip_zeroing(true),

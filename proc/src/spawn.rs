@@ -6,6 +6,7 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::{Errno, layout};
 use mm::addr::{UserRange, VirtAddr};
@@ -178,6 +179,25 @@ fn load(name: &[u8], argument: &[u8]) -> Result<(Arc<Space>, UserRegisters), Err
     Ok((space, registers))
 }
 
+/// Whether programs may write and execute all their memory (`break=wx`).
+static IS_WX_BROKEN: AtomicBool = AtomicBool::new(false);
+
+/// Lets programs write and execute all that they are loaded with, and their stacks (`break=wx`).
+pub fn break_write_xor_execute() {
+    // Relaxed: set at boot, before the first process.
+    IS_WX_BROKEN.store(true, Ordering::Relaxed);
+}
+
+/// The rights that memory gets for which a program asks for `wanted`.
+fn granted(wanted: Protection) -> Protection {
+    // Relaxed: set at boot.
+    if IS_WX_BROKEN.load(Ordering::Relaxed) {
+        wanted | Protection::WRITE | Protection::EXECUTE
+    } else {
+        wanted
+    }
+}
+
 /// The stack: a few pages, and more when they are touched.
 fn stack() -> Result<Region, Errno> {
     let range = UserRange::page_aligned(
@@ -185,7 +205,7 @@ fn stack() -> Result<Region, Errno> {
         layout::STACK_LEN_AT_START,
     )?;
     let limit = VirtAddr::new(layout::STACK_BOTTOM as u64);
-    let stack = Region::anonymous(range, Protection::WRITE, RegionFlags::empty());
+    let stack = Region::anonymous(range, granted(Protection::WRITE), RegionFlags::empty());
     Ok(stack.growing_down(Some(limit)))
 }
 
@@ -195,7 +215,11 @@ fn region(segment: &Segment, file: &Arc<RegularFile>) -> Result<Region, Errno> {
         0 => Backing::Anonymous,
         len => Backing::File(FileBacking::new(source, segment.file_offset, len)?),
     };
-    Ok(Region::new(segment.range, segment.protection, backing))
+    Ok(Region::new(
+        segment.range,
+        granted(segment.protection),
+        backing,
+    ))
 }
 
 /// Writes the argument string and its NUL to the top of the stack; returns where, and its length without the NUL.

@@ -45,6 +45,49 @@ fn a_page_that_was_not_offered_shows_its_secret_to_whoever_asks() {
 }
 
 #[test]
+fn a_kernel_that_copies_where_users_say_stops_alice_for_eve() {
+    let attack = ["friends", "attack"];
+    let run = Boot::program(&attack).memory("128M").cpus(2).run();
+    run.assert_status(0)
+        .assert_console_has("and changed 0 words for me");
+    let run = Boot::program(&attack)
+        .memory("128M")
+        .cpus(2)
+        .append("break=usercopy")
+        .run();
+    run.assert_program_failed()
+        .assert_console_has("break=usercopy")
+        .assert_console_has("Alice: my note says that I am to stop");
+}
+
+#[test]
+fn an_unchecked_page_alloc_gives_the_kernel_away() {
+    assert_breaks("pagealloc", &["takekernel"]);
+}
+
+#[test]
+fn without_write_xor_execute_a_program_executes_what_it_has_stored() {
+    assert_breaks("wx", &["wx"]);
+}
+
+#[test]
+fn without_a_guard_gap_a_stack_runs_into_its_neighbour() {
+    assert_breaks("guard", &["recurse"]);
+}
+
+/// The machine resets: QEMU ends then, and no program has run.
+#[test]
+fn with_an_empty_page_table_the_machine_resets() {
+    let run = Boot::program(&["hello"])
+        .cpus(1)
+        .append("break=tables")
+        .run();
+    run.assert_console_has("break=tables");
+    assert_ne!(run.status(), Some(0), "{run}");
+    assert!(run.booted().is_none(), "it should not come so far\n{run}");
+}
+
+#[test]
 fn without_the_timer_eve_keeps_the_only_cpu() {
     let friends = Boot::program(&["friends"]).cpus(1);
     friends.run().assert_status(0);

@@ -1,5 +1,7 @@
 //! Memory at boot: frames, then the heap, then the kernel's own map.
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use mm::addr::PAGE_SIZE;
 use mm::frame::{self, MemoryRange};
 use mm::kernel_map::{self, KernelLayout, Section};
@@ -94,6 +96,15 @@ pub(crate) fn init(info: &BootInfo) {
     }
 }
 
+/// Whether the kernel's map is left empty (`break=tables`).
+static IS_MAP_BROKEN: AtomicBool = AtomicBool::new(false);
+
+/// Leaves the kernel's map empty, which ends the boot (`break=tables`).
+pub(crate) fn break_map() {
+    // Relaxed: read by this CPU.
+    IS_MAP_BROKEN.store(true, Ordering::Relaxed);
+}
+
 /// Builds the kernel's own map and changes to it, with five levels if the boot line wants them.
 ///
 /// Needs: frames. Afterwards the firmware's tables can no longer be reached.
@@ -129,6 +140,17 @@ pub(crate) fn build_map(info: &BootInfo, command_line: &CommandLine) {
         ],
         sections: &[Section::code(text), Section::constants(constants)],
     };
+    // Relaxed: set by this CPU.
+    let layout = if IS_MAP_BROKEN.load(Ordering::Relaxed) {
+        KernelLayout {
+            memory: &[],
+            devices: &[],
+            sections: &[],
+            ..layout
+        }
+    } else {
+        layout
+    };
     if let Err(error) = kernel_map::build(&layout) {
         panic!("no kernel map: {error:?}");
     }
@@ -138,7 +160,7 @@ pub(crate) fn build_map(info: &BootInfo, command_line: &CommandLine) {
         // the kernel's sections with the rights that they need; the stack is in its data. 3. `off`, and the first CPU.
         unsafe { trampoline::enter_five_levels(root.as_u64() as u32) };
     } else {
-        // SAFETY: as above, 2.
+        // SAFETY: as above, 2. With `break=tables` that is not so, and the machine resets here.
         unsafe { kernel_map::activate(&off) };
     }
 }

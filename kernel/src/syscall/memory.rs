@@ -53,7 +53,13 @@ pub(super) fn mapping(call: &Call<'_>) -> Result<usize, Errno> {
 /// `page_alloc(address)`.
 pub(super) fn page_alloc(call: &Call<'_>) -> Result<usize, Errno> {
     let [address, ..] = call.arguments();
-    call.space()?.page_alloc(pages(address, 1)?)?;
+    match pages(address, 1) {
+        Ok(page) => call.space()?.page_alloc(page)?,
+        Err(Errno::EINVAL) if address.is_multiple_of(PAGE_SIZE) => call
+            .space()?
+            .page_alloc_outside(VirtAddr::new(address as u64))?,
+        Err(error) => return Err(error),
+    }
     Ok(0)
 }
 

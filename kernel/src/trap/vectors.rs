@@ -3,6 +3,8 @@
 //! Source: Intel SDM volume 3, 5.8.8 "Fast System Calls in 64-Bit Mode" and 6.14 "Exception and Interrupt Handling in
 //! 64-bit Mode".
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use spin::Once;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
 use x86_64::registers::model_specific::{LStar, SFMask, Star};
@@ -15,6 +17,16 @@ use super::segments::{KERNEL_CODE_SELECTOR, KERNEL_DATA_SELECTOR, OwnStack};
 use super::stubs;
 use smp::ipi;
 
+/// Whether the kernel may use and execute users' pages (`break=pagealloc`): the CPUs then have SMEP and SMAP off.
+static IS_KERNEL_LET_IN: AtomicBool = AtomicBool::new(false);
+
+/// Lets the kernel use and execute users' pages: otherwise it would stumble over the first page of its own that a user has got
+/// (`break=pagealloc`).
+pub(crate) fn break_user_page_prevention() {
+    // Relaxed: read by this CPU, and by others that it starts later.
+    IS_KERNEL_LET_IN.store(true, Ordering::Relaxed);
+}
+
 static TABLE: Once<InterruptDescriptorTable> = Once::new();
 
 /// Loads the vectors and the system-call registers on this CPU, and switches its protections on.
@@ -22,7 +34,9 @@ static TABLE: Once<InterruptDescriptorTable> = Once::new();
 /// Needs: [`super::segments::init_cpu`].
 pub(crate) fn init_cpu() {
     TABLE.call_once(new_table).load();
-    mm::user::set_smap(true);
+    // Relaxed: set by the boot CPU before it starts others.
+    let keeps_kernel_out = !IS_KERNEL_LET_IN.load(Ordering::Relaxed);
+    mm::user::set_smap(keeps_kernel_out);
     let selector = |value: u16, level| SegmentSelector::new(value / 8, level);
     // `sysret` takes the user's segments from the two entries behind this selector.
     let user_data = selector(KERNEL_DATA_SELECTOR + 8, PrivilegeLevel::Ring3);
@@ -48,11 +62,11 @@ pub(crate) fn init_cpu() {
         });
         Cr0::update(|flags| flags.insert(Cr0Flags::WRITE_PROTECT));
         Cr4::update(|flags| {
-            flags.insert(
+            flags.insert(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION | Cr4Flags::PAGE_GLOBAL);
+            flags.set(
                 Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION
-                    | Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION
-                    | Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION
-                    | Cr4Flags::PAGE_GLOBAL,
+                    | Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION,
+                keeps_kernel_out,
             );
         });
     }

@@ -20,6 +20,7 @@ mod copy;
 mod free;
 mod inspect;
 mod kernel_entries;
+mod let_users_in;
 mod merge;
 mod perm;
 mod physical;

@@ -66,10 +66,11 @@ pub use fork::{ForkPolicy, break_copy_on_write};
 pub use mapping::{MappedPage, Mapping};
 pub use memory_name::MemoryName;
 pub use offer::{OfferedPage, TakenPage};
+pub use page_alloc::break_page_alloc;
 pub use page_source::{PageSource, PageSourceError, SourceKind};
 pub use protection::Protection;
 pub use region::{Region, RegionFlags};
-pub use region_map::GUARD_PAGES;
+pub use region_map::{GUARD_PAGES, break_guard};
 pub use shared_pages::SharedPages;
 pub use switch::{activate, become_idle};
 

@@ -5,16 +5,49 @@
 //! a mapping lies, the call fails with `EEXIST`.
 #![forbid(unsafe_code)]
 
-use crate::addr::UserRange;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::addr::{UserRange, VirtAddr};
 use crate::error::{NoMemory, SpaceError};
 use crate::flush::{FlushBatch, limbo};
 use crate::frame::{self, FrameChain, FrameKind};
+use crate::hw;
 use crate::page_table::VmIterMut;
 use crate::space::protection::Protection;
 use crate::space::region::{Region, RegionFlags};
 use crate::space::{Memory, Space};
 
+/// Whether `page_alloc` takes any address (`break=pagealloc`).
+static IS_UNCHECKED: AtomicBool = AtomicBool::new(false);
+
+/// Makes `page_alloc` take any address (`break=pagealloc`).
+pub fn break_page_alloc() {
+    // Relaxed: set at boot, before the first process.
+    IS_UNCHECKED.store(true, Ordering::Relaxed);
+}
+
 impl Space {
+    /// What `page_alloc` does about an address that is not a user's: nothing, unless it is broken. Then the page that is there
+    /// already, the kernel's, becomes the user's too.
+    ///
+    /// # Errors
+    /// `KernelHalf`.
+    #[cold]
+    pub fn page_alloc_outside(&self, page: VirtAddr) -> Result<(), SpaceError> {
+        // Relaxed: set at boot.
+        if !IS_UNCHECKED.load(Ordering::Relaxed) {
+            return Err(SpaceError::KernelHalf);
+        }
+        let mut memory = self.memory.write();
+        let is_mapped = memory.table().is_some_and(|table| table.let_users_in(page));
+        if is_mapped {
+            hw::flush_page(page);
+            Ok(())
+        } else {
+            Err(SpaceError::KernelHalf)
+        }
+    }
+
     /// Puts a fresh zeroed page, readable and writable, at each address in `range`.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use crate::addr::{UserRange, VirtAddr};
 use crate::error::{NoMemory, SpaceError};
 use crate::space::region::{Region, RegionFlags};
 
-pub use grow::GUARD_PAGES;
+pub use grow::{GUARD_PAGES, break_guard};
 
 /// The regions of an address space. See the module's page.
 #[derive(Default)]

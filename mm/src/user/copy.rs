@@ -2,9 +2,9 @@
 
 use core::mem::MaybeUninit;
 
-use crate::addr::is_user_bytes;
 use crate::frame::Frame;
 use crate::hw::user_access;
+use crate::user::check::check_user_bytes;
 use crate::user::{BadUserAddress, PlainData};
 
 /// Copies user memory from `address` on into all of `into`.
@@ -117,11 +117,7 @@ pub(super) fn copy_value_out<T: PlainData>(
 #[inline]
 fn check(address: usize, len_bytes: usize) -> Result<(), BadUserAddress> {
     assert_may_fault();
-    if is_user_bytes(address, len_bytes) {
-        Ok(())
-    } else {
-        Err(BadUserAddress)
-    }
+    check_user_bytes(address, len_bytes)
 }
 
 /// USER-4, in debug builds.

@@ -19,12 +19,14 @@
 //! - USER-4: a copy may fault, and a fault may wait for a lock, another CPU or a file. So no spinlock is held during a
 //!   copy and interrupts are on; debug builds check both.
 
+mod check;
 mod copy;
 mod plain_data;
 mod pointer;
 mod string;
 
 pub use crate::hw::user_access::{fixup, set_smap};
+pub use check::break_user_copies;
 pub use plain_data::PlainData;
 pub use pointer::{UserPtr, UserSlice, copy_out_prefix};
 pub use string::{UserString, UserStringError};

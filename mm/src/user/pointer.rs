@@ -3,8 +3,8 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use crate::addr::is_user_bytes;
 use crate::frame::Frame;
+use crate::user::check::check_user_bytes;
 use crate::user::copy::{
     copy_from_frame, copy_in, copy_into_frame, copy_out, copy_value_in, copy_value_out,
 };
@@ -77,11 +77,10 @@ impl UserSlice {
     /// The range wraps or is not wholly in user space.
     #[inline]
     pub fn new(address: usize, len_bytes: usize) -> Result<UserSlice, BadUserAddress> {
-        if len_bytes == 0 || is_user_bytes(address, len_bytes) {
-            Ok(UserSlice { address, len_bytes })
-        } else {
-            Err(BadUserAddress)
+        if len_bytes > 0 {
+            check_user_bytes(address, len_bytes)?;
         }
+        Ok(UserSlice { address, len_bytes })
     }
 
     /// Its length in bytes.

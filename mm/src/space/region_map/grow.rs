@@ -1,6 +1,8 @@
 //! Regions that grow, and room for new ones.
 #![forbid(unsafe_code)]
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use super::RegionMap;
 use crate::addr::{PAGE_SIZE, USER_END, UserRange, VirtAddr, user_start};
 use crate::space::region::Region;
@@ -9,7 +11,23 @@ use crate::space::region::Region;
 /// other.
 pub const GUARD_PAGES: usize = 16;
 
-const GUARD_BYTES: u64 = (GUARD_PAGES * PAGE_SIZE) as u64;
+/// Whether regions grow right up to their neighbours (`break=guard`).
+static IS_GUARD_BROKEN: AtomicBool = AtomicBool::new(false);
+
+/// Lets regions grow right up to their neighbours (`break=guard`).
+pub fn break_guard() {
+    // Relaxed: set at boot, before the first process.
+    IS_GUARD_BROKEN.store(true, Ordering::Relaxed);
+}
+
+fn guard_bytes() -> u64 {
+    // Relaxed: set at boot.
+    if IS_GUARD_BROKEN.load(Ordering::Relaxed) {
+        0
+    } else {
+        (GUARD_PAGES * PAGE_SIZE) as u64
+    }
+}
 
 impl RegionMap {
     /// The region with `address`: the one that it is in, or else the nearest that may grow there, and has grown.
@@ -48,7 +66,7 @@ impl RegionMap {
             .checked_sub(1)
             .and_then(|before| self.regions.get(before));
         let guarded = neighbour.map_or(Some(user_start()), |neighbour| {
-            neighbour.range.end().checked_add(GUARD_BYTES)
+            neighbour.range.end().checked_add(guard_bytes())
         })?;
         let lowest = region
             .growth_limit
@@ -66,7 +84,7 @@ impl RegionMap {
             .regions
             .get(index + 1)
             .map_or(Some(USER_END), |neighbour| {
-                neighbour.range.start().checked_sub(GUARD_BYTES)
+                neighbour.range.start().checked_sub(guard_bytes())
             })?;
         let highest = region
             .growth_limit
@@ -137,7 +155,7 @@ fn may_reach_up(region: &Region) -> Option<VirtAddr> {
     region
         .growth_limit
         .map_or(end, |limit| limit.max(end))
-        .checked_add(GUARD_BYTES)
+        .checked_add(guard_bytes())
 }
 
 /// The end of what `region` leaves to what is to lie before it.
@@ -149,5 +167,5 @@ fn may_reach_down(region: &Region) -> Option<VirtAddr> {
     region
         .growth_limit
         .map_or(start, |limit| limit.min(start))
-        .checked_sub(GUARD_BYTES)
+        .checked_sub(guard_bytes())
 }
