@@ -5,6 +5,7 @@
 #![no_std]
 #![no_main]
 
+use core::hint::black_box;
 use core::sync::atomic::Ordering;
 
 use programs::alice_note::{MARK, NOTE};
@@ -15,10 +16,12 @@ ulib::program!(main);
 fn main(arguments: Arguments) {
     let steps = arguments.number(1, 10);
     let waits = arguments.get(2) == Some("wait");
+    // Others may look at it, and change it, if the kernel lets them.
+    let note = black_box(&NOTE);
     // Relaxed: she has one thread.
-    NOTE.mark.store(MARK, Ordering::Relaxed);
+    note.mark.store(MARK, Ordering::Relaxed);
     for step in 1..=steps {
-        let word = NOTE.stop.load(Ordering::Relaxed);
+        let word = note.stop.load(Ordering::Relaxed);
         assert!(word == 0, "Alice: my note says that I am to stop");
         ulib::println!("Hi, I'm Alice! #{step} (CPU {})", process::getcpu());
         if step == 1 && waits {
