@@ -14,6 +14,7 @@ mod boot;
 mod breaks;
 mod device;
 mod kernel_programs;
+mod mappings;
 mod paging_test;
 mod panic;
 mod shell;

@@ -4,6 +4,8 @@
 //! nobody writes are the file's own, shared by all processes that run it. The argument string (the program's name, a
 //! blank, the arguments) is put at the top of the stack before the process runs.
 
+pub mod warp;
+
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -167,6 +169,7 @@ fn load(name: &[u8], argument: &[u8]) -> Result<(Arc<Space>, UserRegisters), Err
         SpaceError::Overlap => Errno::ENOEXEC,
         error => error.into(),
     })?;
+    warp::put_in_order(name, &image, &space)?;
     let (address, len) = put_argument(&space, name, argument)?;
     // As after a call: the return address would lie on the boundary.
     let stack_top = (address & !15) - 8;

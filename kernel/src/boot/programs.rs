@@ -25,6 +25,9 @@ pub(crate) fn start(info: &BootInfo, command_line: &CommandLine) {
     choose_fork(command_line);
     choose_shootdown(command_line);
     choose_pipe(command_line);
+    if command_line.is_first_of("warp", ["on", "off"]) {
+        proc::spawn::warp::set_on();
+    }
     mount(info.initrd);
     proc::kernel_program::install(&crate::kernel_programs::PROGRAMS);
     let program = command_line.value("run");

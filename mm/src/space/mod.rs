@@ -25,6 +25,7 @@
 
 mod backing;
 mod change;
+mod exchange;
 mod fault;
 mod file_backing;
 mod fork;
@@ -60,6 +61,7 @@ use crate::page_table::{FaultTable, PageTable};
 use crate::rw_lock::RwLock;
 
 pub use backing::Backing;
+pub use exchange::FrameHash;
 pub use fault::{FaultAccess, FaultError};
 pub use file_backing::{FileBacking, Sharing};
 pub use fork::{ForkPolicy, break_copy_on_write};

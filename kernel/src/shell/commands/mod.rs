@@ -42,7 +42,7 @@ const fn command(
     }
 }
 
-pub(super) const COMMANDS: [Command; 18] = [
+pub(super) const COMMANDS: [Command; 19] = [
     command("help", "", "this list", session::help),
     command("ls", "[PATH]", "files in a directory", files::ls),
     command("cat", "FILE", "contents of a file", files::cat),
@@ -81,6 +81,12 @@ pub(super) const COMMANDS: [Command; 18] = [
         "PID ADDRESS",
         "the page-table entries on the way to an address",
         spaces::walk,
+    ),
+    command(
+        "mappings",
+        "[PID]",
+        "where the kernel and a program begin, and who may go there",
+        spaces::mappings,
     ),
     command(
         "pagingtest",

@@ -14,6 +14,7 @@ use smp::{CpuId, CpuSet};
 use super::{GO_ON, process_named};
 use crate::device::console;
 use crate::device::console::say;
+use crate::mappings;
 
 pub(super) fn asis(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
     for implementation in IMPLEMENTATIONS {
@@ -133,6 +134,28 @@ pub(super) fn walk(_: &Arc<Process>, line: &str) -> ControlFlow<i32> {
     }
     if steps[0].is_none() {
         say!("walk: {address:#x}: no page table leads there");
+    }
+    GO_ON
+}
+
+pub(super) fn mappings(_: &Arc<Process>, word: &str) -> ControlFlow<i32> {
+    let pid = if word.is_empty() { "1" } else { word };
+    let Some(process) = process_named("mappings", pid) else {
+        return GO_ON;
+    };
+    let (name, space) = (*process.name(), process.space().cloned());
+    drop(process);
+    let Some(space) = space else {
+        say!("mappings: {pid}: it runs no program");
+        return GO_ON;
+    };
+    say!("In the kernel's own page table:");
+    for row in mappings::by_kernel(name.as_str()).iter().flatten() {
+        say!("  {row}");
+    }
+    say!("In that of process {pid}, {name}:");
+    for row in mappings::by_process(&space, name.as_str()).iter().flatten() {
+        say!("  {row}");
     }
     GO_ON
 }
