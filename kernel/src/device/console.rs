@@ -1,6 +1,6 @@
 //! The console: what programs and people read and write.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
 use proc::file::LineQueue;
 
@@ -45,6 +45,55 @@ pub(crate) fn write(bytes: &[u8]) {
         screen::write_alone(bytes);
     } else {
         screen::write(bytes);
+    }
+}
+
+/// Puts bytes into one row of the screen, in the colours of `attribute`, and lets a terminal at the serial line do the same.
+/// Where other text goes on does not change.
+pub(crate) fn put(row: usize, column: usize, attribute: u8, bytes: &[u8]) {
+    screen::put(row, column, attribute, bytes);
+    LineBuffer::write(
+        format_args!(
+            "{}",
+            Placed {
+                row,
+                column,
+                attribute,
+                bytes
+            }
+        ),
+        serial::write_console,
+    );
+}
+
+/// Text at a place, as terminals are told.
+struct Placed<'a> {
+    row: usize,
+    column: usize,
+    attribute: u8,
+    bytes: &'a [u8],
+}
+
+impl fmt::Display for Placed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The PC's colours have blue in the lowest bit, terminals have red there.
+        const TERMINAL_COLOURS: [u8; 8] = [0, 4, 2, 6, 1, 5, 3, 7];
+        let colour = |bits: u8| TERMINAL_COLOURS[usize::from(bits & 7)];
+        let brightness = if self.attribute & 8 != 0 { 90 } else { 30 };
+        let (foreground, background) = (
+            brightness + colour(self.attribute),
+            40 + colour(self.attribute >> 4),
+        );
+        let (row, column) = (self.row + 1, self.column + 1);
+        write!(
+            f,
+            "\x1b7\x1b[{row};{column}H\x1b[{foreground};{background}m"
+        )?;
+        for &byte in self.bytes {
+            let is_shown = byte == b' ' || byte.is_ascii_graphic();
+            f.write_char(if is_shown { byte as char } else { '?' })?;
+        }
+        f.write_str("\x1b[0m\x1b8")
     }
 }
 

@@ -8,8 +8,8 @@ use smp::lock::{SpinGuard, SpinLock};
 use smp::rank;
 use vte::{Params, Parser, Perform};
 
-const COLUMNS: usize = 80;
-const ROWS: usize = 25;
+const COLUMNS: usize = abi::SCREEN_COLUMNS;
+const ROWS: usize = abi::SCREEN_ROWS;
 /// Where the text mode has its characters, two bytes each: the code, then the colours.
 pub(crate) const ADDRESS: usize = 0xb8000;
 /// Light grey on black.
@@ -55,6 +55,25 @@ pub(crate) fn init() {
 pub(crate) fn write(bytes: &[u8]) {
     let terminal = TERMINAL.lock();
     if write_to(terminal, bytes) {
+        STALE.wake_one();
+    }
+}
+
+/// Puts bytes into one row of the picture, as many as there is room for, in the colours of `attribute`. Where other text
+/// goes on does not change.
+pub(crate) fn put(row: usize, column: usize, attribute: u8, bytes: &[u8]) {
+    let mut terminal = TERMINAL.lock();
+    let Some(Terminal { picture, .. }) = terminal.as_mut() else {
+        return;
+    };
+    let cells = picture.cells.get_mut(row).map(|row| row.iter_mut());
+    let cells = cells.into_iter().flatten().skip(column);
+    for (cell, &byte) in cells.zip(bytes) {
+        *cell = u16::from(attribute) << 8 | u16::from(byte);
+    }
+    let was_stale = core::mem::replace(&mut picture.is_stale, true);
+    drop(terminal);
+    if !was_stale {
         STALE.wake_one();
     }
 }

@@ -52,7 +52,7 @@ mod handlers {
         exit, fork, getpid, getppid, gettid, spawn, spawn_with, waitpid, r#yield,
     };
     pub(super) use super::signal::{kill, sigaction, signal, sigreturn};
-    pub(super) use super::system::{panic, sysinfo};
+    pub(super) use super::system::{console_put, log, panic, sysinfo};
     pub(super) use super::thread::{
         create_thread, create_thread_registers, exit_thread, join_thread, join_thread_wait,
         set_tls_base,

@@ -1,11 +1,13 @@
-//! The system as a whole: `sysinfo` and `panic`.
+//! The system as a whole: `sysinfo`, `panic`, `log` and `console_put`.
 
-use abi::{Errno, ExitStatus, Signal, SysInfo};
+use abi::{Errno, ExitStatus, LOG_MAX, SCREEN_COLUMNS, SCREEN_ROWS, Signal, SysInfo};
 use mm::user::{UserSlice, UserString};
 
 use super::Call;
+use crate::device::console;
 
-const MESSAGE_MAX: usize = 256;
+/// The bits that say colours.
+const ATTRIBUTE_BITS: usize = 0x7f;
 
 /// `sysinfo(info, len)`.
 pub(super) fn sysinfo(call: &Call<'_>) -> Result<usize, Errno> {
@@ -17,7 +19,7 @@ pub(super) fn sysinfo(call: &Call<'_>) -> Result<usize, Errno> {
 /// `panic(message)`.
 pub(super) fn panic(call: &Call<'_>) -> Result<usize, Errno> {
     let [message, ..] = call.arguments();
-    let mut buffer = [0; MESSAGE_MAX];
+    let mut buffer = [0; LOG_MAX + 1];
     let text = UserString::new(message)
         .copy_in(&mut buffer)
         .ok()
@@ -30,5 +32,33 @@ pub(super) fn panic(call: &Call<'_>) -> Result<usize, Errno> {
         text.unwrap_or("(unreadable message)")
     );
     proc::exit::end_process(process, ExitStatus::killed(Signal::SIGABRT));
+    Ok(0)
+}
+
+/// `log(message)`.
+pub(super) fn log(call: &Call<'_>) -> Result<usize, Errno> {
+    let [message, ..] = call.arguments();
+    let mut buffer = [0; LOG_MAX + 1];
+    let bytes = UserString::new(message)
+        .copy_in(&mut buffer)
+        .map_err(|error| error.errno(Errno::E2BIG))?;
+    let text = core::str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
+    let process = call.process()?;
+    smp::log!("process {} ({}): {text}", process.id(), process.name());
+    Ok(0)
+}
+
+/// `console_put(row, column, attribute, bytes, len)`.
+pub(super) fn console_put(call: &Call<'_>) -> Result<usize, Errno> {
+    let [row, column, attribute, bytes, len, ..] = call.arguments();
+    let is_on_screen =
+        row < SCREEN_ROWS && column <= SCREEN_COLUMNS && len <= SCREEN_COLUMNS - column;
+    if !is_on_screen || attribute & !ATTRIBUTE_BITS != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let mut line = [0; SCREEN_COLUMNS];
+    let line = line.get_mut(..len).ok_or(Errno::EINVAL)?;
+    UserSlice::new(bytes, len)?.copy_in(line)?;
+    console::put(row, column, attribute as u8, line);
     Ok(0)
 }

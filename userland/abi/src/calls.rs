@@ -394,6 +394,21 @@ macro_rules! for_each_system_call {
             ///
             /// Errors: `EFAULT`; `EINTR`; with `pipe=noblock`, `EAGAIN` if the pipe is full.
             PipeWrite: fn pipewrite(buffer: *const u8, len: usize) -> usize;
+
+            /// Puts the `len` bytes at `bytes` on the screen as they are, one to a cell, from the cell in `row` and `column`
+            /// (from 0) on, in the colours of `attribute`: the foreground in its low four bits, the background in the next
+            /// three. The serial line gets them too, with a `?` for what is no printable ASCII. Where other text goes on does
+            /// not change. Returns 0.
+            ///
+            /// Errors: `EINVAL` if the screen of `SCREEN_ROWS` by `SCREEN_COLUMNS` cells does not have all of the cells in
+            /// that row, or `attribute` has more bits; `EFAULT`.
+            ConsolePut: fn console_put(row: u32, column: u32, attribute: u32, bytes: *const u8, len: usize) -> usize;
+
+            /// Writes the NUL-terminated `message` with the caller's name and id to the kernel log. Of one longer than
+            /// `LOG_MAX` bytes the log gets nothing. Returns 0.
+            ///
+            /// Errors: `E2BIG` if it is longer; `EINVAL` if it is not UTF-8; `EFAULT`.
+            Log: fn log(message: *const u8) -> usize;
         }
     };
 }
@@ -510,7 +525,7 @@ mod tests {
                         set_affinity get_affinity page_alloc page_alloc_range open close read write seek dup readdir \
                         pipe sysinfo panic map unmap protect move mapping page_free signal sigaction sigreturn \
                         create_thread create_thread_registers exit_thread join_thread join_thread_wait set_tls_base \
-                        futex_wait futex_wake share attach piperead pipewrite";
+                        futex_wait futex_wake share attach piperead pipewrite console_put log";
         assert_eq!(names.join(" "), expected);
     }
 

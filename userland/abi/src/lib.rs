@@ -11,6 +11,7 @@
 
 pub mod arguments;
 mod calls;
+mod console;
 mod errno;
 mod file;
 mod flag_set;
@@ -23,6 +24,7 @@ mod sysinfo;
 mod thread;
 
 pub use calls::{Argument, Pid, Sysno, SystemCall, TABLE};
+pub use console::{LOG_MAX, SCREEN_COLUMNS, SCREEN_ROWS};
 pub use errno::Errno;
 pub use file::{
     COMMON_PIPE_LEN, Dirent, FileKind, NAME_MAX, OpenFlags, PATH_MAX, PIPE_ATOMIC, STDERR, STDIN,
