@@ -2,7 +2,7 @@
 //! base. The arguments are understood by GNU ld and by lld.
 
 fn main() {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/link.ld");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../program.ld");
     println!("cargo::rerun-if-changed={script}");
     let arguments = [
         "-nostartfiles",

@@ -19,6 +19,9 @@ macro_rules! errnos {
                 pub const $name: Errno = Errno($number);
             )+
 
+            /// Every error that Argonaut uses, in the order of their numbers.
+            pub const ALL: &[Errno] = &[$(Errno::$name),+];
+
             /// The error's name, if it is one that Argonaut uses.
             pub const fn name(self) -> Option<&'static str> {
                 match self {
@@ -34,9 +37,6 @@ macro_rules! errnos {
                 }
             }
         }
-
-        #[cfg(test)]
-        const ALL: &[Errno] = &[$(Errno::$name),+];
     };
 }
 
@@ -117,16 +117,16 @@ impl core::error::Error for Errno {}
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, Errno};
+    use super::Errno;
 
     #[test]
     fn every_error_has_its_own_number_in_ascending_order() {
-        assert!(ALL.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(Errno::ALL.windows(2).all(|pair| pair[0] < pair[1]));
     }
 
     #[test]
     fn an_error_survives_its_number() {
-        for &errno in ALL {
+        for &errno in Errno::ALL {
             assert_eq!(Errno::from_number(errno.number()), Some(errno));
         }
         assert_eq!(Errno::from_number(0), None);

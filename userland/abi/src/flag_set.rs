@@ -12,6 +12,9 @@ macro_rules! flag_set {
         impl $Name {
             $($(#[$inner])* pub const $FLAG: $Name = $Name($bits);)+
 
+            /// Every flag by its name.
+            pub const NAMED: &[(&'static str, $Name)] = &[$((stringify!($FLAG), $Name::$FLAG)),+];
+
             /// No flag.
             pub const fn empty() -> $Name {
                 $Name(0)

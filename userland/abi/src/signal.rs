@@ -14,6 +14,9 @@ macro_rules! signals {
                 pub const $name: Signal = Signal($number);
             )+
 
+            /// Every signal that has a meaning, in the order of their numbers.
+            pub const ALL: &[Signal] = &[$(Signal::$name),+];
+
             /// The signal's name; all signals that have no meaning of their own share one.
             pub const fn name(self) -> &'static str {
                 match self {

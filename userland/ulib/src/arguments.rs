@@ -11,8 +11,8 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Takes the argument string apart where it stands.
-    pub(crate) fn split(string: &'static mut [u8]) -> Arguments {
+    /// Takes the argument string apart where it stands; its last byte is room for a NUL.
+    pub fn split(string: &'static mut [u8]) -> Arguments {
         let split = arguments::split_in_place(string);
         let string: &'static [u8] = string;
         Arguments {

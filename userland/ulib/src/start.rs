@@ -38,8 +38,8 @@ impl<E: Display> Termination for Result<(), E> {
 macro_rules! program {
     ($main:path) => {
         #[unsafe(no_mangle)]
-        extern "Rust" fn argonaut_program_main(arguments: $crate::Arguments) -> i32 {
-            $crate::Termination::exit_code($main(arguments))
+        extern "Rust" fn argonaut_program_main(string: &'static mut [u8]) -> i32 {
+            $crate::Termination::exit_code($main($crate::Arguments::split(string)))
         }
 
         #[unsafe(no_mangle)]
@@ -68,11 +68,12 @@ mod entry {
 
     use abi::layout::PAGE_SIZE;
 
-    use crate::{Arguments, process};
+    use crate::process;
 
-    // SAFETY: `program!` defines both with these types; without it a program does not link.
+    // SAFETY: `program!`, or the library of C programs, defines both with these types; without them a program does not
+    // link.
     unsafe extern "Rust" {
-        safe fn argonaut_program_main(arguments: Arguments) -> i32;
+        safe fn argonaut_program_main(string: &'static mut [u8]) -> i32;
         safe static ARGONAUT_PROGRAM_NAME: &'static str;
     }
 
@@ -123,7 +124,7 @@ mod entry {
         // SAFETY: the kernel says where it put the argument string, and that the string and the NUL after it are
         // writable and the program's own (`abi::layout`); nothing else points there.
         let string: &'static mut [u8] = unsafe { core::slice::from_raw_parts_mut(string, len + 1) };
-        process::exit(argonaut_program_main(Arguments::split(string)))
+        process::exit(argonaut_program_main(string))
     }
 
     #[panic_handler]

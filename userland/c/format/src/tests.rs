@@ -1,0 +1,134 @@
+use std::ffi::{CStr, CString, c_char, c_int};
+
+use proptest::prelude::{any, prop_assert_eq, proptest};
+
+use super::{Output, VaList, format};
+
+unsafe extern "C" {
+    fn snprintf(buffer: *mut c_char, len: usize, format: *const c_char, ...) -> c_int;
+}
+
+impl Output for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+fn formatted(text: &str, words: &[u64]) -> String {
+    let mut output = Vec::new();
+    // SAFETY: the tests give what their formats say, and strings with a NUL.
+    let len = unsafe { format(&mut output, text.as_bytes(), &mut VaList::of_words(words)) };
+    assert_eq!(len, output.len());
+    String::from_utf8(output).unwrap()
+}
+
+/// What the host's own library makes of it.
+macro_rules! expected {
+    ($text:expr, $($argument:expr),*) => {{
+        let mut buffer = [0_u8; 4096];
+        let text = CString::new($text).unwrap();
+        // SAFETY: the buffer is as long as said; the arguments are what the format says.
+        unsafe { snprintf(buffer.as_mut_ptr().cast(), buffer.len(), text.as_ptr(), $($argument),*) };
+        CStr::from_bytes_until_nul(&buffer).unwrap().to_str().unwrap().to_owned()
+    }};
+}
+
+#[test]
+fn everyday_formats_read_as_in_c() {
+    let name = c"init";
+    let words = [1, name.as_ptr().addr() as u64, 0x1000, 97];
+    assert_eq!(
+        formatted("%d: %-6s|%p %c 100%%\n", &words),
+        "1: init  |0x1000 a 100%\n"
+    );
+    assert_eq!(formatted("%s", &[0]), "(null)");
+    assert_eq!(formatted("%p", &[0]), "0x0");
+    assert_eq!(
+        formatted("%5d|%-5d|%05d", &[42, 42, 42]),
+        "   42|42   |00042"
+    );
+    assert_eq!(
+        formatted("%lx %zu %ld", &[u64::MAX, 7, u64::MAX]),
+        "ffffffffffffffff 7 -1"
+    );
+}
+
+#[test]
+fn upper_halves_of_int_arguments_have_no_meaning() {
+    assert_eq!(
+        formatted(
+            "%d %u %x",
+            &[0xdead_0000_0007, 0xdead_0000_0008, 0xdead_0000_0009]
+        ),
+        "7 8 9"
+    );
+}
+
+#[test]
+fn what_is_no_conversion_is_written_as_it_stands() {
+    assert_eq!(formatted("%y %", &[]), "%y %");
+    assert_eq!(formatted("%-5ly", &[]), "%-5ly");
+}
+
+#[test]
+fn a_string_need_not_end_within_its_precision() {
+    let bytes = *b"abc";
+    assert_eq!(
+        formatted(
+            "%.3s|%.*s",
+            &[bytes.as_ptr() as u64, 2, bytes.as_ptr() as u64]
+        ),
+        "abc|ab"
+    );
+}
+
+proptest! {
+    #[test]
+    fn integers_are_as_the_hosts_library_has_them(
+        flags in "[-+ 0#]{0,3}",
+        width in "([0-9]|1[0-9])?",
+        precision in "(\\.|\\.[0-9]|\\.1[0-9]|)",
+        value in any::<u64>(),
+        shift in 0_u32..64,
+    ) {
+        let value = value >> shift;
+        for length in ["hh", "h", "", "l", "ll", "z", "j"] {
+            for conversion in ["d", "i", "u", "o", "x", "X"] {
+                let text = format!("<%{flags}{width}{precision}{length}{conversion}>");
+                prop_assert_eq!(formatted(&text, &[value]), expected!(text.as_str(), value), "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn widths_and_precisions_may_be_arguments(width in -30_i32..30, precision in -3_i32..20, value: i32) {
+        let words = [width as u64, precision as u64, value as u64];
+        prop_assert_eq!(formatted("<%*.*d>", &words), expected!("<%*.*d>", width, precision, value));
+    }
+
+    #[test]
+    fn texts_are_as_the_hosts_library_has_them(
+        flags in "-?",
+        width in "[0-9]?",
+        precision in "(\\.[0-9])?",
+        value in "[a-z]{0,12}",
+    ) {
+        let value = CString::new(value).unwrap();
+        let text = format!("<%{flags}{width}{precision}s%{flags}{width}c>");
+        let words = [value.as_ptr().addr() as u64, u64::from(b'x')];
+        prop_assert_eq!(formatted(&text, &words), expected!(text.as_str(), value.as_ptr(), c_int::from(b'x')));
+    }
+
+    #[test]
+    fn doubles_are_as_the_hosts_library_has_them(
+        flags in "[-+ 0#]{0,3}",
+        width in "([0-9]|1[0-9])?",
+        precision in "(\\.|\\.[0-9]|)",
+        value: f64,
+    ) {
+        let text = format!("<%{flags}{width}{precision}f>");
+        for value in [value, value % 1000.0, value.trunc() % 8.0 + 0.5, f64::INFINITY, f64::NEG_INFINITY] {
+            prop_assert_eq!(formatted(&text, &[value.to_bits()]), expected!(text.as_str(), value), "{} {}", text, value);
+        }
+    }
+}
