@@ -18,11 +18,43 @@ cargo_build() {
     env CARGO_TARGET_DIR="$1" "$CARGO" build ${quiet:+"$quiet"} "${@:2}" </dev/null >&2 || die "the build failed"
 }
 
+# The library of C programs.
+cargo_static_library() {
+    env CARGO_TARGET_DIR="$out/userland" "$CARGO" rustc ${quiet:+"$quiet"} -p libargonaut --release --lib \
+        --crate-type staticlib </dev/null >&2 || die "the build failed"
+    ln -sf userland/release/libargonaut.a "$library"
+}
+
 # The user programs, one binary for each file or folder in src/bin.
 program_names() {
     local source
     for source in userland/programs/src/bin/*; do
         basename "$source" .rs
+    done
+}
+
+c_program_names() {
+    local source
+    for source in userland/c/programs/*.c; do
+        basename "$source" .c
+    done
+}
+
+# Compiles and links the C programs that are older than what they are made from, as docs/c-programs.md says for others.
+build_c_programs() {
+    local name source program compile link
+    compile=(-std=c11 -O2 -g -Wall -Wextra -pedantic -ffreestanding -fpie -fno-stack-protector -Iuserland/c/include)
+    link=(-nostdlib -static -no-pie -Wl,-T,userland/program.ld -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack)
+    mkdir -p "$out/c"
+    for name in $(c_program_names); do
+        source=userland/c/programs/$name.c program=$out/c/$name
+        [ ! -e "userland/programs/src/bin/$name.rs" ] && [ ! -e "userland/programs/src/bin/$name" ] ||
+            die "$source: there is a program of that name in Rust"
+        [ ! -f "$program" ] ||
+            [ -n "$(find "$source" userland/c/include userland/program.ld "$library" tools/build.sh -newer "$program")" ] ||
+            continue
+        cc "${compile[@]}" -c "$source" -o "$program.o" && cc "${link[@]}" "$program.o" "$library" -o "$program" ||
+            die "$source: the build failed"
     done
 }
 
@@ -34,6 +66,9 @@ make_image() {
     for name in $(program_names); do
         strip --strip-debug -o "$tree/$name" "$out/userland/release/$name"
     done
+    for name in $(c_program_names); do
+        strip --strip-debug -o "$tree/$name" "$out/c/$name"
+    done
     [ ! -d userland/files ] || cp -r userland/files/. "$tree"
     nm --numeric-sort "$kernel" | sed -n 's/^0*\([0-9a-f]*\) [TtWw] /\1 /p' >"$tree/kernel.symbols"
     (cd "$tree" && tar --format=ustar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
@@ -44,9 +79,12 @@ make_image() {
 }
 
 image_is_current() {
-    local name inputs=("$kernel" userland/programs/src/bin tools/build.sh)
+    local name inputs=("$kernel" userland/programs/src/bin userland/c/programs tools/build.sh)
     for name in $(program_names); do
         inputs+=("$out/userland/release/$name")
+    done
+    for name in $(c_program_names); do
+        inputs+=("$out/c/$name")
     done
     [ ! -d userland/files ] || inputs+=(userland/files)
     [ -f "$image" ] && [ -z "$(find "${inputs[@]}" -newer "$image" -print -quit)" ]
@@ -54,7 +92,10 @@ image_is_current() {
 
 kernel=$out/kernel/x86_64-unknown-none/$profile/argonaut
 image=$out/initrd-$profile.tar
+library=$out/libargonaut.a
 mkdir -p "$out"
 cargo_build "$out/kernel" -p kernel "${KERNEL_CARGO_ARGS[@]}" --profile "$profile"
 cargo_build "$out/userland" -p programs --release
+cargo_static_library
+build_c_programs
 image_is_current || make_image
