@@ -44,7 +44,7 @@ c_program_names() {
 build_c_programs() {
     local name source program compile link
     compile=(-std=c11 -O2 -g -Wall -Wextra -pedantic -ffreestanding -fpie -fno-stack-protector -Iuserland/c/include)
-    link=(-nostdlib -static -no-pie -Wl,-T,userland/program.ld -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack)
+    link=(-nostdlib -static -Wl,-T,userland/program.ld,--gc-sections,--no-relax,--build-id=none)
     mkdir -p "$out/c"
     for name in $(c_program_names); do
         source=userland/c/programs/$name.c program=$out/c/$name

@@ -117,6 +117,9 @@ ARGONAUT_STATIC_ASSERT(sizeof(struct argonaut_sysinfo) == ARGONAUT_SYSINFO_LEN, 
 ARGONAUT_STATIC_ASSERT(sizeof(struct argonaut_mapping) == ARGONAUT_MAPPING_LEN, "as in userland/abi");
 ARGONAUT_STATIC_ASSERT(sizeof(struct argonaut_registers) == ARGONAUT_REGISTERS_LEN, "as in userland/abi");
 
+/* A status that is not said is 0. */
+#define sys_exit(...) (sys_exit)(__VA_ARGS__ + 0)
+
 /* Whether a call that returns a pointer has returned an error instead; -(long) pointer is then its number. */
 static inline bool argonaut_is_error(const void* pointer) {
     return (uintptr_t) pointer >= (uintptr_t) -4095;
@@ -170,7 +173,7 @@ ARGONAUT_PRINTS(1, 2) static inline void log_printf(const char* format, ...) {
 }
 
 /* Text on the screen from a place on, in a colour such as 0x0700 (the foreground in the low four bits of the upper byte,
-   the background in the next three). Returns the place after it. */
+   the background in the next three); %C takes another colour for what follows. Returns the place after it. */
 ARGONAUT_PRINTS(3, 4) static inline int console_printf(int place, int colour, const char* format, ...) {
     ARGONAUT_FORWARD(int end =, console_vprintf, place, colour);
     return end;
@@ -197,9 +200,17 @@ static inline int putchar(int character) {
 #define CROW(place) ((place) / CONSOLE_COLUMNS)
 #define CCOL(place) ((place) % CONSOLE_COLUMNS)
 
-/* What this program has put on the screen, and where app_printf goes on. */
-extern volatile uint16_t console[CONSOLE_ROWS * CONSOLE_COLUMNS];
-extern volatile int cursorpos;
+/* What this program has put on the screen by these functions (what it stores there itself is not shown), and where
+   app_printf goes on. */
+extern uint16_t console[CONSOLE_ROWS * CONSOLE_COLUMNS];
+extern int cursorpos;
+
+static inline void console_clear(void) {
+    for (int row = 0; row < CONSOLE_ROWS; row++) {
+        console_printf(CPOS(row, 0), 0x0700, "\n");
+    }
+    cursorpos = 0;
+}
 
 /* ---- Giving up ------------------------------------------------------------------------------------------------------- */
 
@@ -259,6 +270,8 @@ static inline size_t strnlen(const char* string, size_t len) {
     return end != NULL ? (size_t) (end - string) : len;
 }
 
+#define arraysize(array) (sizeof(array) / sizeof((array)[0]))
+
 /* ---- Numbers and characters ------------------------------------------------------------------------------------------ */
 
 int abs(int number);
@@ -287,8 +300,10 @@ void srand(unsigned seed);
 #define PAGEOFFMASK ((uintptr_t) PAGESIZE - 1)
 #define PAGENUMBER(address) ((uintptr_t) (address) / PAGESIZE)
 #define PAGEADDRESS(number) ((uintptr_t) (number) * PAGESIZE)
-#define ROUNDDOWN(address, multiple) ((uintptr_t) (address) / (multiple) * (multiple))
-#define ROUNDUP(address, multiple) ROUNDDOWN((uintptr_t) (address) + (multiple) - 1, multiple)
+/* Both have the type of address. */
+#define ROUNDDOWN(address, multiple) ((__typeof__(address)) ((uintptr_t) (address) / (multiple) * (multiple)))
+#define ROUNDUP(address, multiple)                                                                                     \
+    ((__typeof__(address)) ROUNDDOWN((uintptr_t) (address) + (uintptr_t) (multiple) - 1, (uintptr_t) (multiple)))
 
 /* The end of the program's data: what follows is free. */
 extern uint8_t end[];
@@ -312,9 +327,27 @@ static inline void pause(void) {
 #ifdef __cplusplus
 } /* extern "C" */
 
-/* A number from min to max. */
-static inline int rand(int min, int max) {
-    return min + (int) ((unsigned) rand() % ((unsigned) max - (unsigned) min + 1U));
+/* What the C++ programs of the courses use. */
+
+/* A number from first to last. */
+static inline int rand(int first, int last) {
+    return first + (int) ((unsigned) rand() % ((unsigned) last - (unsigned) first + 1U));
+}
+
+/* Text on the screen where the last one ended. */
+ARGONAUT_PRINTS(2, 3) static inline void console_printf(int colour, const char* format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    cursorpos = console_vprintf(cursorpos, colour, format, arguments);
+    va_end(arguments);
+}
+
+template <typename T> constexpr T min(T left, T right) {
+    return right < left ? right : left;
+}
+
+template <typename T> constexpr T max(T left, T right) {
+    return left < right ? right : left;
 }
 
 template <typename T> constexpr T round_down(T value, unsigned long multiple) {

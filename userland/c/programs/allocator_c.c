@@ -34,7 +34,7 @@ static long take_pages(uint8_t* start, long limit, pid_t process) {
 
 static void run_worker(long limit) {
     pid_t process = sys_getpid();
-    uint8_t* start = (uint8_t*) ROUNDUP(end, PAGESIZE);
+    uint8_t* start = ROUNDUP((uint8_t*) end, PAGESIZE);
     srand((unsigned) process);
     long pages = take_pages(start, limit, process);
     for (long page = 0; page < pages; page++) {

@@ -50,7 +50,7 @@ impl<'a> Converter<'a> {
         arguments: &mut VaList,
     ) {
         let length = specification.length;
-        if !b"diuoxXcspfF".contains(&specification.conversion) {
+        if !b"diuoxXcspfFC".contains(&specification.conversion) {
             let is_percent = specification.conversion == b'%';
             return self.put(if is_percent {
                 b"%"
@@ -73,6 +73,7 @@ impl<'a> Converter<'a> {
                     let digits = Digits::of(address, 16, false);
                     self.number(&layout, b"0x", digits.as_bytes(), false);
                 }
+                b'C' => self.output.set_colour(arguments.next_word() as i32),
                 b'f' | b'F' => self.double(&layout, arguments.next_double()),
                 conversion => {
                     let value = length.unsigned(arguments.next_word());

@@ -1,7 +1,8 @@
 //! What `printf` does to its arguments: a format and a C argument list become bytes.
 //!
 //! Flags, width and precision (`*` too), the lengths `hh h l ll j z t`, and the conversions `d i u o x X c s p f F %` are
-//! as C has them. A conversion that is none of these is written as it stands. `%s` of a null pointer is `(null)`.
+//! as C has them. A conversion that is none of these is written as it stands. `%s` of a null pointer is `(null)`. `%C` takes a
+//! colour, an `int`, and is no text itself.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -20,6 +21,9 @@ use specification::{Item, items};
 pub trait Output {
     /// Takes the next bytes.
     fn put(&mut self, bytes: &[u8]);
+
+    /// Takes the colour that `%C` is given, for the bytes that follow.
+    fn set_colour(&mut self, _colour: i32) {}
 }
 
 /// Formats `arguments` as `format`, which is without its NUL, says. Returns how many bytes that are.

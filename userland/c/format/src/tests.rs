@@ -71,6 +71,25 @@ fn what_is_no_conversion_is_written_as_it_stands() {
 }
 
 #[test]
+fn a_colour_goes_to_the_output_in_its_turn() {
+    #[derive(Default)]
+    struct Coloured(String);
+    impl Output for Coloured {
+        fn put(&mut self, bytes: &[u8]) {
+            self.0.push_str(core::str::from_utf8(bytes).unwrap());
+        }
+
+        fn set_colour(&mut self, colour: i32) {
+            self.0.push_str(&format!("<{colour:#x}>"));
+        }
+    }
+    let mut output = Coloured::default();
+    // SAFETY: two arguments, as the format says.
+    let len = unsafe { format(&mut output, b"a%Cb%d", &mut VaList::of_words(&[0xe00, 7])) };
+    assert_eq!((output.0.as_str(), len), ("a<0xe00>b7", 3));
+}
+
+#[test]
 fn a_string_need_not_end_within_its_precision() {
     let bytes = *b"abc";
     assert_eq!(

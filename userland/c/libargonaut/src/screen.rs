@@ -40,6 +40,9 @@ struct Screen {
 
 impl Screen {
     fn show(&mut self) {
+        if self.len == 0 {
+            return;
+        }
         let start = self.cell - self.len;
         let bytes = self.row.get(..self.len).unwrap_or_default();
         let (row, column) = (start / SCREEN_COLUMNS, start % SCREEN_COLUMNS);
@@ -80,6 +83,16 @@ impl Output for Screen {
             }
         }
     }
+
+    fn set_colour(&mut self, colour: i32) {
+        self.show();
+        self.attribute = attribute(colour);
+    }
+}
+
+/// The colours in the upper byte of what C programs call a colour.
+fn attribute(colour: c_int) -> u32 {
+    (colour >> 8) as u32 & ATTRIBUTE_BITS
 }
 
 /// Prints on the screen from the cell `place` on (0, if there is no such cell), in the colours of `colour`'s upper byte; a
@@ -97,15 +110,13 @@ unsafe extern "C" fn console_vprintf(
     let cell = usize::try_from(place).ok().filter(|&cell| cell < CELLS);
     let mut screen = Screen {
         cell: cell.unwrap_or(0),
-        attribute: (colour >> 8) as u32 & ATTRIBUTE_BITS,
+        attribute: attribute(colour),
         row: [0; SCREEN_COLUMNS],
         len: 0,
     };
     // SAFETY: by the caller's word.
     unsafe { print(&mut screen, format, arguments) };
-    if screen.len > 0 {
-        screen.show();
-    }
+    screen.show();
     screen.cell as c_int
 }
 
