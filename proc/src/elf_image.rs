@@ -1,7 +1,7 @@
 //! Program files: an ELF64 file becomes a plan of what to map where.
 //!
 //! The guarantee: whatever bytes the file has, the result is either a plan whose ranges are whole pages in user space,
-//! do not overlap, and hold the entry point in an executable one; or a reason, in words. Nothing panics, and nothing is
+//! do not overlap, leave the stack its place, and hold the entry point in an executable one; or a reason, in words. Nothing panics, and nothing is
 //! read but the headers, so that a program's pages can come in when they are touched.
 //!
 //! A program is linked at fixed addresses (`ET_EXEC`), or position-independent (`ET_DYN`) and then placed so that its
@@ -13,7 +13,7 @@ mod tests;
 use core::fmt;
 
 use abi::Errno;
-use abi::layout::PROGRAM_BASE;
+use abi::layout::{PROGRAM_BASE, STACK_BOTTOM};
 use elf::abi::{
     DT_NEEDED, DT_NULL, DT_PLTRELSZ, DT_RELASZ, DT_RELSZ, EM_X86_64, ET_DYN, ET_EXEC, PF_W, PF_X,
     PT_DYNAMIC, PT_INTERP, PT_LOAD,
@@ -106,6 +106,8 @@ pub enum NotAProgram {
     TooLarge(u64),
     /// The segment at this address has a page in common with another.
     Overlap(u64),
+    /// The segment at this address lies where the stack may grow to, or in the page above it, which is never mapped.
+    OnTheStack(u64),
     /// The entry point is in no executable segment.
     BadEntry(u64),
 }
@@ -146,6 +148,9 @@ impl fmt::Display for NotAProgram {
             }
             NotAProgram::Overlap(at) => {
                 write!(f, "the segment at {at:#x} shares a page with another")
+            }
+            NotAProgram::OnTheStack(at) => {
+                write!(f, "the segment at {at:#x} lies where the stack has to be")
             }
             NotAProgram::BadEntry(at) => {
                 write!(f, "the entry point {at:#x} is in no executable segment")
@@ -282,6 +287,10 @@ impl Segment {
         let len = (len_skipped + header.p_memsz).next_multiple_of(PAGE_BYTES);
         let range = UserRange::page_aligned((start - len_skipped) as usize, len as usize)
             .map_err(|_| NotAProgram::OutsideUserSpace(start))?;
+        let (first, end) = (range.start().as_u64(), range.end().as_u64());
+        if first < PROGRAM_BASE as u64 && end > STACK_BOTTOM as u64 {
+            return Err(NotAProgram::OnTheStack(start));
+        }
         let mut protection = Protection::empty();
         protection.set(Protection::WRITE, header.p_flags & PF_W != 0);
         protection.set(Protection::EXECUTE, header.p_flags & PF_X != 0);

@@ -13,7 +13,6 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use abi::{Errno, layout};
 use mm::addr::{UserRange, VirtAddr};
 use mm::aspace::SpaceRef;
-use mm::error::SpaceError;
 use mm::space::{Backing, FileBacking, PageSource, Protection, Region, RegionFlags, Space};
 use smp::fiber::FpuState;
 
@@ -164,11 +163,7 @@ fn load(name: &[u8], argument: &[u8]) -> Result<(Arc<Space>, UserRegisters), Err
     for segment in image.segments() {
         space.add(region(segment, &file)?)?;
     }
-    space.add(stack()?).map_err(|error| match error {
-        // The segments do not overlap each other, so one of them lies where the stack has to be.
-        SpaceError::Overlap => Errno::ENOEXEC,
-        error => error.into(),
-    })?;
+    space.add(stack()?)?;
     warp::put_in_order(name, &image, &space)?;
     let (address, len) = put_argument(&space, name, argument)?;
     // As after a call: the return address would lie on the boundary.

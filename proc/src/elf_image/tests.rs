@@ -1,8 +1,9 @@
-use abi::layout::PROGRAM_BASE;
+use abi::layout::{PROGRAM_BASE, STACK_BOTTOM, USER_END, USER_START};
 use mm::addr::{UserRange, VirtAddr};
 use mm::space::Protection;
-use proptest::prelude::{any, prop_assert, proptest};
-use proptest::sample::Index;
+use proptest::collection::vec;
+use proptest::prelude::{any, prop_assert, prop_oneof, proptest};
+use proptest::sample::{Index, select};
 
 use super::{ElfImage, MAX_IMAGE_BYTES, MAX_SEGMENTS, NotAProgram, ProgramFile, Segment};
 
@@ -233,6 +234,28 @@ fn bad_segments_are_refused_with_their_address() {
 }
 
 #[test]
+fn the_place_of_the_stack_is_refused_from_its_lowest_page_to_the_one_above_it() {
+    let bottom = STACK_BOTTOM as u64;
+    // The data has three pages, and 0x810 bytes of the first are before it.
+    for inside in [
+        bottom - 0x2000 + 0x810,
+        bottom + 0x810,
+        BASE - 0x1000 + 0x810,
+    ] {
+        assert_eq!(
+            refusal(|data| data.address = inside),
+            NotAProgram::OnTheStack(inside),
+            "{inside:#x}"
+        );
+    }
+    let below = Header {
+        address: bottom - 0x4000 + 0x810,
+        ..Header::DATA
+    };
+    assert!(parse(&program(EXECUTABLE, BASE, &[Header::TEXT, below])).is_ok());
+}
+
+#[test]
 fn files_for_others_are_refused_with_what_they_are() {
     let good = program(EXECUTABLE, BASE, &[Header::TEXT]);
     let with = |place: usize, byte: u8| {
@@ -340,11 +363,27 @@ fn only_so_many_segments_fit() {
     );
 }
 
+/// Where something begins or ends, and what sums of such words could wrap around.
+const EDGES: [u64; 12] = [
+    0,
+    1,
+    PAGE,
+    3 * PAGE,
+    MAX_IMAGE_BYTES,
+    STACK_BOTTOM as u64,
+    BASE - PAGE,
+    BASE,
+    0x20_0000,
+    USER_START as u64,
+    USER_END as u64,
+    u64::MAX - PAGE + 1,
+];
+
 proptest! {
     #[test]
     fn whatever_the_bytes_are_a_plan_is_sound(
         damage: Vec<(Index, u8)>,
-        words: Vec<(Index, u64)>,
+        words in vec((any::<Index>(), prop_oneof![any::<u64>(), select(&EDGES)]), 0..6),
         len in any::<Index>(),
         is_cut: bool,
     ) {
@@ -365,6 +404,8 @@ proptest! {
             let segments: Vec<&Segment> = image.segments().collect();
             for (index, segment) in segments.iter().enumerate() {
                 prop_assert!(segment.file_offset.is_multiple_of(PAGE));
+                let (start, end) = (segment.range.start().as_u64(), segment.range.end().as_u64());
+                prop_assert!(end <= STACK_BOTTOM as u64 || start >= BASE);
                 prop_assert!(segment.file_len <= segment.range.len_bytes() as u64);
                 prop_assert!(segment.file_len == 0 || segment.file_offset + segment.file_len <= file.len() as u64);
                 prop_assert!(segments[..index].iter().all(|other| other.range.intersection(segment.range).is_none()));

@@ -14,6 +14,7 @@ mod big_pages;
 mod caught;
 mod check;
 mod common_pipe;
+mod console_calls;
 mod exit_races;
 mod faults;
 mod files;
@@ -122,6 +123,7 @@ const GROUPS: &[&[runner::Test]] = &[
     signal_frames::TESTS,
     signal_faults::TESTS,
     signal_breaks::TESTS,
+    console_calls::TESTS,
 ];
 
 fn main(arguments: Arguments) -> i32 {
