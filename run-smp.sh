@@ -17,7 +17,8 @@ Usage: ./run-smp.sh [OPTION...]                     boot to the kernel shell
   --cpu MODEL         QEMU's -cpu (max); max,-x2apic has the local APICs in xAPIC mode
   --machine TYPE      QEMU's -M (q35)
   --append OPTIONS    boot options for the kernel; may be given several times
-  --add FILE          put a file, such as a program of your own, into the image; may be given several times
+  --add FILE          put a file, such as a program of your own, into the image; may be given several times; the
+                      program my.elf is called my there
   --profile NAME      the kernel's build: release, or checked with debug assertions and overflow checks
   --log FILE          keep the kernel log in FILE
   --icount            one instruction per virtual nanosecond: slower, and every run the same
@@ -95,14 +96,16 @@ trap leave EXIT
 log=${log:-$scratch/log}
 : >"$log"
 
-# An added file replaces one of the same name.
+# An added file replaces one of the same name. A compiler's ending is no part of a program's name.
 if [ ${#add[@]} -gt 0 ]; then
     cp "$image" "$scratch/initrd.tar"
     image=$scratch/initrd.tar
+    mkdir "$scratch/added"
     for file in "${add[@]}"; do
-        name=$(basename "$file")
+        name=$(basename "$file" .elf)
+        cp "$file" "$scratch/added/$name"
         ! tar -tf "$image" -- "$name" >/dev/null 2>&1 || tar --delete -f "$image" -- "$name"
-        tar --format=ustar -rhf "$image" -C "$(dirname "$file")" -- "$name"
+        tar --format=ustar -rf "$image" -C "$scratch/added" -- "$name"
     done
 fi
 

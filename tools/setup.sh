@@ -117,3 +117,10 @@ find_cc() {
     apt_install gcc libc6-dev && command -v cc >/dev/null && return
     die "a C compiler is missing for linking: install one that is called cc (Debian: apt-get install gcc libc6-dev)"
 }
+
+# Another compiler, for the tests of what the guide says about it: `find_compiler COMMAND PACKAGE`.
+find_compiler() {
+    command -v "$1" >/dev/null && return
+    apt_install "$2" && command -v "$1" >/dev/null && return
+    die "the compiler $1 is missing: install it (Debian: apt-get install $2)"
+}

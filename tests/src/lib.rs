@@ -8,6 +8,7 @@
 //! in the environment names another QEMU to test with.
 
 mod boot;
+pub mod c_program;
 mod monitor;
 mod prepare;
 mod run;

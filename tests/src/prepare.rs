@@ -60,7 +60,7 @@ pub fn qemu_has_x2apic() -> bool {
         .is_some_and(|major: u32| major >= 9)
 }
 
-fn shell(script: &str) -> Command {
+pub(crate) fn shell(script: &str) -> Command {
     let mut command = Command::new("bash");
     command.args(["-euc", script]).current_dir(root());
     command
@@ -71,7 +71,7 @@ fn succeed(mut command: Command) -> String {
 }
 
 /// Runs a command to its end and returns what it printed, or why it failed.
-fn run(command: &mut Command) -> Result<String, String> {
+pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("{command:?} could not be started: {error}"))?;
     if output.status.success() {
