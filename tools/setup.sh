@@ -111,11 +111,11 @@ find_rust() {
         "or on Debian: apt-get install ${DEBIAN_RUST[*]}"
 }
 
-# Host programs (the crates' build scripts, the user programs) are linked by the C compiler.
+# Host programs (the crates' build scripts) and the user programs are linked by the C compiler, which also compiles those in C.
 find_cc() {
     command -v cc >/dev/null && return
     apt_install gcc libc6-dev && command -v cc >/dev/null && return
-    die "a C compiler is missing for linking: install one that is called cc (Debian: apt-get install gcc libc6-dev)"
+    die "a C compiler is missing: install one that is called cc (Debian: apt-get install gcc libc6-dev)"
 }
 
 # Another compiler, for the tests of what the guide says about it: `find_compiler COMMAND PACKAGE`.

@@ -11,6 +11,8 @@ use crate::root;
 const PAGE: &str = "docs/c-programs.md";
 /// How its two lines for a compiler begin.
 const BLOCK: &str = "```build\n";
+/// The option in them that is C's alone.
+const STANDARD: &str = "-std=c11";
 
 /// The guide's page about C programs.
 pub fn page() -> String {
@@ -18,7 +20,7 @@ pub fn page() -> String {
 }
 
 /// Builds the program in `source` (below the root) with the guide's two lines for `compiler`, and returns the file, which
-/// is in `directory` and called `my.elf`. `options` are added to the first line.
+/// is in `directory` and called `my.elf`. `options` take the place of the standard in the first line.
 ///
 /// The test fails if the compiler is missing and cannot be installed, or says anything.
 pub fn build_as_the_guide_says(
@@ -44,7 +46,8 @@ pub fn build_as_the_guide_says(
     for line in lines.lines() {
         let line = line
             .replacen(compiler.as_in_the_guide, compiler.command, 1)
-            .replace("my.c ", &format!("{} {options} ", source.display()))
+            .replace(STANDARD, options)
+            .replace("my.c ", &format!("{} ", source.display()))
             .replace("my.o", &file("my.o"))
             .replace("my.elf", &file("my.elf"));
         let output = Command::new("bash")

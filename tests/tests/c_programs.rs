@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use tests::c_program::{Compiler, build_as_the_guide_says, page};
 use tests::{Boot, root};
 
-/// Every warning counts; what the guide's line says about the standard is said again.
+const PLAIN: &str = "-std=c11";
+/// Every warning counts.
 const C11: &str = "-std=c11 -Wall -Wextra -pedantic -Werror";
 const CXX17: &str =
     "-std=c++17 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -pedantic -Werror";
@@ -77,7 +78,7 @@ fn the_guides_program_runs_with_its_arguments_whichever_compiler_has_built_it() 
     for compiler in [Compiler::GCC, Compiler::CLANG] {
         let scratch = Scratch::new("guide");
         let source = scratch.write("my.c", source);
-        let program = build_as_the_guide_says(compiler, &source, "", &scratch.0);
+        let program = build_as_the_guide_says(compiler, &source, PLAIN, &scratch.0);
         add(Boot::program(&["my", "first", "second word"]), &program)
             .cpus(1)
             .run()
@@ -138,7 +139,7 @@ fn a_failed_assertion_and_a_panic_end_the_program_and_are_logged() {
          \x20   return 0;\n\
          }\n",
     );
-    let program = build_as_the_guide_says(Compiler::GCC, &source, "", &scratch.0);
+    let program = build_as_the_guide_says(Compiler::GCC, &source, PLAIN, &scratch.0);
     const KILLED_BY_ABORT: i32 = 128 + 6;
     add(Boot::program(&["my"]), &program)
         .cpus(1)
@@ -171,7 +172,7 @@ fn with_word(program: &[u8], header: usize, place: usize, word: u64) -> Vec<u8> 
 fn broken_programs_are_refused_and_the_log_says_why() {
     let scratch = Scratch::new("broken");
     let spawner = root().join("tests/c/spawner.c");
-    let spawner = build_as_the_guide_says(Compiler::GCC, &spawner, "", &scratch.0);
+    let spawner = build_as_the_guide_says(Compiler::GCC, &spawner, PLAIN, &scratch.0);
     let good = fs::read(&spawner).expect("what has just been built");
     let base = 0xffff_8000_0020_0000;
     let broken: [(&str, Vec<u8>, &str); 11] = [
@@ -239,7 +240,7 @@ fn broken_programs_are_refused_and_the_log_says_why() {
 fn programs_damaged_at_random_are_refused_or_run_and_harm_nobody() {
     let scratch = Scratch::new("damaged");
     let spawner = root().join("tests/c/spawner.c");
-    let spawner = build_as_the_guide_says(Compiler::GCC, &spawner, "", &scratch.0);
+    let spawner = build_as_the_guide_says(Compiler::GCC, &spawner, PLAIN, &scratch.0);
     let good = fs::read(&spawner).expect("what has just been built");
     let mut state = 1_u64;
     let mut next = || {
