@@ -24,6 +24,6 @@ int process_main(int argc, char** argv) {
             printf("%s: ended with %d\n", argv[i], end_of(child));
         }
     }
-    printf("The spawner is through.\n");
+    printf("All %d have been tried.\n", argc - 1);
     return 0;
 }

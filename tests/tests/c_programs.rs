@@ -228,7 +228,7 @@ fn broken_programs_are_refused_and_the_log_says_why() {
     }
     let run = boot.run();
     run.assert_status(0)
-        .assert_console_has("The spawner is through.");
+        .assert_console_has("All 11 have been tried.");
     for (name, _, reason) in &broken {
         run.assert_console_has(&format!("{name}: error 8\r\n"))
             .assert_log_has(&[&format!(" {name}: not a program: "), reason]);
@@ -264,7 +264,7 @@ fn programs_damaged_at_random_are_refused_or_run_and_harm_nobody() {
     }
     let run = boot.run();
     run.assert_status(0)
-        .assert_console_has("The spawner is through.")
+        .assert_console_has("All 40 have been tried.")
         .assert_console_has(": error 8\r\n")
         .assert_console_has(": ended with ");
 }
