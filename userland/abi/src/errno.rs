@@ -19,8 +19,8 @@ macro_rules! errnos {
                 pub const $name: Errno = Errno($number);
             )+
 
-            /// Every error that Argonaut uses, in the order of their numbers.
-            pub const ALL: &[Errno] = &[$(Errno::$name),+];
+            /// All errors that have names, by their numbers.
+            pub const ALL: &'static [Errno] = &[$(Errno::$name),+];
 
             /// The error's name, if it is one that Argonaut uses.
             pub const fn name(self) -> Option<&'static str> {
@@ -37,6 +37,7 @@ macro_rules! errnos {
                 }
             }
         }
+
     };
 }
 

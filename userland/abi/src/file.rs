@@ -1,5 +1,7 @@
 //! Files: how they are opened, positioned and listed.
 
+use crate::flag_set::Flag;
+
 /// Descriptor of the standard input.
 pub const STDIN: i32 = 0;
 /// Descriptor of the standard output.
@@ -23,22 +25,39 @@ pub const COMMON_PIPE_LEN: usize = 512;
 #[repr(transparent)]
 pub struct OpenFlags(u32);
 
-impl OpenFlags {
-    /// For reading only.
-    pub const READ: OpenFlags = OpenFlags(0);
-    /// For writing only.
-    pub const WRITE: OpenFlags = OpenFlags(1);
-    /// For reading and writing.
-    pub const READ_WRITE: OpenFlags = OpenFlags(2);
-    /// Make the file if there is none.
-    pub const CREATE: OpenFlags = OpenFlags(0o100);
-    /// With [`OpenFlags::CREATE`]: fail with `EEXIST` if there is one.
-    pub const EXCLUSIVE: OpenFlags = OpenFlags(0o200);
-    /// Cut the file to length 0.
-    pub const TRUNCATE: OpenFlags = OpenFlags(0o1000);
-    /// Every write goes to the end of the file.
-    pub const APPEND: OpenFlags = OpenFlags(0o2000);
+macro_rules! open_flags {
+    ($($(#[doc = $doc:literal])+ $FLAG:ident = $bits:literal;)+) => {
+        impl OpenFlags {
+            $($(#[doc = $doc])+ pub const $FLAG: OpenFlags = OpenFlags($bits);)+
 
+            /// Each access mode and flag with what it means, for the reference of system calls.
+            pub const TABLE: &'static [Flag] = &[$(Flag {
+                name: stringify!($FLAG),
+                bits: $bits,
+                documentation: &[$($doc),+],
+            }),+];
+        }
+    };
+}
+
+open_flags! {
+    /// For reading only.
+    READ = 0;
+    /// For writing only.
+    WRITE = 1;
+    /// For reading and writing.
+    READ_WRITE = 2;
+    /// Make the file if there is none.
+    CREATE = 0o100;
+    /// With [`OpenFlags::CREATE`]: fail with `EEXIST` if there is one.
+    EXCLUSIVE = 0o200;
+    /// Cut the file to length 0.
+    TRUNCATE = 0o1000;
+    /// Every write goes to the end of the file.
+    APPEND = 0o2000;
+}
+
+impl OpenFlags {
     const ACCESS_MODE: u32 = 3;
     const KNOWN: u32 = OpenFlags::ACCESS_MODE | 0o100 | 0o200 | 0o1000 | 0o2000;
 

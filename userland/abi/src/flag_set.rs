@@ -1,19 +1,34 @@
 //! Sets of flags as numbers, for a crate that depends on no other: a dependency's features would be those of every program.
 
+/// A flag, as it is documented.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub struct Flag {
+    /// Its name.
+    pub name: &'static str,
+    /// Its bit.
+    pub bits: u32,
+    /// What it means, a line each.
+    pub documentation: &'static [&'static str],
+}
+
 /// Defines a set of flags: a struct around a `u32`, with a constant for each flag.
 macro_rules! flag_set {
     ($($(#[$outer:meta])* pub struct $Name:ident: u32 {
-        $($(#[$inner:meta])* const $FLAG:ident = $bits:literal;)+
+        $($(#[doc = $doc:literal])+ const $FLAG:ident = $bits:literal;)+
     })+) => { $(
         $(#[$outer])*
         #[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
         pub struct $Name(u32);
 
         impl $Name {
-            $($(#[$inner])* pub const $FLAG: $Name = $Name($bits);)+
+            $($(#[doc = $doc])+ pub const $FLAG: $Name = $Name($bits);)+
 
-            /// Every flag by its name.
-            pub const NAMED: &[(&'static str, $Name)] = &[$((stringify!($FLAG), $Name::$FLAG)),+];
+            /// Each flag with what it means, for the reference of system calls.
+            pub const TABLE: &'static [$crate::Flag] = &[$($crate::Flag {
+                name: stringify!($FLAG),
+                bits: $bits,
+                documentation: &[$($doc),+],
+            }),+];
 
             /// No flag.
             pub const fn empty() -> $Name {

@@ -33,6 +33,7 @@ pub use file::{
 pub use memory::{
     GUARD_GAP_LEN, MapFlags, MappingInfo, NO_FILE, OFFERS_MAX, PageState, Protection,
 };
+pub use flag_set::Flag;
 pub use result::{MAX_ERRNO, decode, encode};
 pub use signal::{FaultKind, NO_HANDLER, Signal};
 pub use status::{ExitStatus, INIT_PID, Outcome, WAIT_ANY, WaitFlags};

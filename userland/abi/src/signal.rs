@@ -14,8 +14,16 @@ macro_rules! signals {
                 pub const $name: Signal = Signal($number);
             )+
 
-            /// Every signal that has a meaning, in the order of their numbers.
-            pub const ALL: &[Signal] = &[$(Signal::$name),+];
+            /// The signals that have names, by their numbers.
+            pub const NAMED: &'static [Signal] = &[$(Signal::$name),+];
+
+            /// What the signal means; nothing for one without a name.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Signal::$name => $meaning,)+
+                    _ => "",
+                }
+            }
 
             /// The signal's name; all signals that have no meaning of their own share one.
             pub const fn name(self) -> &'static str {

@@ -1,14 +1,15 @@
 //! `userland/c/include/argonaut_calls.h`: the system calls and constants of this crate for C programs.
 //!
-//! The test compares the file with what follows from the tables; `ARGONAUT_WRITE=1 cargo test -p abi --test c_header` writes it.
+//! The test compares the file with what follows from the tables; `BLESS=1 cargo test -p abi --test c_header` writes it.
 
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
 
 use abi::{
-    Argument, Dirent, Errno, FaultKind, FileKind, MapFlags, MappingInfo, OpenFlags, PageState,
-    Protection, Signal, SysInfo, SystemCall, TABLE, ThreadRegisters, WaitFlags, Whence, layout,
+    Argument, Dirent, Errno, FaultKind, FileKind, Flag, MapFlags, MappingInfo, OpenFlags,
+    PageState, Protection, Signal, SysInfo, SystemCall, TABLE, ThreadRegisters, WaitFlags, Whence,
+    layout,
 };
 
 const FILE: &str = "../c/include/argonaut_calls.h";
@@ -23,13 +24,13 @@ const RETURNING_ADDRESSES: [&str; 1] = ["map"];
 #[test]
 fn the_committed_header_follows_from_the_tables() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
-    if env::var_os("ARGONAUT_WRITE").is_some() {
+    if env::var_os("BLESS").is_some() {
         fs::write(&path, header()).expect("the header should be writable");
     }
     let committed = fs::read_to_string(&path).expect("the header should be there");
     assert!(
         committed == header(),
-        "{FILE} is not up to date: ARGONAUT_WRITE=1 cargo test -p abi --test c_header writes it"
+        "{FILE} is not up to date: BLESS=1 cargo test -p abi --test c_header writes it"
     );
 }
 
@@ -43,30 +44,10 @@ fn header() -> String {
     for group in [
         errors(),
         signals(),
-        flags(
-            "PROT",
-            Protection::NAMED
-                .iter()
-                .map(|(name, flag)| (*name, flag.bits())),
-        ),
-        flags(
-            "MAP",
-            MapFlags::NAMED
-                .iter()
-                .map(|(name, flag)| (*name, flag.bits())),
-        ),
-        flags(
-            "PAGE",
-            PageState::NAMED
-                .iter()
-                .map(|(name, flag)| (*name, flag.bits())),
-        ),
-        flags(
-            "",
-            WaitFlags::NAMED
-                .iter()
-                .map(|(name, flag)| (*name, flag.bits())),
-        ),
+        flags("PROT_", Protection::TABLE),
+        flags("MAP_", MapFlags::TABLE),
+        flags("PAGE_", PageState::TABLE),
+        flags("", WaitFlags::TABLE),
         files(),
         places(),
         sizes(),
@@ -108,7 +89,7 @@ fn errors() -> String {
 fn signals() -> String {
     let mut text =
         String::from("/* Signals, and what a handler's third argument says about the fault. */\n");
-    for signal in Signal::ALL {
+    for signal in Signal::NAMED {
         define(&mut text, signal.name(), signal.number());
     }
     for (name, kind) in [
@@ -124,15 +105,11 @@ fn signals() -> String {
     text
 }
 
-fn flags<'a>(prefix: &str, flags: impl Iterator<Item = (&'a str, u32)>) -> String {
+fn flags(prefix: &str, flags: &[Flag]) -> String {
     let mut text = String::new();
-    let separator = if prefix.is_empty() { "" } else { "_" };
-    for (name, bits) in flags {
-        define(
-            &mut text,
-            &format!("{prefix}{separator}{name}"),
-            format!("{bits:#x}"),
-        );
+    for flag in flags {
+        let name = format!("{prefix}{}", flag.name);
+        define(&mut text, &name, format!("{:#x}", flag.bits));
     }
     text
 }
@@ -285,7 +262,7 @@ fn result_type(call: &SystemCall) -> &'static str {
 fn parameter(call: &SystemCall, argument: &Argument) -> String {
     let name = argument.name;
     let kind = match (name, argument.kind) {
-        ("address" | "stack_top", "usize") => "void*".to_owned(),
+        ("address" | "stack_top" | "remote" | "local", "usize") => "void*".to_owned(),
         ("value", "usize") if NEVER_RETURNING.contains(&call.name) => "void*".to_owned(),
         ("value", "*mut usize") => "void**".to_owned(),
         ("handler", "usize") => "sighandler_t".to_owned(),
