@@ -161,15 +161,21 @@ fi
 # shellcheck disable=SC2206 # words are what it is for
 qemu+=(${ARGONAUT_QEMU_EXTRA:-})
 
-# In the background only so that a signal to this script ends QEMU too.
-"${qemu[@]}" <&0 &
-pid=$!
-trap 'kill "$pid" 2>/dev/null' HUP INT TERM
-status=0
-wait "$pid" 2>/dev/null || status=$?
-while kill -0 "$pid" 2>/dev/null; do # a trap ended the wait
+# Runs the machine until it ends or resets itself, which QEMU takes for an end (-no-reboot): a kernel that cannot boot
+# would do nothing else. In the background only so that a signal to this script ends QEMU too.
+run_machine() {
+    "${qemu[@]}" <&0 &
+    pid=$!
+    status=0
     wait "$pid" 2>/dev/null || status=$?
-done
+    while kill -0 "$pid" 2>/dev/null; do # a trap ended the wait
+        wait "$pid" 2>/dev/null || status=$?
+    done
+}
+trap 'kill "$pid" 2>/dev/null' HUP INT TERM
+run_machine
+# It was asked to. The new machine begins the log anew.
+while [ "$status" -eq 0 ] && grep -aq '^@@argonaut reboot' "$log"; do run_machine; done
 [ -z "$screenshot" ] || kill "$watcher" 2>/dev/null || true
 
 read -r _ kind value < <(grep -Eam 1 '^@@argonaut (exit|killed|panic|refused) ' "$log" | tr -d '\r') || true

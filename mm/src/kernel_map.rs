@@ -13,6 +13,7 @@ mod layout;
 #[cfg(test)]
 mod tests;
 
+use geometry::X86;
 use smp::IrqOff;
 use spin::Once;
 
@@ -69,6 +70,11 @@ pub unsafe fn activate(off: &IrqOff) {
 /// The root of the map, below 4 GiB so that a CPU can load it in 32-bit mode; `None` before [`build`].
 pub fn root_pa() -> Option<PhysAddr> {
     MAP.get().map(|map| map.table.root_pa())
+}
+
+/// The shape of the map; `None` before [`build`].
+pub fn geometry() -> Option<X86> {
+    MAP.get().map(|map| map.table.geometry())
 }
 
 /// Whether the kernel can access `va`, in its own half.

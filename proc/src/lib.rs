@@ -16,6 +16,7 @@ pub mod exit;
 pub mod file;
 pub mod fork;
 pub mod futex;
+pub mod init_requests;
 pub mod join;
 pub mod kernel_program;
 #[cfg(all(test, loom))]

@@ -23,7 +23,7 @@ use crate::name::Name;
 use crate::process::Process;
 use crate::registers::UserRegisters;
 use crate::thread::{Beginning, Id, Start, Thread};
-use crate::{birth, exit, table};
+use crate::{birth, exit, init_requests, table};
 
 /// Starts the program `name`, of the kernel or in a file, as a child of `parent`, with its descriptors 0, 1 and 2 and its affinity.
 ///
@@ -79,7 +79,7 @@ fn spawn_kernel_program(
     birth::give_life(reservation, process, Beginning::new(start, None, &affinity))
 }
 
-/// Starts process 1, which adopts orphans; when it ends, `on_exit` is called.
+/// Starts process 1, which adopts orphans and takes [requests](init_requests); when it ends, `on_exit` is called.
 ///
 /// # Errors
 /// As [`spawn`].
@@ -89,12 +89,14 @@ pub fn spawn_init(
     on_exit: fn(abi::ExitStatus) -> !,
 ) -> Result<Id, Errno> {
     let (space, registers) = load(name, argument)?;
+    let descriptors = Descriptors::with_console()?;
+    init_requests::connect(&descriptors)?;
     let reservation = table::reserve()?;
     let process = mm::heap::try_arc(Process::new(
         reservation.id(),
         Name::new("init"),
         SpaceRef::Paging(space),
-        Descriptors::with_console()?,
+        descriptors,
         None,
     ))?;
     exit::set_init(process.clone(), on_exit);

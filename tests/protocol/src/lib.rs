@@ -56,12 +56,14 @@ pub enum Line<M> {
         /// Time since the kernel's first instruction.
         microseconds: u64,
     },
+    /// The kernel is about to reset the machine because it was asked to.
+    Reboot,
 }
 
 impl<M> Line<M> {
     /// Whether the run ends with this line.
     pub const fn is_outcome(&self) -> bool {
-        !matches!(self, Line::Booted { .. })
+        !matches!(self, Line::Booted { .. } | Line::Reboot)
     }
 }
 
@@ -69,7 +71,10 @@ impl<'a> Line<&'a str> {
     /// Reads one line of the kernel log (with or without its line end); `None` if it is not a protocol line.
     pub fn parse(line: &'a str) -> Option<Self> {
         let rest = line.trim_end_matches(['\r', '\n']).strip_prefix(PREFIX)?;
-        let (kind, value) = rest.split_once(' ')?;
+        let (kind, value) = match rest {
+            "reboot" => return Some(Line::Reboot),
+            rest => rest.split_once(' ')?,
+        };
         match kind {
             "exit" => number(value).map(Line::Exit),
             "killed" => number(value).map(Line::Killed),
@@ -96,6 +101,7 @@ impl<M: Display> Display for Line<M> {
             Line::Panic(message) => write!(OneLine(f), "panic {message}"),
             Line::Refused(message) => write!(OneLine(f), "refused {message}"),
             Line::Booted { cpus, microseconds } => write!(f, "booted {cpus} {microseconds}"),
+            Line::Reboot => f.write_str("reboot"),
         }
     }
 }
@@ -153,6 +159,7 @@ mod tests {
             cpus: u32::MAX,
             microseconds: u64::MAX,
         });
+        round_trip(Line::Reboot);
     }
 
     #[test]
@@ -172,6 +179,7 @@ mod tests {
             microseconds: 81_000,
         };
         assert_eq!(booted.to_string(), "@@argonaut booted 4 81000");
+        assert_eq!(Line::<&str>::Reboot.to_string(), "@@argonaut reboot");
     }
 
     #[test]
@@ -204,9 +212,10 @@ mod tests {
     }
 
     #[test]
-    fn only_a_boot_line_leaves_the_run_open() {
+    fn only_a_boot_or_a_reboot_leaves_the_run_open() {
         assert!(Line::<&str>::Exit(0).is_outcome());
         assert!(Line::Panic("why").is_outcome());
+        assert!(!Line::<&str>::Reboot.is_outcome());
         assert!(
             !Line::<&str>::Booted {
                 cpus: 1,

@@ -15,6 +15,7 @@ mod console;
 mod errno;
 mod file;
 mod flag_set;
+pub mod init;
 pub mod layout;
 mod memory;
 mod result;

@@ -1,9 +1,11 @@
 //! The commands of the kernel shell, one file a family.
 
 mod files;
+mod geometry;
 mod locks;
 mod memory;
 mod processes;
+mod programs;
 mod session;
 mod spaces;
 mod tests;
@@ -42,7 +44,7 @@ const fn command(
     }
 }
 
-pub(super) const COMMANDS: [Command; 19] = [
+pub(super) const COMMANDS: [Command; 22] = [
     command("help", "", "this list", session::help),
     command("ls", "[PATH]", "files in a directory", files::ls),
     command("cat", "FILE", "contents of a file", files::cat),
@@ -50,7 +52,13 @@ pub(super) const COMMANDS: [Command; 19] = [
         "run",
         "PROGRAM [ARG...]",
         "runs a program and waits for it",
-        processes::run,
+        programs::run,
+    ),
+    command(
+        "urun",
+        "[PROGRAM [ARG...]]",
+        "has init run a program, the user shell `sh` if none is named",
+        programs::urun,
     ),
     command("ps", "", "processes", processes::ps),
     command("threads", "", "threads", processes::threads),
@@ -67,6 +75,12 @@ pub(super) const COMMANDS: [Command; 19] = [
         "[reset]",
         "how often locks were taken and waited for, by rank",
         locks::locks,
+    ),
+    command(
+        "geometry",
+        "",
+        "the shape of this machine's page tables",
+        geometry::geometry,
     ),
     command("asis", "", "kinds of address spaces", spaces::asis),
     command("ases", "", "address spaces", spaces::ases),
@@ -106,6 +120,7 @@ pub(super) const COMMANDS: [Command; 19] = [
         "leaves this shell, if it is not the first",
         session::exit,
     ),
+    command("reboot", "", "boots the machine again", session::reboot),
     command("poweroff", "", "ends the machine", session::poweroff),
 ];
 

@@ -3,41 +3,14 @@
 use alloc::sync::Arc;
 use core::ops::ControlFlow;
 
-use abi::{Errno, ExitStatus};
 use proc::process::Process;
+use proc::sched;
 use proc::table::{self, Entry};
 use proc::thread::{Id, Thread};
-use proc::wait_pid::{Which, wait_for_child};
-use proc::{sched, spawn};
 use smp::CpuId;
 
 use super::GO_ON;
 use crate::device::console::say;
-use crate::device::input::{self, Foreground};
-
-pub(super) fn run(process: &Arc<Process>, line: &str) -> ControlFlow<i32> {
-    let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
-    if name.is_empty() {
-        say!("run: which program?");
-        return GO_ON;
-    }
-    match run_program(process, name, arguments) {
-        Ok(status) if status == ExitStatus::exited(0) => {}
-        Ok(status) => say!("{name}: {status}"),
-        Err(error) => say!("{name}: {error}"),
-    }
-    GO_ON
-}
-
-/// Runs a program in the foreground.
-fn run_program(process: &Arc<Process>, name: &str, arguments: &str) -> Result<ExitStatus, Errno> {
-    let child = sched::current();
-    let child = spawn::spawn(&child, name.as_bytes(), arguments.as_bytes())?;
-    input::set_foreground(Foreground::Program(child));
-    let reaped = wait_for_child(process, Which::Id(child));
-    input::set_foreground(Foreground::KernelShell);
-    Ok(reaped?.status)
-}
 
 pub(super) fn ps(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
     say!(

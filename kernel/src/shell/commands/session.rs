@@ -15,7 +15,7 @@ use crate::shell::{self, space};
 pub(super) fn help(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
     for command in &COMMANDS {
         say!(
-            "{:10} {:17} {}",
+            "{:10} {:18} {}",
             command.name,
             command.arguments,
             command.help
@@ -45,6 +45,10 @@ pub(super) fn exit(process: &Arc<Process>, _: &str) -> ControlFlow<i32> {
         return GO_ON;
     }
     ControlFlow::Break(0)
+}
+
+pub(super) fn reboot(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
+    power::reboot()
 }
 
 pub(super) fn poweroff(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
