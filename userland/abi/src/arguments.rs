@@ -29,11 +29,7 @@ pub fn split_in_place(buffer: &mut [u8]) -> Split {
         Some(position) => position,
         None => buffer.len().saturating_sub(1),
     };
-    let mut splitter = Splitter {
-        quote: Quote::None,
-        in_word: false,
-        split: Split { count: 0, len: 0 },
-    };
+    let mut splitter = Splitter::new();
     let byte_at = |buffer: &[u8], position: usize| buffer.get(..string_len)?.get(position).copied();
     let mut position = 0;
     while let Some(byte) = byte_at(buffer, position) {
@@ -58,6 +54,24 @@ pub fn split_in_place(buffer: &mut [u8]) -> Split {
     splitter.split
 }
 
+/// Where the first of the bytes `operators` stands in `string` that is neither quoted nor escaped: for shells, which give
+/// such bytes a meaning. The string ends at its end, not at a NUL.
+pub fn find_unquoted(string: &[u8], operators: &[u8]) -> Option<usize> {
+    let mut splitter = Splitter::new();
+    let mut position = 0;
+    while let Some(&byte) = string.get(position) {
+        if splitter.quote == Quote::None && operators.contains(&byte) {
+            return Some(position);
+        }
+        let next = string.get(position + 1).copied();
+        position += match splitter.step(byte, next) {
+            Step::PutEscaped(_) => 2,
+            Step::Nothing | Step::Put(_) | Step::EndWord => 1,
+        };
+    }
+    None
+}
+
 #[derive(Copy, Clone, Eq, PartialEq)]
 enum Quote {
     None,
@@ -80,6 +94,14 @@ struct Splitter {
 }
 
 impl Splitter {
+    const fn new() -> Splitter {
+        Splitter {
+            quote: Quote::None,
+            in_word: false,
+            split: Split { count: 0, len: 0 },
+        }
+    }
+
     fn step(&mut self, byte: u8, next: Option<u8>) -> Step {
         match (self.quote, byte) {
             (Quote::None, b' ' | b'\t' | b'\n' | b'\r') => return Step::EndWord,
@@ -147,7 +169,7 @@ impl Display for Quoted<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Quoted, split_in_place, words};
+    use super::{Quoted, find_unquoted, split_in_place, words};
 
     fn split(string: &str) -> Vec<String> {
         let mut buffer = string.as_bytes().to_vec();
@@ -196,6 +218,26 @@ mod tests {
         assert_eq!(split_in_place(&mut buffer).len, 3);
         assert_eq!(&buffer, b"ab\0");
         assert_eq!(split_in_place(&mut []).count, 0);
+    }
+
+    #[test]
+    fn operators_count_only_outside_of_quotes_and_unescaped() {
+        for (string, expected) in [
+            ("a | b", Some(2)),
+            ("'a | b' & c", Some(8)),
+            (r#""a | \" |" | b"#, Some(11)),
+            (r"a \| b | c", Some(7)),
+            (r"a \\| b", Some(4)),
+            ("'a | b", None),
+            ("a b", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                find_unquoted(string.as_bytes(), b"|&"),
+                expected,
+                "{string}"
+            );
+        }
     }
 
     #[test]
