@@ -13,10 +13,15 @@ fn poweroff_ends_the_machine_with_0() {
 fn help_names_every_command() {
     let mut terminal = Boot::shell().cpus(1).at_prompt();
     let help = terminal.answer("help");
-    for command in [
-        "help", "ls", "cat", "run", "shell", "ps", "cpus", "mem", "poweroff",
-    ] {
-        assert!(help.contains(command), "{command} is missing in\n{help}");
+    let names: Vec<&str> = help
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    for command in "help ls cat run urun shell threads ps cpus ases asis regions walk mem geometry shootdowns locks \
+                    pagingtest reboot poweroff"
+        .split(' ')
+    {
+        assert!(names.contains(&command), "{command} is missing in\n{help}");
     }
 }
 
@@ -95,6 +100,44 @@ fn threads_lists_each_entry_with_its_process_state_cpu_space_and_times() {
             assert!(number.parse::<u64>().is_ok(), "{threads}");
         }
     }
+}
+
+#[test]
+fn geometry_shows_each_level_of_the_page_table() {
+    for (options, levels, bits, users) in [
+        ("", 4, "48 bits", "[0xffff800000000000, "),
+        ("la57=on", 5, "57 bits", "[0xff00000000000000, "),
+    ] {
+        let mut terminal = Boot::shell().cpus(1).append(options).at_prompt();
+        let geometry = terminal.answer("geometry");
+        assert!(
+            geometry.contains(bits) && geometry.contains(users),
+            "{geometry}"
+        );
+        let first_words = geometry
+            .lines()
+            .filter_map(|line| line.split_whitespace().next());
+        let rows = first_words.filter(|word| word.len() == 1).skip(1);
+        let expected = (1..=levels).rev().map(|level| level.to_string());
+        assert!(rows.eq(expected), "{geometry}");
+    }
+}
+
+#[test]
+fn reboot_boots_the_machine_again() {
+    let mut terminal = Boot::shell().cpus(2).at_prompt();
+    let job = terminal.answer("urun sh -c 'spawn sleep &'");
+    assert!(job.contains("[1]"), "{job}");
+    terminal.type_line("reboot");
+    terminal.expect("Argonaut on 2 CPUs.");
+    terminal.expect_prompt();
+    let processes = terminal.answer("ps");
+    assert!(
+        processes.contains("init") && !processes.contains("spawn"),
+        "{processes}"
+    );
+    terminal.type_line("poweroff");
+    terminal.end().assert_status(0);
 }
 
 #[test]

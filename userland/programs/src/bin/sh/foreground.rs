@@ -13,7 +13,7 @@ use crate::command::MAX_PROGRAMS;
 
 /// The programs, 0 where there is none.
 static PROGRAMS: [AtomicI32; MAX_PROGRAMS] = [const { AtomicI32::new(0) }; MAX_PROGRAMS];
-/// Whether Ctrl-C was pressed since the line was begun.
+/// Whether Ctrl-C was pressed since the line began.
 static WAS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Lets the shell survive Ctrl-C.
@@ -35,12 +35,12 @@ fn interrupt(program: Pid) {
     }
 }
 
-/// A line begins.
+/// A line begins, with its prompt: Ctrl-C right behind a line is for what that starts.
 pub(crate) fn begin() {
     WAS_INTERRUPTED.store(false, Ordering::Relaxed);
 }
 
-/// Whether Ctrl-C was pressed since the line was begun.
+/// Whether Ctrl-C was pressed since the line began.
 pub(crate) fn was_interrupted() -> bool {
     WAS_INTERRUPTED.load(Ordering::Relaxed)
 }

@@ -71,6 +71,7 @@ impl Shell {
     fn run(&mut self) -> Result<ExitStatus, Errno> {
         let mut input = Input::default();
         loop {
+            foreground::begin();
             self.jobs.tell_ended();
             print!("sh> ");
             let line = match input.read_line()? {
@@ -97,7 +98,6 @@ impl Shell {
                 return ControlFlow::Continue(());
             }
         };
-        foreground::begin();
         for command in &commands {
             self.execute_command(command)?;
             if foreground::was_interrupted() {
