@@ -18,7 +18,7 @@ fn help_names_every_command() {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     for command in "help ls cat run urun shell threads ps cpus ases asis regions walk mem geometry shootdowns locks \
-                    pagingtest reboot poweroff"
+                    pagingtest selftest reboot poweroff"
         .split(' ')
     {
         assert!(names.contains(&command), "{command} is missing in\n{help}");
@@ -120,6 +120,28 @@ fn geometry_shows_each_level_of_the_page_table() {
         let rows = first_words.filter(|word| word.len() == 1).skip(1);
         let expected = (1..=levels).rev().map(|level| level.to_string());
         assert!(rows.eq(expected), "{geometry}");
+    }
+}
+
+#[test]
+fn selftest_passes_in_the_shell_and_as_a_program() {
+    let mut terminal = Boot::shell().cpus(2).at_prompt();
+    let all = terminal.answer("selftest");
+    assert!(
+        all.contains(" tests passed") && !all.contains("FAILED"),
+        "{all}"
+    );
+    let one = terminal.answer("selftest clock");
+    assert!(one.contains("all 1 tests passed"), "{one}");
+    let none = terminal.answer("selftest nosuch");
+    assert!(none.contains("selftest: exit code 2"), "{none}");
+    for (cpus, options) in [(1, ""), (4, "apic=xapic"), (4, "la57=on")] {
+        Boot::program(&["selftest"])
+            .cpus(cpus)
+            .append(options)
+            .run()
+            .assert_status(0)
+            .assert_console_has("every cpu protects the kernel: ok");
     }
 }
 

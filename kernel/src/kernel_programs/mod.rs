@@ -4,15 +4,22 @@
 //! with 1 if it does not hold.
 
 mod hunt;
+pub(crate) mod selftest;
 mod team;
 
 use proc::kernel_program::KernelProgram;
 
 /// All of them.
-pub(crate) static PROGRAMS: [KernelProgram; 1] = [KernelProgram {
-    name: "hunt",
-    run: hunt::run,
-}];
+pub(crate) static PROGRAMS: [KernelProgram; 2] = [
+    KernelProgram {
+        name: "hunt",
+        run: hunt::run,
+    },
+    KernelProgram {
+        name: "selftest",
+        run: selftest::run,
+    },
+];
 
 /// The exit status of a program that could not do its work.
 const FAILED: i32 = 1;

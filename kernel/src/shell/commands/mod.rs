@@ -109,6 +109,12 @@ pub(super) const COMMANDS: [Command; 22] = [
         tests::pagingtest,
     ),
     command(
+        "selftest",
+        "[WORD]",
+        "the kernel's tests of itself, those with WORD in their names",
+        tests::selftest,
+    ),
+    command(
         "shell",
         "[KIND]",
         "another kernel shell, in a new address space",

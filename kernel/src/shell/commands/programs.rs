@@ -19,8 +19,13 @@ pub(super) fn run(process: &Arc<Process>, line: &str) -> ControlFlow<i32> {
         say!("run: which program?");
         return GO_ON;
     }
-    tell(name, run_as_child(process, name, arguments));
+    run_named(process, name, arguments);
     GO_ON
+}
+
+/// Runs a program as a child of the shell.
+pub(super) fn run_named(process: &Arc<Process>, name: &str, arguments: &str) {
+    tell(name, run_as_child(process, name, arguments));
 }
 
 fn run_as_child(process: &Arc<Process>, name: &str, arguments: &str) -> Result<ExitStatus, Errno> {
