@@ -143,6 +143,9 @@ fn selftest_passes_in_the_shell_and_as_a_program() {
             .assert_status(0)
             .assert_console_has("every cpu protects the kernel: ok");
     }
+    let run = Boot::program(&["selftest"]).append("break=zero").run();
+    run.assert_program_failed()
+        .assert_console_has("fresh frames are zero and nobody elses: FAILED");
 }
 
 #[test]

@@ -4,13 +4,12 @@ use abi::ExitStatus;
 use proc::affinity::set_affinity;
 use proc::sched;
 use proc::sleep::sleep_ns;
-use proc::spawn::{KernelSpace, spawn_kernel_process};
-use proc::wait_pid::{Which, wait_for_child};
+use proc::spawn::KernelSpace;
 use smp::cpu_set::CpuSet;
 use smp::{CpuId, percpu, pin, time};
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
 
-use super::{NotSo, demand, self_tests};
+use super::{NotSo, demand, self_tests, status_of_child};
 
 self_tests![
     a_thread_runs_on_the_cpu_that_it_is_bound_to,
@@ -102,30 +101,22 @@ fn the_timer_of_every_cpu_wakes_who_sleeps() -> Result<(), NotSo> {
     })
 }
 
+/// The status of a child that is on another CPU than it should be.
+const FAILED_CHILD: i32 = 255;
+
 /// The number of the CPU is the child's status.
 fn a_child_on_any_cpu_wakes_its_parent() -> Result<(), NotSo> {
-    let current = sched::current();
-    let parent = current.process();
     for cpu in CpuSet::all().iter() {
-        let status = (cpu.index() % 256) as i32;
-        let child =
-            spawn_kernel_process(
-                "selftest",
-                parent,
-                KernelSpace::Parents,
-                move || match bind_to(&CpuSet::single(cpu)) {
-                    Ok(()) if pin::pin().cpu() == cpu => status,
-                    _ => !status,
-                },
-            );
-        let reaped = child.and_then(|child| match parent {
-            Some(parent) => wait_for_child(parent, Which::Id(child)),
-            None => Err(abi::Errno::ECHILD),
+        let status = (cpu.index() % 128) as i32;
+        let found = status_of_child(KernelSpace::Parents, move || {
+            match bind_to(&CpuSet::single(cpu)) {
+                Ok(()) if pin::pin().cpu() == cpu => status,
+                _ => FAILED_CHILD,
+            }
         });
-        let ended = reaped.map(|reaped| reaped.status);
         demand!(
-            ended == Ok(ExitStatus::exited(status)),
-            "a child's status {status}, not {ended:?}"
+            found == Ok(ExitStatus::exited(status)),
+            "a child's status {status}, not {found:?}"
         );
     }
     Ok(())

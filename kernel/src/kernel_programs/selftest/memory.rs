@@ -2,14 +2,18 @@
 
 use alloc::vec::Vec;
 
+use abi::ExitStatus;
 use mm::addr::{PAGE_SIZE, VirtAddr};
+use mm::aspace::SpaceRef;
 use mm::frame::{self, Frame, FrameKind};
 use mm::kernel_map;
 use mm::page_table::Perm;
+use mm::space::Space;
 use mm::stack;
 use mm::user::UserPtr;
+use proc::spawn::KernelSpace;
 
-use super::{NotSo, demand, self_tests};
+use super::{NotSo, demand, self_tests, status_of_child};
 use crate::device::console::say;
 
 self_tests![
@@ -81,25 +85,40 @@ fn a_guard_lies_below_the_kernels_stack() -> Result<(), NotSo> {
     Ok(())
 }
 
-fn fresh_frames_are_zero_and_nobody_elses() -> Result<(), NotSo> {
-    const COUNT: usize = 64;
-    let mut frames: Vec<Frame> = Vec::new();
-    frames.try_reserve_exact(COUNT).map_err(no_memory)?;
-    for number in 0..COUNT {
+const FRAMES: usize = 64;
+const WORD_BYTES: usize = size_of::<usize>();
+
+/// Frames, each marked at both ends with its place in the list.
+fn marked_frames() -> Result<Vec<Frame>, NotSo> {
+    let mut frames = Vec::new();
+    frames.try_reserve_exact(FRAMES).map_err(no_memory)?;
+    for number in 0..FRAMES {
         let frame = frame::alloc_zeroed(FrameKind::Anonymous).map_err(no_memory)?;
-        let mut word = [0; size_of::<usize>()];
-        for offset in (0..PAGE_SIZE).step_by(word.len()) {
+        let mut word = [0; WORD_BYTES];
+        for offset in (0..PAGE_SIZE).step_by(WORD_BYTES) {
             frame.read_bytes(offset, &mut word);
-            demand!(word == [0; 8], "zeros at {offset:#x} of a fresh frame");
+            demand!(
+                word == [0; WORD_BYTES],
+                "zeros at {offset:#x} of a fresh frame, not {word:x?}"
+            );
         }
         frame.write_bytes(0, &number.to_ne_bytes());
+        frame.write_bytes(PAGE_SIZE - WORD_BYTES, &number.to_ne_bytes());
         frames.push(frame);
     }
-    for (number, frame) in frames.iter().enumerate() {
-        let mut word = [0; size_of::<usize>()];
-        frame.read_bytes(0, &mut word);
-        let found = usize::from_ne_bytes(word);
-        demand!(found == number, "mark {number} in its frame, not {found}");
+    Ok(frames)
+}
+
+fn fresh_frames_are_zero_and_nobody_elses() -> Result<(), NotSo> {
+    // Some will come back in the second round, with the marks of the first.
+    drop(marked_frames()?);
+    for (number, frame) in marked_frames()?.iter().enumerate() {
+        let mut word = [0; WORD_BYTES];
+        for offset in [0, PAGE_SIZE - WORD_BYTES] {
+            frame.read_bytes(offset, &mut word);
+            let found = usize::from_ne_bytes(word);
+            demand!(found == number, "mark {number} in its frame, not {found}");
+        }
     }
     Ok(())
 }
@@ -109,8 +128,20 @@ fn no_memory<E>(_: E) -> NotSo {
     NotSo
 }
 
-/// Nothing is mapped in the user's half of this space.
+/// In an empty space: a thread in `base` has the page table of whoever ran before it.
 fn bad_addresses_of_users_are_errors() -> Result<(), NotSo> {
+    let space = SpaceRef::Paging(Space::new().map_err(no_memory)?);
+    let found = status_of_child(KernelSpace::Given(space), || {
+        i32::from(use_bad_addresses().is_err())
+    });
+    demand!(
+        found == Ok(ExitStatus::exited(0)),
+        "a child that finds nothing, not {found:?}"
+    );
+    Ok(())
+}
+
+fn use_bad_addresses() -> Result<(), NotSo> {
     for address in [
         0,
         0x20_0000,

@@ -1,12 +1,17 @@
 //! `selftest [WORD]`: tests of the kernel that need the machine, those whose names contain WORD.
 //!
 //! A test is a function anywhere in the kernel that [`self_tests!`] names: the linker puts them side by side, in a section of
-//! their own. It runs on a thread of the kernel, in the address space `base`, and leaves nothing behind.
+//! their own. It runs on a thread of the kernel and leaves nothing behind.
 
 mod cpus;
 mod memory;
 
 use core::fmt;
+
+use abi::{Errno, ExitStatus};
+use proc::sched;
+use proc::spawn::{KernelSpace, spawn_kernel_process};
+use proc::wait_pid::{Which, wait_for_child};
 
 use super::{FAILED, WRONG_USE};
 use crate::device::console::say;
@@ -94,6 +99,20 @@ pub(super) fn run(arguments: &str) -> i32 {
             FAILED
         }
     }
+}
+
+/// Runs `body` in a child, in `space`, and waits for its status.
+///
+/// # Errors
+/// Those of starting a process.
+fn status_of_child(
+    space: KernelSpace,
+    body: impl FnOnce() -> i32 + Send + 'static,
+) -> Result<ExitStatus, Errno> {
+    let current = sched::current();
+    let parent = current.process().ok_or(Errno::ECHILD)?;
+    let child = spawn_kernel_process("selftest", Some(parent), space, body)?;
+    Ok(wait_for_child(parent, Which::Id(child))?.status)
 }
 
 /// The words of a test's name.
