@@ -124,7 +124,7 @@ fn geometry_shows_each_level_of_the_page_table() {
 }
 
 #[test]
-fn selftest_passes_in_the_shell_and_as_a_program() {
+fn selftest_runs_all_tests_or_those_with_a_word() {
     let mut terminal = Boot::shell().cpus(2).at_prompt();
     let all = terminal.answer("selftest");
     assert!(
@@ -135,6 +135,10 @@ fn selftest_passes_in_the_shell_and_as_a_program() {
     assert!(one.contains("all 1 tests passed"), "{one}");
     let none = terminal.answer("selftest nosuch");
     assert!(none.contains("selftest: exit code 2"), "{none}");
+}
+
+#[test]
+fn selftest_passes_and_fails_without_a_protection() {
     for (cpus, options) in [(1, ""), (4, "apic=xapic"), (4, "la57=on")] {
         Boot::program(&["selftest"])
             .cpus(cpus)
