@@ -28,7 +28,7 @@ mod tests;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-pub use accounts::{FrameAccounts, accounts, for_each_run, state_of};
+pub use accounts::{FrameAccounts, accounts, count, for_each_run, runs_from, state_of};
 pub use big::BigFrame;
 pub use block::{Block, PageRun};
 pub use buddy::MAX_ORDER;

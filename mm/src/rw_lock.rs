@@ -98,6 +98,12 @@ impl<T, S: Sleeper> RwLock<T, S> {
         ReadGuard { lock: self }
     }
 
+    /// Reads the value, unless a writer has it or waits for it.
+    #[inline]
+    pub fn read_if_free(&self) -> Option<ReadGuard<'_, T, S>> {
+        self.try_read().then(|| ReadGuard { lock: self })
+    }
+
     /// Waits until nobody has the value, and takes it.
     #[inline]
     pub fn write(&self) -> WriteGuard<'_, T, S> {

@@ -64,18 +64,31 @@ pub fn state_of(pa: PhysAddr) -> Option<FrameRun> {
     run(head, tag)
 }
 
+/// The number of frames from address 0 to the end of memory, holes included.
+pub fn count() -> u32 {
+    table::all().len() as u32
+}
+
 /// Calls `visit` for each block of frames, in order of address. Allocations go on meanwhile, so that it is a picture
 /// with some blur: a block that changes may be missing.
-pub fn for_each_run(mut visit: impl FnMut(FrameRun)) {
+pub fn for_each_run(visit: impl FnMut(FrameRun)) {
+    runs_from(0).for_each(visit);
+}
+
+/// The blocks of frames from frame `first` on, with the same blur.
+pub fn runs_from(first: u32) -> impl Iterator<Item = FrameRun> {
     let table = table::all();
-    let mut number: u32 = 0;
-    while let Some(descriptor) = table.get(number as usize) {
-        let tag = descriptor.tag();
-        if let Some(run) = run(number, tag) {
-            visit(run);
+    let mut number = first;
+    core::iter::from_fn(move || {
+        loop {
+            let tag = table.get(number as usize)?.tag();
+            let run = run(number, tag);
+            number = number.saturating_add(1 << tag.order());
+            if run.is_some() {
+                return run;
+            }
         }
-        number = number.saturating_add(1 << tag.order());
-    }
+    })
 }
 
 fn run(number: u32, tag: Tag) -> Option<FrameRun> {

@@ -3,6 +3,7 @@
 mod big_pages;
 mod files;
 mod forks;
+mod look;
 mod model;
 mod offers;
 mod page_alloc;
