@@ -39,6 +39,8 @@ fn next_thread(off: &IrqOff) -> Option<Arc<Thread>> {
 /// Halts until an interrupt. Interrupts are off since the CPU looked for something to do, and the halt turns them on in
 /// one step, so nothing that comes in between is slept through.
 fn halt(mut off: IrqOff) {
-    let (cpu, queue) = (off.cpu(), &CPUS.get(&off).queue);
-    place::IDLE.rest(cpu, queue, || off.halt_until_interrupt());
+    let (id, cpu) = (off.cpu(), CPUS.get(&off));
+    place::IDLE.rest(id, &cpu.queue, || {
+        cpu.halted.during(|| off.halt_until_interrupt());
+    });
 }

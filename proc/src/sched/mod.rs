@@ -20,6 +20,7 @@
 mod balance;
 mod idle;
 pub mod idle_cpus;
+pub mod load;
 pub mod pending;
 mod place;
 pub mod run_queue;
@@ -36,6 +37,7 @@ use smp::irq::{self, IrqOff};
 use smp::percpu::PerCpu;
 use spin::Once;
 
+use self::load::HaltedTime;
 use self::run_queue::RunQueue;
 use crate::exit;
 use crate::parking::Finish;
@@ -51,6 +53,7 @@ struct Cpu {
     /// What is to become of the thread that is being switched away from: a [`Leave`]. Own CPU only, between the halves
     /// of one switch.
     leave: AtomicU8,
+    halted: HaltedTime,
 }
 
 static CPUS: PerCpu<Cpu> = PerCpu::new();
@@ -91,6 +94,7 @@ pub(crate) fn init(
     let new_cpu = |_| Cpu {
         queue: RunQueue::new(),
         leave: AtomicU8::new(Leave::Yield as u8),
+        halted: HaltedTime::new(),
     };
     tick::init(possible_cpus)?;
     CPUS.init(possible_cpus, new_cpu).map_err(|_| NoMemory)?;
