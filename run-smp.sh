@@ -23,7 +23,7 @@ Usage: ./run-smp.sh [OPTION...]                     boot to the kernel shell
   --log FILE          keep the kernel log in FILE
   --icount            one instruction per virtual nanosecond: slower, and every run the same
   --gdb               wait for a debugger on port 1234 before the first instruction
-  --display           show the screen in a window
+  --display           show the screen in a window, with the memory view (unless --append memview=off)
   --screenshot FILE   save the screen at the end as a PNG image
   --trace-faults      write each interrupt and exception, as QEMU saw it, to target/argonaut/faults.log
   --help              this text
@@ -118,6 +118,7 @@ quoted() {
 # Counting instructions, QEMU cannot read its clock in the middle of a block of code, which the timer's x2APIC registers
 # would make it do.
 [ -z "$icount" ] || append=(spin=0 apic=xapic ${append[@]+"${append[@]}"})
+[ -z "$display" ] || append=(memview=on ${append[@]+"${append[@]}"})
 command_line=${append[*]-}
 if [ ${#program[@]} -gt 0 ]; then
     command_line+=" run=${program[0]}"

@@ -15,6 +15,7 @@ mod breaks;
 mod device;
 mod kernel_programs;
 mod mappings;
+mod memory_view;
 mod paging_test;
 mod panic;
 mod shell;

@@ -13,7 +13,7 @@ use super::info::BootInfo;
 use super::self_test;
 use crate::device::input::{self, Foreground};
 use crate::device::{console, log, power, screen};
-use crate::shell;
+use crate::{memory_view, shell};
 
 /// The longest command for `init`.
 const COMMAND_MAX: usize = abi::layout::ARGUMENT_MAX;
@@ -42,6 +42,9 @@ pub(crate) fn start(info: &BootInfo, command_line: &CommandLine) {
         panic!("cannot start init: {error}");
     }
     start_kernel_process("screen", screen::keep_up_to_date);
+    if memory_view::is_asked_for(command_line) {
+        start_kernel_process("memview", memory_view::show_on_screen);
+    }
     self_test::start(command_line);
     if program.is_some() {
         input::set_foreground(Foreground::ChildrenOfInit);

@@ -76,6 +76,11 @@ pub(crate) fn read_key() -> Result<u8, Interrupted> {
     KEY_ARRIVED.wait_until(|| INPUT.lock().take_key())
 }
 
+/// The next key, if one has been pressed.
+pub(crate) fn take_key() -> Option<u8> {
+    INPUT.lock().take_key()
+}
+
 impl Input {
     fn take_key(&mut self) -> Option<u8> {
         let key = *self.keys[..self.keys_len].first()?;

@@ -1,5 +1,7 @@
 //! The screen: 25 lines of 80 characters in the PC's text mode.
 //!
+//! While a view is shown it has the upper rows, and what was written last is in those below.
+//!
 //! What is to be seen lives in ordinary memory. The screen's own memory is slow, so a thread of the kernel brings it up to
 //! date some times a second, and the end of the machine does once more.
 
@@ -29,9 +31,14 @@ struct Picture {
     column: usize,
     /// Where `ESC [ u` goes back to.
     saved: (usize, usize),
+    /// What is shown above the last rows of `cells`, if `has_view`.
+    view: [[u16; COLUMNS]; memview::ROWS],
+    has_view: bool,
     /// Whether the screen shows something else.
     is_stale: bool,
 }
+
+const _: () = assert!(memview::COLUMNS == COLUMNS && memview::ROWS < ROWS);
 
 static TERMINAL: SpinLock<Option<Terminal>, rank::Screen> = SpinLock::new(None);
 static STALE: WaitQueue = WaitQueue::new();
@@ -43,6 +50,8 @@ pub(crate) fn init() {
         row: 0,
         column: 0,
         saved: (0, 0),
+        view: [[BLANK; COLUMNS]; memview::ROWS],
+        has_view: false,
         is_stale: true,
     };
     *TERMINAL.lock() = Some(Terminal {
@@ -115,6 +124,24 @@ pub(crate) fn keep_up_to_date() -> i32 {
     }
 }
 
+/// Shows `view` above the last rows of what is written.
+pub(crate) fn show_above(view: &memview::Picture) {
+    if let Some(Terminal { picture, .. }) = TERMINAL.lock().as_mut() {
+        let rows = picture.view.iter_mut().zip(view.rows());
+        rows.for_each(|(row, new)| *row = new);
+        picture.has_view = true;
+    }
+    refresh();
+}
+
+/// Shows what is written on all rows again.
+pub(crate) fn hide_view() {
+    if let Some(Terminal { picture, .. }) = TERMINAL.lock().as_mut() {
+        picture.has_view = false;
+    }
+    refresh();
+}
+
 /// Brings the screen up to date now. If somebody writes at the moment, it is left to them.
 pub(crate) fn refresh() {
     let Some(mut terminal) = TERMINAL.try_lock() else {
@@ -125,13 +152,25 @@ pub(crate) fn refresh() {
     };
     picture.is_stale = false;
     let memory = ADDRESS as *mut u16;
-    for (index, cell) in picture.cells.as_flattened().iter().enumerate() {
+    for (index, cell) in picture.shown().enumerate() {
         // SAFETY: the text mode's memory has this many cells, and the lock makes this its only writer.
         unsafe { memory.add(index).write_volatile(*cell) };
     }
 }
 
 impl Picture {
+    /// The cells of all rows, as they are to be seen: with a view, those below it end with the row that is written.
+    fn shown(&self) -> impl Iterator<Item = &u16> {
+        let view = match self.has_view {
+            true => &self.view[..],
+            false => &[],
+        };
+        let rows = ROWS - view.len();
+        let first = (self.row + 1).saturating_sub(rows);
+        let written = &self.cells[first..first + rows];
+        view.as_flattened().iter().chain(written.as_flattened())
+    }
+
     fn line_feed(&mut self) {
         if self.row + 1 < ROWS {
             self.row += 1;

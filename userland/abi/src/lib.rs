@@ -31,10 +31,10 @@ pub use file::{
     COMMON_PIPE_LEN, Dirent, FileKind, NAME_MAX, OpenFlags, PATH_MAX, PIPE_ATOMIC, STDERR, STDIN,
     STDOUT, Whence,
 };
+pub use flag_set::Flag;
 pub use memory::{
     GUARD_GAP_LEN, MapFlags, MappingInfo, NO_FILE, OFFERS_MAX, PageState, Protection,
 };
-pub use flag_set::Flag;
 pub use result::{MAX_ERRNO, decode, encode};
 pub use signal::{FaultKind, NO_HANDLER, Signal};
 pub use status::{ExitStatus, INIT_PID, Outcome, WAIT_ANY, WaitFlags};

@@ -4,6 +4,7 @@ mod files;
 mod geometry;
 mod locks;
 mod memory;
+mod memory_view;
 mod processes;
 mod programs;
 mod session;
@@ -44,7 +45,7 @@ const fn command(
     }
 }
 
-pub(super) const COMMANDS: [Command; 22] = [
+pub(super) const COMMANDS: [Command; 24] = [
     command("help", "", "this list", session::help),
     command("ls", "[PATH]", "files in a directory", files::ls),
     command("cat", "FILE", "contents of a file", files::cat),
@@ -64,6 +65,12 @@ pub(super) const COMMANDS: [Command; 22] = [
     command("threads", "", "threads", processes::threads),
     command("cpus", "", "CPUs and what they run", processes::cpus),
     command("mem", "", "what memory is used for", memory::mem),
+    command(
+        "memview",
+        "[PROGRAM ARG...]",
+        "a live picture of memory and CPUs, until a key is pressed",
+        memory_view::memview,
+    ),
     command(
         "shootdowns",
         "",

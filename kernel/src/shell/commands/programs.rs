@@ -29,7 +29,23 @@ pub(super) fn run_named(process: &Arc<Process>, name: &str, arguments: &str) {
 }
 
 fn run_as_child(process: &Arc<Process>, name: &str, arguments: &str) -> Result<ExitStatus, Errno> {
-    let child = spawn::spawn(&sched::current(), name.as_bytes(), arguments.as_bytes())?;
+    wait_in_foreground(process, start(name, arguments)?)
+}
+
+/// Starts a program as a child of the shell.
+///
+/// # Errors
+/// Those of [`spawn::spawn`].
+pub(super) fn start(name: &str, arguments: &str) -> Result<Id, Errno> {
+    spawn::spawn(&sched::current(), name.as_bytes(), arguments.as_bytes())
+}
+
+/// Has `child`, which runs the program `name`, in the foreground until it ends, and says so if it ends badly.
+pub(super) fn wait_for(process: &Arc<Process>, child: Id, name: &str) {
+    tell(name, wait_in_foreground(process, child));
+}
+
+fn wait_in_foreground(process: &Arc<Process>, child: Id) -> Result<ExitStatus, Errno> {
     put_in_foreground(child);
     let reaped = wait_for_child(process, Which::Id(child));
     input::set_foreground(Foreground::KernelShell);
