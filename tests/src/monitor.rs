@@ -1,5 +1,5 @@
-//! QEMU's monitor, on a socket beside the console: how the harness looks into a machine that hangs, and
-//! presses keys on its keyboard.
+//! QEMU's monitor, on a socket beside the console: how the harness looks into a machine that hangs, presses keys on its
+//! keyboard, and sees its screen.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -38,6 +38,27 @@ pub(crate) fn press(socket: &Path, keys: &[&str]) -> io::Result<()> {
         thread::sleep(KEY_PRESSED);
     }
     Ok(())
+}
+
+/// The text mode's memory: 25 rows of 80 characters, each with its colour.
+const SCREEN_COMMAND: &str = "xp /2000hx 0xb8000\n";
+const COLUMNS: usize = 80;
+
+/// The characters on the screen, row by row, without blanks at the end of a row.
+pub(crate) fn read_screen(socket: &Path) -> io::Result<Vec<String>> {
+    let mut stream = connect(socket)?;
+    stream.write_all(SCREEN_COMMAND.as_bytes())?;
+    let dump = read_to_prompt(&mut stream)?;
+    let words = dump.lines().filter_map(|line| line.split_once(": "));
+    let cells: Vec<u8> = words
+        .flat_map(|(_, words)| words.split_whitespace())
+        .filter_map(|word| u16::from_str_radix(word.strip_prefix("0x")?, 16).ok())
+        .map(|cell| cell as u8)
+        .collect();
+    let rows = cells.chunks(COLUMNS);
+    Ok(rows
+        .map(|row| String::from_utf8_lossy(row).trim_end().to_owned())
+        .collect())
 }
 
 fn ask(socket: &Path) -> io::Result<String> {

@@ -5,7 +5,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rexpect::session::{StreamSession, spawn_stream};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
@@ -14,6 +15,9 @@ use crate::Run;
 use crate::boot::{Files, kill_group, wait};
 use crate::monitor::{self, LAST_WORDS};
 use crate::slots::Slots;
+
+/// How long it is from one look at the screen to the next.
+const SCREEN_POLL: Duration = Duration::from_millis(50);
 
 /// A running machine with a terminal.
 pub struct Terminal {
@@ -91,6 +95,30 @@ impl Terminal {
     pub fn press_keys(&mut self, keys: &[&str]) {
         let pressed = monitor::press(&self.files.path("monitor"), keys);
         pressed.unwrap_or_else(|error| panic!("cannot press {keys:?}: {error}"));
+    }
+
+    /// What the machine's screen shows now, row by row.
+    pub fn screen(&self) -> Vec<String> {
+        let rows = monitor::read_screen(&self.files.path("monitor"));
+        rows.unwrap_or_else(|error| panic!("cannot see the screen: {error}"))
+    }
+
+    /// Looks at the machine's screen again and again until `is_seen` holds of its rows, which are returned.
+    #[track_caller]
+    pub fn expect_screen(&self, what: &str, is_seen: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let start = Instant::now();
+        loop {
+            let rows = self.screen();
+            if is_seen(&rows) {
+                return rows;
+            }
+            assert!(
+                start.elapsed() < self.deadline,
+                "the screen should show {what}\n{}",
+                rows.join("\n")
+            );
+            thread::sleep(SCREEN_POLL);
+        }
     }
 
     /// Waits until the console shows this text, and returns what it showed before.

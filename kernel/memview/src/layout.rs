@@ -21,6 +21,8 @@ const CPUS_PER_ROW: usize = 2;
 /// How many CPUs there is room for.
 pub const CPUS: usize = CPUS_PER_ROW * (ROWS - CPU_ROW);
 const BAR_LEN: u32 = 10;
+/// From so much load on it is not just the kernel's own work if nobody was found running.
+const SHORT_TURNS_PERCENT: u32 = 10;
 
 /// A process or a thread, for people.
 #[derive(Copy, Clone, Debug)]
@@ -40,7 +42,7 @@ pub struct CpuLoad<'a> {
     pub number: usize,
     /// The part of the time in which it has not halted.
     pub busy_percent: u32,
-    /// The thread that it runs; `None` if it runs none.
+    /// The thread that it runs, if it is known.
     pub thread: Option<Named<'a>>,
 }
 
@@ -107,7 +109,7 @@ pub fn draw_virtual(picture: &mut Picture, map: &VirtualMap, process: Option<Nam
         pen.put(right.cell(false));
         pen.text(format_args!(" {name}  "));
     }
-    pen.text(format_args!("(capitals: shared; .. stands for ffff)"));
+    pen.text(format_args!("(capitals: shared; ..: ffff)"));
 }
 
 /// Draws the CPUs, of which there are `count`, as far as there is room.
@@ -139,7 +141,9 @@ fn draw_cpu(pen: &mut Pen<'_>, cpu: CpuLoad<'_>) {
     match cpu.thread {
         Some(thread) => name(pen, thread),
         None => {
-            pen.text(format_args!("idle"));
+            let is_idle = percent < SHORT_TURNS_PERCENT;
+            let text = if is_idle { "idle" } else { "short turns" };
+            pen.text(format_args!("{text}"));
         }
     }
 }
@@ -241,22 +245,23 @@ mod tests {
     fn cpus_stand_two_in_a_row_with_load_and_thread() {
         let mut picture = Picture::new().unwrap();
         let loads = [
-            (0, 0, None),
+            (0, 9, None),
             (1, 73, Some(ALLOCATOR)),
             (2, 250, Some(ALLOCATOR)),
+            (3, 10, None),
         ];
         let cpus = loads.map(|(number, busy_percent, thread)| CpuLoad {
             number,
             busy_percent,
             thread,
         });
-        draw_cpus(&mut picture, 3, cpus.into_iter());
+        draw_cpus(&mut picture, 4, cpus.into_iter());
         let rows = texts(&picture);
         assert_eq!(
             &rows[16..],
             [
-                "CPU   0   0% .......... idle            CPU   1  73% ########.. 5 allocator",
-                "CPU   2 100% ########## 5 allocator",
+                "CPU   0   9% #......... idle            CPU   1  73% ########.. 5 allocator",
+                "CPU   2 100% ########## 5 allocator     CPU   3  10% #......... short turns",
                 "",
                 ""
             ]

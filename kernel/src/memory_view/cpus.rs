@@ -3,7 +3,7 @@
 use ::memview::Picture;
 use ::memview::layout::{self, CPUS, CpuLoad};
 use proc::sched::load;
-use smp::cpu::{self, CpuId};
+use smp::cpu;
 use smp::cpu_set::CpuSet;
 
 use super::survey::Seen;
@@ -22,25 +22,25 @@ impl CpuTimes {
         }
     }
 
-    /// Draws the CPUs. `running` says what they ran when their threads were looked at; on this CPU that was the thread which
-    /// looked, and whoever waits for it counts.
-    pub(super) fn draw(&mut self, picture: &mut Picture, running: &[Option<Seen>; CPUS]) {
-        let here = cpu::id_racy();
-        let next_here = load::next_here_racy().and_then(Seen::find);
+    /// Draws the CPUs.
+    pub(super) fn draw(&mut self, picture: &mut Picture) {
         let now_ns = smp::time::now_ns();
-        let passed_ns = now_ns.saturating_sub(self.at_ns).max(1);
+        let (since_ns, passed_ns) = (self.at_ns, now_ns.saturating_sub(self.at_ns).max(1));
         self.at_ns = now_ns;
         let cpus = CpuSet::all();
-        let ids = cpus.iter().zip(running).zip(&mut self.halted_ns);
-        let loads = ids.map(|((cpu, running), before_ns)| {
+        let mut seen = [None; CPUS];
+        for (place, cpu) in seen.iter_mut().zip(cpus.iter()) {
+            *place = load::ticked_thread_since(cpu, since_ns).and_then(Seen::find);
+        }
+        let places = cpus.iter().zip(&seen).zip(&mut self.halted_ns);
+        let loads = places.map(|((cpu, seen), before_ns)| {
             let halted_ns = load::halted_ns(cpu, now_ns);
             let halted_lately_ns = halted_ns.saturating_sub(*before_ns).min(passed_ns);
             *before_ns = halted_ns;
-            let thread = if cpu == here { &next_here } else { running };
             CpuLoad {
-                number: CpuId::index(cpu),
+                number: cpu.index(),
                 busy_percent: 100 - (100 * halted_lately_ns / passed_ns) as u32,
-                thread: thread.as_ref().map(Seen::named),
+                thread: seen.as_ref().map(Seen::named),
             }
         });
         layout::draw_cpus(picture, cpu::count(), loads);

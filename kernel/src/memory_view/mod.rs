@@ -76,7 +76,7 @@ impl View {
                 self.drawings_left = DRAWINGS_PER_PROCESS;
             }
         }
-        self.cpus.draw(&mut self.picture, self.survey.running());
+        self.cpus.draw(&mut self.picture);
     }
 }
 

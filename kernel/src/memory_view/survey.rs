@@ -6,7 +6,7 @@
 //! meanwhile, so that whoever buries the process waits for that at most (EXIT-1 in `proc::exit`). What ends between two
 //! looks is passed over.
 
-use ::memview::layout::{CPUS, Named};
+use ::memview::layout::Named;
 use ::memview::{PhysicalMap, VirtualMap};
 use mm::NoMemory;
 use mm::addr::{PAGE_SHIFT, VirtAddr, user_start};
@@ -15,7 +15,7 @@ use mm::space::Look;
 use proc::name::Name;
 use proc::process::Process;
 use proc::table::{self, Entry};
-use proc::thread::{Id, Thread};
+use proc::thread::Id;
 
 /// How many runs of frames, pages and entries of the process table are looked at for one drawing: about a millisecond.
 const LOOKS_PER_DRAWING: usize = 32_768;
@@ -35,14 +35,10 @@ impl Seen {
     pub(super) fn find(id: Id) -> Option<Seen> {
         let thread = table::find_thread(id)?;
         let process = thread.process()?;
-        Some(Seen::thread(&thread, process))
-    }
-
-    fn thread(thread: &Thread, process: &Process) -> Seen {
-        Seen {
-            id: thread.id(),
+        Some(Seen {
+            id,
             ..Seen::process(process)
-        }
+        })
     }
 
     fn process(process: &Process) -> Seen {
@@ -87,8 +83,6 @@ pub(super) struct Survey {
     /// The processes with the least id, and with the least one beyond that of the shown one.
     first: Option<Id>,
     next: Option<Id>,
-    /// What each CPU ran when its thread was looked at.
-    running: [Option<Seen>; CPUS],
 }
 
 impl Survey {
@@ -104,7 +98,6 @@ impl Survey {
             shown: None,
             first: None,
             next: None,
-            running: [None; CPUS],
         })
     }
 
@@ -121,11 +114,6 @@ impl Survey {
     /// The process whose virtual map this is, if it was there.
     pub(super) fn shown(&self) -> Option<Seen> {
         self.shown
-    }
-
-    /// What each CPU ran.
-    pub(super) fn running(&self) -> &[Option<Seen>; CPUS] {
-        &self.running
     }
 
     /// Shows the next process from the next round on.
@@ -166,7 +154,6 @@ impl Survey {
         self.virtual_map.clear();
         self.entries_left = table::used();
         (self.shown, self.first, self.next) = (None, None, None);
-        self.running = [None; CPUS];
     }
 
     fn look_at_frames(&mut self, number: u32, looks: &mut usize) -> Option<Place> {
@@ -192,10 +179,7 @@ impl Survey {
         let process = match &entry {
             Entry::Free => return Some(Place::Entry(id + 1)),
             Entry::Reserved => None,
-            Entry::Thread(thread) => {
-                self.note_running(thread);
-                thread.process().filter(|process| process.id() == id)
-            }
+            Entry::Thread(thread) => thread.process().filter(|process| process.id() == id),
             Entry::Process(process) => Some(process),
         };
         self.entries_left -= 1;
@@ -210,16 +194,6 @@ impl Survey {
             self.shown = Some(Seen::process(process));
         }
         Some(Place::Pages(id, user_start()))
-    }
-
-    /// Notes what `thread` runs on, if it runs.
-    fn note_running(&mut self, thread: &Thread) {
-        if let Some(place) = self.running.get_mut(thread.cpu_racy().index())
-            && let Some(process) = thread.process()
-            && thread.is_running_racy()
-        {
-            *place = Some(Seen::thread(thread, process));
-        }
     }
 
     /// Looks at a part of the pages of process `id`.

@@ -1,6 +1,7 @@
-//! How busy each CPU is, for whoever looks from outside. Nothing is counted until somebody asks for it ([`keep`]).
+//! How busy each CPU is, and for whom, for whoever looks from outside. The time is not counted until somebody asks for it
+//! ([`keep`]).
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use smp::cpu::CpuId;
 use smp::time;
@@ -63,15 +64,42 @@ pub fn halted_ns(cpu: CpuId, now_ns: u64) -> u64 {
     CPUS.of(cpu).halted.until_ns(now_ns)
 }
 
-/// The thread that waits first for the CPU of whoever calls this: on a busy CPU the one that made room for him, perhaps.
-pub fn next_here_racy() -> Option<Id> {
-    let cpu = smp::cpu::id_racy();
-    CPUS.of(cpu).queue.look_at_first(|thread| thread.id())
+/// Whom the last tick of a CPU found running.
+pub(super) struct LastTick {
+    thread: AtomicI32,
+    at_ns: AtomicU64,
+}
+
+impl LastTick {
+    pub(super) const fn new() -> LastTick {
+        LastTick {
+            thread: AtomicI32::new(0),
+            at_ns: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes that `thread` ran at `now_ns`. For the CPU whose tick this is.
+    pub(super) fn note(&self, thread: Id, now_ns: u64) {
+        // Relaxed: statistics; who looks in between sees an old thread as a new one.
+        self.thread.store(thread, Ordering::Relaxed);
+        self.at_ns.store(now_ns, Ordering::Relaxed);
+    }
+
+    fn thread_since(&self, since_ns: u64) -> Option<Id> {
+        let is_late = self.at_ns.load(Ordering::Relaxed) >= since_ns.max(1);
+        is_late.then(|| self.thread.load(Ordering::Relaxed))
+    }
+}
+
+/// The thread that the last tick of `cpu` found running, if that was at `since_ns` or later; it may have ended. There are
+/// no ticks while a CPU halts, nor if it runs for less than their distance at a time.
+pub fn ticked_thread_since(cpu: CpuId, since_ns: u64) -> Option<Id> {
+    CPUS.of(cpu).last_tick.thread_since(since_ns)
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::HaltedTime;
+    use super::{HaltedTime, LastTick};
 
     #[test]
     fn the_time_grows_while_a_cpu_halts_and_stays_while_it_does_not() {
@@ -87,5 +115,13 @@ mod tests {
         assert_eq!(time.until_ns(900), 0);
         time.end(1010);
         assert_eq!(time.until_ns(2000), 60);
+    }
+
+    #[test]
+    fn a_thread_that_was_found_too_long_ago_does_not_count() {
+        let tick = LastTick::new();
+        assert_eq!(tick.thread_since(0), None);
+        tick.note(7, 100);
+        assert_eq!([100, 101].map(|ns| tick.thread_since(ns)), [Some(7), None]);
     }
 }

@@ -37,7 +37,7 @@ use smp::irq::{self, IrqOff};
 use smp::percpu::PerCpu;
 use spin::Once;
 
-use self::load::HaltedTime;
+use self::load::{HaltedTime, LastTick};
 use self::run_queue::RunQueue;
 use crate::exit;
 use crate::parking::Finish;
@@ -54,6 +54,7 @@ struct Cpu {
     /// of one switch.
     leave: AtomicU8,
     halted: HaltedTime,
+    last_tick: LastTick,
 }
 
 static CPUS: PerCpu<Cpu> = PerCpu::new();
@@ -95,6 +96,7 @@ pub(crate) fn init(
         queue: RunQueue::new(),
         leave: AtomicU8::new(Leave::Yield as u8),
         halted: HaltedTime::new(),
+        last_tick: LastTick::new(),
     };
     tick::init(possible_cpus)?;
     CPUS.init(possible_cpus, new_cpu).map_err(|_| NoMemory)?;

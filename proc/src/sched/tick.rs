@@ -11,7 +11,7 @@ use smp::percpu::CpuLocal;
 use smp::pin::{self, Pinned};
 use smp::{apic, time};
 
-use super::{CPUS, RUNNING, balance, place};
+use super::{CPUS, Cpu, RUNNING, balance, place};
 use crate::sleep;
 
 /// A CPU pulls from longer queues at one tick in so many, by chance: in step with the turns of threads it would always be the
@@ -97,7 +97,7 @@ pub(super) fn serve_timer(in_user_mode: bool) -> bool {
         }
         tick.then_some(clock.chance >> 33)
     });
-    let turn_ends = tick.is_some_and(|chance| serve_tick(&pin, in_user_mode, chance));
+    let turn_ends = tick.is_some_and(|chance| serve_tick(&pin, in_user_mode, now, chance));
     let first_sleeper_ns = sleep::wake_expired(&pin, now).unwrap_or(NEVER);
     CLOCKS.with(&pin, |clock| {
         let next_tick_ns = if busy { clock.next_tick_ns } else { NEVER };
@@ -107,9 +107,14 @@ pub(super) fn serve_timer(in_user_mode: bool) -> bool {
 }
 
 /// One tick on a busy CPU. True if the current thread's turn has ended.
-fn serve_tick(pin: &Pinned, in_user_mode: bool, chance: u64) -> bool {
-    RUNNING.with_current(|thread| thread.charge(in_user_mode, PERIOD_NS.load(Ordering::Relaxed)));
-    let queue = &CPUS.get(pin).queue;
+fn serve_tick(pin: &Pinned, in_user_mode: bool, now_ns: u64, chance: u64) -> bool {
+    let Cpu {
+        queue, last_tick, ..
+    } = CPUS.get(pin);
+    RUNNING.with_current(|thread| {
+        thread.charge(in_user_mode, PERIOD_NS.load(Ordering::Relaxed));
+        last_tick.note(thread.id(), now_ns);
+    });
     if chance.is_multiple_of(TICKS_PER_BALANCE)
         && let Some(thread) = balance::pull(pin.cpu(), queue.len_racy(), chance / TICKS_PER_BALANCE)
     {
