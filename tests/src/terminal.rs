@@ -97,28 +97,29 @@ impl Terminal {
         pressed.unwrap_or_else(|error| panic!("cannot press {keys:?}: {error}"));
     }
 
-    /// What the machine's screen shows now, row by row.
-    pub fn screen(&self) -> Vec<String> {
-        let rows = monitor::read_screen(&self.files.path("monitor"));
-        rows.unwrap_or_else(|error| panic!("cannot see the screen: {error}"))
-    }
-
     /// Looks at the machine's screen again and again until `is_seen` holds of its rows, which are returned.
     #[track_caller]
-    pub fn expect_screen(&self, what: &str, is_seen: impl Fn(&[String]) -> bool) -> Vec<String> {
+    pub fn expect_screen(
+        &mut self,
+        what: &str,
+        is_seen: impl Fn(&[String]) -> bool,
+    ) -> Vec<String> {
         let start = Instant::now();
-        loop {
-            let rows = self.screen();
-            if is_seen(&rows) {
-                return rows;
+        let mut last = String::from("nothing yet");
+        while start.elapsed() < self.deadline && matches!(self.child.try_wait(), Ok(None)) {
+            // QEMU may not have its monitor yet, or have none any more.
+            if let Ok(rows) = monitor::read_screen(&self.files.path("monitor")) {
+                if is_seen(&rows) {
+                    return rows;
+                }
+                last = rows.join("\n");
             }
-            assert!(
-                start.elapsed() < self.deadline,
-                "the screen should show {what}\n{}",
-                rows.join("\n")
-            );
             thread::sleep(SCREEN_POLL);
         }
+        panic!(
+            "the screen should show {what}; it showed\n{last}\n{}",
+            self.hung()
+        );
     }
 
     /// Waits until the console shows this text, and returns what it showed before.

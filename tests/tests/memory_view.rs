@@ -1,0 +1,162 @@
+//! The memory view, as the screen and the terminal show it.
+
+use std::time::Duration;
+
+use tests::Boot;
+
+const LONG: Duration = Duration::from_secs(300);
+
+/// The rows of the screen that have the blocks of physical memory.
+const PHYSICAL_ROWS: std::ops::Range<usize> = 1..9;
+const PHYSICAL_LEGEND_ROW: usize = 9;
+const VIRTUAL_ROW: usize = 10;
+const CPU_ROWS: std::ops::Range<usize> = 16..20;
+const CONSOLE_ROWS: std::ops::Range<usize> = 20..25;
+const BLOCKS_COLUMN: usize = 15;
+
+/// What the blocks of physical memory are shown as.
+fn blocks(rows: &[String]) -> String {
+    let rows = rows.get(PHYSICAL_ROWS).unwrap_or_default();
+    rows.iter()
+        .filter_map(|row| row.get(BLOCKS_COLUMN..))
+        .collect()
+}
+
+/// How many blocks are shown as those of processes.
+fn blocks_of_processes(rows: &[String]) -> usize {
+    let is_process =
+        |character: &char| character.is_ascii_digit() || character.is_ascii_lowercase();
+    blocks(rows).chars().filter(is_process).count()
+}
+
+fn with_view(program: &[&str]) -> Boot {
+    Boot::program(program).append("memview=on").deadline(LONG)
+}
+
+#[test]
+fn physical_memory_is_shown_by_its_use_and_each_cpu_with_what_it_runs() {
+    let mut terminal = with_view(&["shootdown"]).memory("64M").terminal();
+    let rows = terminal.expect_screen("shootdown on each CPU", |rows| {
+        let cpus = rows.get(CPU_ROWS).unwrap_or_default().join(" ");
+        (0..4).all(|cpu| cpus.contains(&format!("CPU   {cpu}")))
+            && cpus.matches("shootdown").count() == 4
+            && blocks_of_processes(rows) > 1
+    });
+    let shown = rows.join("\n");
+    assert_eq!(
+        rows[0], "PHYSICAL MEMORY: 64 MiB, a character is 128 KiB",
+        "{shown}"
+    );
+    for (row, address) in rows[PHYSICAL_ROWS]
+        .iter()
+        .zip((0..).step_by(64 * 128 << 10))
+    {
+        assert!(row.starts_with(&format!("  {address:012x} ")), "{shown}");
+    }
+    for usage in ['R', 'K', 'F', '.'] {
+        assert!(blocks(&rows).contains(usage), "no {usage} in\n{shown}");
+        assert!(
+            rows[PHYSICAL_LEGEND_ROW].contains(&format!("{usage} ")),
+            "{shown}"
+        );
+    }
+    assert!(
+        rows[VIRTUAL_ROW].starts_with("VIRTUAL MEMORY of "),
+        "{shown}"
+    );
+    terminal.end().assert_status(0);
+}
+
+#[test]
+fn memory_that_processes_take_is_seen_to_become_theirs() {
+    let mut terminal = with_view(&["allocator", "4", "30000"]).terminal();
+    terminal.expect_screen("little memory of processes", |rows| {
+        (1..60).contains(&blocks_of_processes(rows))
+    });
+    // Four times 30,000 pages are 234 blocks of 2 MiB.
+    let rows = terminal.expect_screen("much memory of processes", |rows| {
+        blocks_of_processes(rows) > 150
+    });
+    let of_several = |row: &String| {
+        let mut processes: Vec<char> = row.chars().skip(BLOCKS_COLUMN).collect();
+        processes.retain(|character| character.is_ascii_alphanumeric());
+        processes.dedup();
+        processes.len() > 4
+    };
+    assert!(
+        rows[PHYSICAL_ROWS].iter().any(of_several),
+        "{}",
+        rows.join("\n")
+    );
+    terminal.end().assert_status(0);
+}
+
+#[test]
+fn one_process_after_the_other_is_shown_and_the_console_goes_on_below() {
+    let mut terminal = Boot::shell().cpus(1).append("memview=on").at_prompt();
+    for name in ["init", "shell", "init"] {
+        let rows = terminal.expect_screen(name, |rows| {
+            let title = rows.get(VIRTUAL_ROW);
+            title.is_some_and(|title| title.contains(&format!(" {name}: ")))
+        });
+        let addresses = rows[VIRTUAL_ROW + 1].starts_with("..8000");
+        assert!(addresses || name == "shell", "{}", rows.join("\n"));
+    }
+    let rows = terminal.expect_screen("an idle CPU", |rows| {
+        rows.get(CPU_ROWS)
+            .is_some_and(|cpus| cpus[0].ends_with("idle"))
+    });
+    assert!(
+        rows[CONSOLE_ROWS].iter().any(|row| row == "argonaut>"),
+        "{}",
+        rows.join("\n")
+    );
+    terminal.type_line("poweroff");
+    terminal.end().assert_status(0);
+}
+
+#[test]
+fn memview_shows_it_in_the_terminal_until_a_key_and_gives_everything_back() {
+    let mut terminal = Boot::shell().cpus(2).at_prompt();
+    let heap = |mem: String| {
+        let line = mem
+            .lines()
+            .find(|line| line.starts_with("heap"))
+            .map(str::to_owned);
+        line.unwrap_or_else(|| panic!("no heap in\n{mem}"))
+    };
+    // What the allocator keeps for its next user is there after the first time.
+    let mut heaps = Vec::new();
+    for _ in 0..2 {
+        terminal.type_line("memview");
+        terminal.expect("PHYSICAL MEMORY");
+        terminal.expect("VIRTUAL MEMORY");
+        terminal.expect_screen("the picture", |rows| rows[0].starts_with("PHYSICAL"));
+        terminal.type_keys("x");
+        terminal.expect_prompt();
+        terminal.expect_screen("what was written", |rows| {
+            rows[0].starts_with("Argonaut on")
+        });
+        heaps.push(heap(terminal.answer("mem")));
+    }
+    assert_eq!(heaps[0], heaps[1]);
+    terminal.type_line("memview hello");
+    terminal.expect("Hello from process");
+    terminal.type_keys("x");
+    terminal.expect_prompt();
+    terminal.type_line("memview nosuch");
+    terminal.expect("VIRTUAL");
+    terminal.type_keys("x");
+    let answer = terminal.expect_prompt();
+    assert!(answer.contains("nosuch: "), "{answer}");
+    terminal.type_line("poweroff");
+    terminal.end().assert_status(0);
+}
+
+/// `usertests` looks at the kernel's accounts after each test, and `forkstorm` at its end; and this kernel notices if
+/// somebody who ends has to wait for whoever looks.
+#[test]
+fn looking_disturbs_neither_accounts_nor_ends() {
+    with_view(&["usertests"]).run().assert_status(0);
+    with_view(&["forkstorm"]).run().assert_status(0);
+}
