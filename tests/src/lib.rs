@@ -12,6 +12,7 @@ pub mod c_program;
 mod monitor;
 mod prepare;
 mod run;
+mod screenshot;
 mod slots;
 mod terminal;
 
@@ -21,6 +22,7 @@ pub use boot::Boot;
 pub use prepare::{qemu_has_x2apic, run_smp};
 pub use protocol::Line;
 pub use run::Run;
+pub use screenshot::Screenshot;
 pub use terminal::Terminal;
 
 /// The root of the source tree.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests::Boot;
+use tests::{Boot, Screenshot};
 
 const LONG: Duration = Duration::from_secs(300);
 
@@ -151,6 +151,46 @@ fn memview_shows_it_in_the_terminal_until_a_key_and_gives_everything_back() {
     assert!(answer.contains("nosuch: "), "{answer}");
     terminal.type_line("poweroff");
     terminal.end().assert_status(0);
+}
+
+#[test]
+fn a_screenshot_shows_the_view() {
+    let file = std::env::temp_dir().join(format!("argonaut-view-{}.png", std::process::id()));
+    let run = with_view(&["killdemo"])
+        .memory("128M")
+        .option("--screenshot")
+        .option(&file.display().to_string())
+        .run();
+    run.assert_status(0);
+    let mut picture = Screenshot::read(&file);
+    let _ = std::fs::remove_file(&file);
+    let heading = "PHYSICAL MEMORY: 128 MiB, a character is 256 KiB";
+    let legend = ". free  R reserved  K kernel  T page tables  F files  S shared";
+    picture.learn(0, heading);
+    picture.learn(PHYSICAL_LEGEND_ROW, legend);
+    // The same shape never stands for two characters, so the rows are those that were expected.
+    assert!(picture.text(0, 0).starts_with(heading), "{run}");
+    assert!(
+        picture.text(PHYSICAL_LEGEND_ROW, 0).starts_with(legend),
+        "{run}"
+    );
+    let rows: Vec<String> = PHYSICAL_ROWS
+        .map(|row| picture.text(row, BLOCKS_COLUMN))
+        .collect();
+    let shown = rows.join("\n");
+    for usage in [".", "R", "K", "F"] {
+        assert!(shown.contains(usage), "no {usage} in\n{shown}");
+    }
+    let colour_of = |character: char| {
+        let place = |(row, text): (usize, &String)| Some((row, text.find(character)?));
+        let (row, column) = PHYSICAL_ROWS.zip(&rows).find_map(place)?;
+        Some(picture.colour(row, BLOCKS_COLUMN + column))
+    };
+    let reserved = legend
+        .find('R')
+        .map(|column| picture.colour(PHYSICAL_LEGEND_ROW, column));
+    assert_eq!(colour_of('R'), reserved);
+    assert_ne!(colour_of('F'), reserved);
 }
 
 /// `usertests` looks at the kernel's accounts after each test, and `forkstorm` at its end; and this kernel notices if
