@@ -49,7 +49,7 @@ fn physical_memory_is_shown_by_its_use_and_each_cpu_with_what_it_runs() {
     );
     for (row, address) in rows[PHYSICAL_ROWS]
         .iter()
-        .zip((0..).step_by(64 * 128 << 10))
+        .zip((0..).step_by((64 * 128) << 10))
     {
         assert!(row.starts_with(&format!("  {address:012x} ")), "{shown}");
     }

@@ -114,7 +114,7 @@ impl BigFrame {
         })
     }
 
-    /// Notes for which process the memory was allocated, for the memory view. For the sole owner only.
+    /// Notes for which process the memory was allocated. For the sole owner only.
     pub fn set_owner(&self, process: u32) {
         debug_assert!(self.is_sole_owner(), "FRAME-2");
         self.heads()

@@ -91,7 +91,7 @@ impl Frame {
             .expect("an owned frame is in use")
     }
 
-    /// Notes for which process the frame was allocated, for the memory view; 0 (as at first) for none.
+    /// Notes for which process the frame was allocated; 0 (as at first) for none.
     #[inline]
     pub fn set_owner(&self, process: u32) {
         let descriptor = self.descriptor();
