@@ -129,6 +129,25 @@ fn run_with_fake_qemu(script: &str) -> (Option<i32>, String) {
 }
 
 #[test]
+fn a_display_has_the_memory_view_unless_that_is_switched_off() {
+    let qemu = tests::root().join("tests/tests/fake-qemu.sh");
+    let script = r#"echo "$*" >&2; echo '@@argonaut exit 0' >"$log""#;
+    let qemu = qemu.display().to_string();
+    let environment = [("ARGONAUT_QEMU", qemu.as_str()), ("FAKE_QEMU", script)];
+    for (options, boot_line) in [
+        (&["--display"][..], "-append memview=on run=hello "),
+        (
+            &["--display", "--append", "memview=off"],
+            "-append memview=on memview=off run=hello ",
+        ),
+        (&[], "-append run=hello "),
+    ] {
+        let (_, errors) = run(&[options, &["hello"]].concat(), &environment);
+        assert!(errors.contains(boot_line), "{options:?}: {errors}");
+    }
+}
+
+#[test]
 fn the_status_is_that_of_the_protocol_line() {
     for (line, status, message) in [
         ("exit 0", 0, ""),
