@@ -75,14 +75,9 @@ fn start_kernel_process(name: &str, function: fn() -> i32) {
 
 /// Chooses how `fork` copies memory, unless a break switch already has.
 fn choose_fork(command_line: &CommandLine) {
-    let policy = match command_line.value("fork") {
-        None | Some("shared") => ForkPolicy::Shared,
-        Some("cow") => ForkPolicy::CopyOnWrite,
-        Some("eager") => ForkPolicy::Eager,
-        Some("naive") => ForkPolicy::Naive,
-        Some(other) => {
-            panic!("boot line: fork={other} is neither shared nor cow nor eager nor naive")
-        }
+    let name = command_line.value("fork").unwrap_or("shared");
+    let Some(policy) = ForkPolicy::from_name(name) else {
+        panic!("boot line: fork={name} is neither shared nor cow nor eager nor naive")
     };
     proc::fork::set_policy(policy);
 }

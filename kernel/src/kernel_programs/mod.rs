@@ -3,14 +3,20 @@
 //! They are started like any other program, by `run-smp.sh NAME` or the shell's `run`, print what they show, and exit
 //! with 1 if it does not hold.
 
+mod fork_policy;
 mod hunt;
 pub(crate) mod selftest;
 mod team;
+mod unit_costs;
 
 use proc::kernel_program::KernelProgram;
 
 /// All of them.
-pub(crate) static PROGRAMS: [KernelProgram; 2] = [
+pub(crate) static PROGRAMS: [KernelProgram; 4] = [
+    KernelProgram {
+        name: "forkpolicy",
+        run: fork_policy::run,
+    },
     KernelProgram {
         name: "hunt",
         run: hunt::run,
@@ -18,6 +24,10 @@ pub(crate) static PROGRAMS: [KernelProgram; 2] = [
     KernelProgram {
         name: "selftest",
         run: selftest::run,
+    },
+    KernelProgram {
+        name: "unitcosts",
+        run: unit_costs::run,
     },
 ];
 

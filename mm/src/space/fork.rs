@@ -27,6 +27,22 @@ pub enum ForkPolicy {
     MappingsOnly,
 }
 
+impl ForkPolicy {
+    /// The policies that make a fork, by the names of the boot option `fork=`.
+    pub const NAMED: [(&'static str, ForkPolicy); 4] = [
+        ("shared", ForkPolicy::Shared),
+        ("naive", ForkPolicy::Naive),
+        ("eager", ForkPolicy::Eager),
+        ("cow", ForkPolicy::CopyOnWrite),
+    ];
+
+    /// The policy with this name, if there is one.
+    pub fn from_name(name: &str) -> Option<ForkPolicy> {
+        let named = ForkPolicy::NAMED.iter().find(|(known, _)| *known == name);
+        named.map(|(_, policy)| *policy)
+    }
+}
+
 /// Whether a copy-on-write fork forgets to make pages read-only (`break=cow`).
 static IS_COPY_ON_WRITE_BROKEN: AtomicBool = AtomicBool::new(false);
 
