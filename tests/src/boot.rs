@@ -49,6 +49,30 @@ impl Boot {
         }
     }
 
+    /// As `run-smp.sh` with these words, with the kernel that users boot; `None` if they are not for running a program: they start
+    /// the kernel shell, or need a file of the reader's own.
+    pub fn from_words(words: &[String]) -> Option<Boot> {
+        let mut boot = Boot::shell().release();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--smp" => boot.cpus = words.next()?.parse().ok()?,
+                // The harness keeps a log itself.
+                "--log" => drop(words.next()?),
+                "--add" | "--help" | "--screenshot" => return None,
+                "--mem" | "--cpu" | "--machine" | "--append" | "--profile" => {
+                    boot = boot.option(word).option(words.next()?);
+                }
+                option if option.starts_with("--") => boot = boot.option(option),
+                program => {
+                    boot.program.push(program.to_owned());
+                    boot.program.extend(words.by_ref().cloned());
+                }
+            }
+        }
+        (!boot.program.is_empty()).then_some(boot)
+    }
+
     /// With so many CPUs (4 if not said).
     pub fn cpus(self, cpus: usize) -> Boot {
         Boot { cpus, ..self }

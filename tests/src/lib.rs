@@ -9,6 +9,7 @@
 
 mod boot;
 pub mod c_program;
+pub mod guide;
 mod monitor;
 mod prepare;
 mod run;
