@@ -168,8 +168,12 @@
 #define SYSCALL_SET_TLS_BASE 41
 #define SYSCALL_FUTEX_WAIT 42
 #define SYSCALL_FUTEX_WAKE 43
-#define SYSCALL_CONSOLE_PUT 44
-#define SYSCALL_LOG 45
+#define SYSCALL_SHARE 44
+#define SYSCALL_ATTACH 45
+#define SYSCALL_PIPEREAD 46
+#define SYSCALL_PIPEWRITE 47
+#define SYSCALL_CONSOLE_PUT 48
+#define SYSCALL_LOG 49
 
 /* Calls that are functions of the library. */
 /* fork: Makes a copy of the calling process: memory (separate from now on), registers, descriptors (with shared
@@ -572,6 +576,51 @@ static inline int sys_futex_wait(const uint32_t* address, uint32_t value) {
    Errors: EINVAL if address is not a multiple of 4; EFAULT if nothing is mapped there. */
 static inline ssize_t sys_futex_wake(const uint32_t* address, uint32_t count) {
     return (ssize_t) argonaut_enter2(SYSCALL_FUTEX_WAKE, (long) address, (long) count);
+}
+
+/* share: Offers the page at address to the process pid, which can then map it too, by attach. The page becomes
+   shared memory: if somebody else has had its frame too (after a fork, or as a file), the caller gets a copy
+   first, and children of later forks share it with the caller. The offer is good as long as that page is
+   there, also if it is moved, and both processes live. Returns 0.
+
+   Errors: EINVAL if address is not page-aligned or not in user space, or pid is the caller's own;
+   ESRCH if there is no such process, or it has ended; EFAULT if nothing is mapped there; EACCES if it is a
+   shared mapping of a file; EAGAIN if the caller has OFFERS_MAX offers to processes that live; ENOMEM. */
+static inline int sys_share(pid_t pid, void* address) {
+    return (int) argonaut_enter2(SYSCALL_SHARE, (long) pid, (long) address);
+}
+
+/* attach: Maps at local the page that the process pid has at remote and has offered to the caller's process. It can be
+   written if its owner can write it now, and stays when the owner unmaps it or ends. Returns 0.
+
+   Errors: EINVAL if remote or local is not page-aligned or not in user space, or pid is the caller's
+   own; ESRCH if there is no such process, or it has ended; EPERM if that page has not been offered to the caller
+   or is not there any more; EEXIST if something is mapped at local; ENOMEM. Nothing has changed then. */
+static inline int sys_attach(pid_t pid, void* remote, void* local) {
+    return (int) argonaut_enter3(SYSCALL_ATTACH, (long) pid, (long) remote, (long) local);
+}
+
+/* piperead: Takes up to len bytes out of the pipe that all processes have in common, and stores them at buffer.
+   While the pipe is empty it waits; the boot option pipe= makes it return instead, or take one byte at a
+   time. The pipe has no ends that could be closed.
+
+   Returns how many bytes it took; 0 if len is 0.
+
+   Errors: EFAULT (nothing has been taken then); EINTR; with pipe=noblock, EAGAIN if the pipe is empty. */
+static inline ssize_t sys_piperead(void* buffer, size_t len) {
+    return (ssize_t) argonaut_enter2(SYSCALL_PIPEREAD, (long) buffer, (long) len);
+}
+
+/* pipewrite: Puts the len bytes at buffer into the pipe that all processes have in common. Waits until all are in it;
+   the boot option pipe= makes it return instead, or put one byte at a time. Up to COMMON_PIPE_LEN bytes
+   get there in one step.
+
+   Returns how many bytes it put there: less than len only by the boot option, or if an error came after the
+   first byte.
+
+   Errors: EFAULT; EINTR; with pipe=noblock, EAGAIN if the pipe is full. */
+static inline ssize_t sys_pipewrite(const void* buffer, size_t len) {
+    return (ssize_t) argonaut_enter2(SYSCALL_PIPEWRITE, (long) buffer, (long) len);
 }
 
 /* console_put: Puts the len bytes at bytes on the screen as they are, one to a cell, from the cell in row and column
