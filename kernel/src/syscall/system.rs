@@ -1,5 +1,7 @@
 //! The system as a whole: `sysinfo`, `panic`, `log` and `console_put`.
 
+use core::fmt::{self, Write};
+
 use abi::{Errno, ExitStatus, LOG_MAX, SCREEN_COLUMNS, SCREEN_ROWS, Signal, SysInfo};
 use mm::user::{UserSlice, UserString};
 
@@ -20,16 +22,13 @@ pub(super) fn sysinfo(call: &Call<'_>) -> Result<usize, Errno> {
 pub(super) fn panic(call: &Call<'_>) -> Result<usize, Errno> {
     let [message, ..] = call.arguments();
     let mut buffer = [0; LOG_MAX + 1];
-    let text = UserString::new(message)
-        .copy_in(&mut buffer)
-        .ok()
-        .and_then(|bytes| core::str::from_utf8(bytes).ok());
+    let bytes = UserString::new(message).copy_in(&mut buffer);
     let process = call.process()?;
     smp::log!(
         "process {} ({}) gives up: {}",
         process.id(),
         process.name(),
-        text.unwrap_or("(unreadable message)")
+        Text(bytes.unwrap_or(b"(unreadable message)"))
     );
     proc::exit::end_process(process, ExitStatus::killed(Signal::SIGABRT));
     Ok(0)
@@ -42,10 +41,29 @@ pub(super) fn log(call: &Call<'_>) -> Result<usize, Errno> {
     let bytes = UserString::new(message)
         .copy_in(&mut buffer)
         .map_err(|error| error.errno(Errno::E2BIG))?;
-    let text = core::str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
     let process = call.process()?;
-    smp::log!("process {} ({}): {text}", process.id(), process.name());
+    smp::log!(
+        "process {} ({}): {}",
+        process.id(),
+        process.name(),
+        Text(bytes)
+    );
     Ok(0)
+}
+
+/// A program's text, which should be UTF-8.
+struct Text<'a>(&'a [u8]);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            if !chunk.invalid().is_empty() {
+                f.write_char(char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `console_put(row, column, attribute, bytes, len)`.

@@ -404,10 +404,10 @@ macro_rules! for_each_system_call {
             /// that row, or `attribute` has more bits; `EFAULT`.
             ConsolePut: fn console_put(row: u32, column: u32, attribute: u32, bytes: *const u8, len: usize) -> usize;
 
-            /// Writes the NUL-terminated `message` with the caller's name and id to the kernel log. Of one longer than
-            /// `LOG_MAX` bytes the log gets nothing. Returns 0.
+            /// Writes the NUL-terminated `message` with the caller's name and id to the kernel log, with U+FFFD for what is
+            /// not UTF-8. Returns 0.
             ///
-            /// Errors: `E2BIG` if it is longer; `EINVAL` if it is not UTF-8; `EFAULT`.
+            /// Errors: `E2BIG` if it is longer than `LOG_MAX` bytes; `EFAULT`.
             Log: fn log(message: *const u8) -> usize;
         }
     };

@@ -143,24 +143,29 @@ int console_vprintf(int place, int colour, const char* format, va_list arguments
 void app_vprintf(int program, const char* format, va_list arguments) ARGONAUT_PRINTS(2, 0);
 
 /* The forms that take their arguments one by one. */
-#define ARGONAUT_FORWARD(result, function, ...)                                                                        \
-    va_list arguments;                                                                                                 \
-    va_start(arguments, format);                                                                                       \
-    result function(__VA_ARGS__, format, arguments);                                                                   \
-    va_end(arguments)
 
 ARGONAUT_PRINTS(1, 2) static inline int printf(const char* format, ...) {
-    ARGONAUT_FORWARD(int len =, vdprintf, 1);
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vprintf(format, arguments);
+    va_end(arguments);
     return len;
 }
 
 ARGONAUT_PRINTS(2, 3) static inline int dprintf(int fd, const char* format, ...) {
-    ARGONAUT_FORWARD(int len =, vdprintf, fd);
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vdprintf(fd, format, arguments);
+    va_end(arguments);
     return len;
 }
 
+/* Returns how long the whole text is, also if not all of it fits. */
 ARGONAUT_PRINTS(3, 4) static inline int snprintf(char* buffer, size_t len, const char* format, ...) {
-    ARGONAUT_FORWARD(int whole_len =, vsnprintf, buffer, len);
+    va_list arguments;
+    va_start(arguments, format);
+    int whole_len = vsnprintf(buffer, len, format, arguments);
+    va_end(arguments);
     return whole_len;
 }
 
@@ -175,16 +180,20 @@ ARGONAUT_PRINTS(1, 2) static inline void log_printf(const char* format, ...) {
 /* Text on the screen from a place on, in a colour such as 0x0700 (the foreground in the low four bits of the upper byte,
    the background in the next three); %C takes another colour for what follows. Returns the place after it. */
 ARGONAUT_PRINTS(3, 4) static inline int console_printf(int place, int colour, const char* format, ...) {
-    ARGONAUT_FORWARD(int end =, console_vprintf, place, colour);
-    return end;
+    va_list arguments;
+    va_start(arguments, format);
+    int end_place = console_vprintf(place, colour, format, arguments);
+    va_end(arguments);
+    return end_place;
 }
 
 /* Text on the screen after that of the last call, in a colour that the number of a program picks. */
 ARGONAUT_PRINTS(2, 3) static inline void app_printf(int program, const char* format, ...) {
-    ARGONAUT_FORWARD(, app_vprintf, program);
+    va_list arguments;
+    va_start(arguments, format);
+    app_vprintf(program, format, arguments);
+    va_end(arguments);
 }
-
-#undef ARGONAUT_FORWARD
 
 static inline int puts(const char* line) {
     return printf("%s\n", line);

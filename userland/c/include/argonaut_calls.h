@@ -634,10 +634,10 @@ static inline int sys_console_put(uint32_t row, uint32_t column, uint32_t attrib
     return (int) argonaut_enter5(SYSCALL_CONSOLE_PUT, (long) row, (long) column, (long) attribute, (long) bytes, (long) len);
 }
 
-/* log: Writes the NUL-terminated message with the caller's name and id to the kernel log. Of one longer than
-   LOG_MAX bytes the log gets nothing. Returns 0.
+/* log: Writes the NUL-terminated message with the caller's name and id to the kernel log, with U+FFFD for what is
+   not UTF-8. Returns 0.
 
-   Errors: E2BIG if it is longer; EINVAL if it is not UTF-8; EFAULT. */
+   Errors: E2BIG if it is longer than LOG_MAX bytes; EFAULT. */
 static inline int sys_log(const char* message) {
     return (int) argonaut_enter1(SYSCALL_LOG, (long) message);
 }

@@ -76,19 +76,14 @@ unsafe extern "C" fn vsnprintf(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn log_vprintf(format: *const c_char, arguments: *mut VaList) {
     let mut text = [0; LOG_MAX + 1];
-    // SAFETY: by the caller's word for the arguments; the kernel reads a string with a NUL.
-    unsafe {
-        vsnprintf(text.as_mut_ptr().cast(), text.len(), format, arguments);
-        // The log has lines; one that ends with a line feed is the same line.
-        if let Some(last) = text
-            .iter()
-            .position(|&byte| byte == 0)
-            .and_then(|end| end.checked_sub(1))
-            && text.get(last) == Some(&b'\n')
-            && let Some(place) = text.get_mut(last)
-        {
-            *place = 0;
-        }
-        system_call::log(text.as_ptr());
+    // SAFETY: by the caller's word.
+    unsafe { vsnprintf(text.as_mut_ptr().cast(), text.len(), format, arguments) };
+    // The log has lines; one that ends with a line feed is the same line.
+    let end = text.iter().position(|&byte| byte == 0);
+    let last = text.get_mut(..end.unwrap_or(0)).and_then(<[u8]>::last_mut);
+    if let Some(last) = last.filter(|last| **last == b'\n') {
+        *last = 0;
     }
+    // SAFETY: the kernel reads a string with a NUL.
+    unsafe { system_call::log(text.as_ptr()) };
 }
