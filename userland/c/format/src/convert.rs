@@ -2,13 +2,12 @@
 
 use core::fmt::{self, Write};
 
+use crate::digits::{Digits, Magnitude};
 use crate::specification::{Count, Flags, Length, Specification};
 use crate::{Output, VaList};
 
 /// More is cut, so that a mistake does not print for ever: C promises no more than 4095 characters for a conversion.
 const COUNT_MAX: usize = 1 << 16;
-/// Octal has the most digits: one for each three bits.
-const DIGITS_MAX: usize = 64_usize.div_ceil(3);
 
 /// Passes bytes on and counts them.
 pub(crate) struct Converter<'a> {
@@ -266,60 +265,7 @@ unsafe fn string_at(address: u64, precision: Option<usize>) -> &'static [u8] {
     }
 }
 
-/// The digits of a number.
-struct Digits {
-    places: [u8; DIGITS_MAX],
-    start: usize,
-}
-
-impl Digits {
-    fn of(value: u64, base: u64, is_upper: bool) -> Digits {
-        let mut digits = Digits {
-            places: [b'0'; DIGITS_MAX],
-            start: DIGITS_MAX,
-        };
-        let mut rest = value;
-        for (at, place) in digits.places.iter_mut().enumerate().rev() {
-            // A digit is below 16.
-            *place = match (rest % base) as u8 {
-                digit @ 0..=9 => b'0' + digit,
-                digit if is_upper => b'A' + digit - 10,
-                digit => b'a' + digit - 10,
-            };
-            digits.start = at;
-            rest /= base;
-            if rest == 0 {
-                break;
-            }
-        }
-        digits
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.places.get(self.start..).unwrap_or_default()
-    }
-}
-
-/// A number without its sign.
-struct Magnitude {
-    value: f64,
-    precision: usize,
-    has_point: bool,
-}
-
-impl fmt::Display for Magnitude {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.value.is_nan() {
-            return f.write_str("nan");
-        }
-        write!(f, "{:.*}", self.precision, self.value)?;
-        if self.has_point && self.precision == 0 && self.value.is_finite() {
-            f.write_str(".")?;
-        }
-        Ok(())
-    }
-}
-
+/// How long a text is that is written to it.
 struct Counter(usize);
 
 impl Write for Counter {

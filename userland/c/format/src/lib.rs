@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), no_std)]
 
 mod convert;
+mod digits;
 mod specification;
 #[cfg(test)]
 mod tests;
