@@ -46,6 +46,18 @@ pub(crate) fn connect(descriptors: &Descriptors) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Waits until `init` waits for requests, and does nothing else any more. Once, before the first request.
+///
+/// # Errors
+/// `EIO` if it says something else; `EINTR` if the caller is to end.
+pub fn wait_until_ready() -> Result<(), Errno> {
+    let channel = CHANNEL.get().ok_or(Errno::ENODEV)?;
+    match channel.read_answer()? {
+        init::READY => Ok(()),
+        _ => Err(Errno::EIO),
+    }
+}
+
 /// Has `init` start the program `name`, hands its id to `started`, and waits for its end. One thread at a time may ask:
 /// that of the kernel shell that reads commands.
 ///

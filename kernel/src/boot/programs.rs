@@ -60,11 +60,19 @@ pub(crate) fn start(info: &BootInfo, command_line: &CommandLine) {
 fn start_shell() {
     let started = shell::space::create(shell::space::USUAL).and_then(|space| {
         let space = KernelSpace::Given(space);
-        Ok(spawn_kernel_process("shell", None, space, shell::run)?)
+        Ok(spawn_kernel_process("shell", None, space, run_first_shell)?)
     });
     if let Err(error) = started {
         panic!("cannot start the shell: {error}");
     }
+}
+
+/// The prompt comes when nothing else runs: what the shell shows is then always the same.
+fn run_first_shell() -> i32 {
+    if let Err(error) = proc::init_requests::wait_until_ready() {
+        panic!("init is not ready: {error}");
+    }
+    shell::run()
 }
 
 fn start_kernel_process(name: &str, function: fn() -> i32) {

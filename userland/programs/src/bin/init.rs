@@ -6,8 +6,8 @@
 #![no_std]
 #![no_main]
 
-use abi::init::{ANSWERS, REQUEST_MAX, REQUESTS};
-use ulib::sync::Mutex;
+use abi::init::{ANSWERS, READY, REQUEST_MAX, REQUESTS};
+use ulib::sync::{Barrier, Mutex};
 use ulib::{Arguments, Errno, Pid, file, process, thread};
 
 ulib::program!(main);
@@ -40,11 +40,16 @@ fn wait_for(program: Pid) -> i32 {
 /// it has ended finds it here.
 static ASKED_FOR: Mutex<Option<Pid>> = Mutex::new(None);
 
+/// Where the two threads meet before the kernel hears that they are ready.
+static READY_TO_WAIT: Barrier = Barrier::new(2);
+
 /// One thread waits for requests, this one for whatever ends.
 fn serve_kernel_shell() -> ! {
     if let Err(errno) = thread::spawn(start_what_is_asked_for) {
         panic!("no thread for the kernel shell's requests: {errno}");
     }
+    READY_TO_WAIT.wait();
+    answer(READY);
     loop {
         let (ended, status) = match process::wait_any() {
             Ok(child) => child,
@@ -60,6 +65,7 @@ fn serve_kernel_shell() -> ! {
 
 fn start_what_is_asked_for() {
     let mut buffer = [0; REQUEST_MAX];
+    READY_TO_WAIT.wait();
     loop {
         let len = match file::read(REQUESTS, &mut buffer) {
             Ok(len) => len,
