@@ -24,11 +24,18 @@ fn answer(terminal: &mut Terminal, command: &str) -> String {
     terminal.expect(PROMPT)
 }
 
-/// Runs programs until the user shell says before its prompt what `event` is about. It may take a moment.
+/// Types a command for the user shell, and then others until it has said before a prompt what `event` is about.
 #[track_caller]
-fn wait_to_be_told(terminal: &mut Terminal, event: &str) {
-    let told = (0..100).any(|_| answer(terminal, "hello").contains(event));
-    assert!(told, "the user shell should say: {event}");
+fn wait_to_be_told(terminal: &mut Terminal, command: &str, event: &str) {
+    let mut shown = answer(terminal, command);
+    // It may take a moment.
+    for _ in 0..100 {
+        if shown.contains(event) {
+            return;
+        }
+        shown = answer(terminal, "hello");
+    }
+    panic!("the user shell should say: {event}");
 }
 
 /// The words of the row of `ps` or `threads` whose name is `name`.
@@ -187,14 +194,11 @@ fn jobs_run_on_are_listed_killed_and_told_before_the_next_prompt() {
     assert!(refused.contains("kill: 1: "), "{refused}");
     let usage = answer(&mut terminal, &format!("kill {pid} SIGNONE"));
     assert!(usage.contains("usage: kill"), "{usage}");
-    terminal.type_line(&format!("kill {pid} usr1; hello"));
-    wait_to_be_told(
-        &mut terminal,
-        "[1] ended, killed by SIGUSR1 (10): spawn sleep",
-    );
+    let event = "[1] ended, killed by SIGUSR1 (10): spawn sleep";
+    wait_to_be_told(&mut terminal, &format!("kill {pid} usr1"), event);
     // A job has nothing to read: what is typed is the shell's.
-    terminal.type_line("cat | cat & hello");
-    wait_to_be_told(&mut terminal, "[1] ended, exit code 0: cat | cat");
+    let event = "[1] ended, exit code 0: cat | cat";
+    wait_to_be_told(&mut terminal, "cat | cat &", event);
     let jobs = answer(&mut terminal, "jobs");
     assert!(!jobs.contains("[1]"), "{jobs}");
 }
