@@ -177,6 +177,15 @@ fn the_status_is_that_of_the_protocol_line() {
 }
 
 #[test]
+fn a_machine_that_was_asked_to_reboot_is_started_again() {
+    let script = "if grep -q reboot \"$log\"; then echo '@@argonaut exit 7' >\"$log\"; exit 33; fi
+                  echo '@@argonaut reboot' >\"$log\"";
+    assert_eq!(run_with_fake_qemu(script), (Some(7), String::new()));
+    let (status, errors) = run_with_fake_qemu("echo '@@argonaut reboot' >\"$log\"; kill -KILL $$");
+    assert_eq!(status, Some(3), "{errors}");
+}
+
+#[test]
 fn a_qemu_that_dies_is_status_3_and_the_end_of_the_log() {
     let (status, errors) = run_with_fake_qemu("echo last words >\"$log\"; kill -KILL $$");
     assert_eq!(status, Some(3), "{errors}");
