@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use smp::cpu::CpuId;
 use smp::time;
 
-use super::CPUS;
+use super::{CPUS, tick};
 use crate::thread::Id;
 
 static IS_KEPT: AtomicBool = AtomicBool::new(false);
@@ -91,10 +91,11 @@ impl LastTick {
     }
 }
 
-/// The thread that the last tick of `cpu` found running, if that was at `since_ns` or later; it may have ended. There are
-/// no ticks while a CPU halts, nor if it runs for less than their distance at a time.
+/// The thread that the last tick of `cpu` found running, if that was at `since_ns` or later, or one tick's distance before;
+/// it may have ended. There are no ticks while a CPU halts, nor if it runs for less than their distance at a time.
 pub fn ticked_thread_since(cpu: CpuId, since_ns: u64) -> Option<Id> {
-    CPUS.of(cpu).last_tick.thread_since(since_ns)
+    let earliest_ns = since_ns.saturating_sub(tick::period_ns());
+    CPUS.of(cpu).last_tick.thread_since(earliest_ns)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -52,6 +52,12 @@ pub fn set_frequency_hz(frequency_hz: u64) {
     );
 }
 
+/// The distance of ticks in nanoseconds.
+pub(super) fn period_ns() -> u64 {
+    // Relaxed: see `set_frequency_hz`.
+    PERIOD_NS.load(Ordering::Relaxed)
+}
+
 /// Switches preemption off, for `break=timer`. Call at boot.
 pub fn disable_preemption() {
     PREEMPTION.store(false, Ordering::Relaxed);
@@ -61,7 +67,7 @@ pub fn disable_preemption() {
 pub(super) fn start(pin: &Pinned) {
     let now = time::now_ns();
     CLOCKS.with(pin, |clock| {
-        clock.next_tick_ns = now + PERIOD_NS.load(Ordering::Relaxed);
+        clock.next_tick_ns = now + period_ns();
         arm(clock, clock.next_tick_ns, now);
     });
 }
@@ -93,7 +99,7 @@ pub(super) fn serve_timer(in_user_mode: bool) -> bool {
             clock.chance = (clock.chance ^ now)
                 .wrapping_mul(0x5851_f42d_4c95_7f2d)
                 .wrapping_add(1);
-            clock.next_tick_ns = now + PERIOD_NS.load(Ordering::Relaxed);
+            clock.next_tick_ns = now + period_ns();
         }
         tick.then_some(clock.chance >> 33)
     });
@@ -112,7 +118,7 @@ fn serve_tick(pin: &Pinned, in_user_mode: bool, now_ns: u64, chance: u64) -> boo
         queue, last_tick, ..
     } = CPUS.get(pin);
     RUNNING.with_current(|thread| {
-        thread.charge(in_user_mode, PERIOD_NS.load(Ordering::Relaxed));
+        thread.charge(in_user_mode, period_ns());
         last_tick.note(thread.id(), now_ns);
     });
     if chance.is_multiple_of(TICKS_PER_BALANCE)
