@@ -1,7 +1,7 @@
 //! A screenshot of the text mode, and the characters in it.
 //!
-//! The image has no text. But where a text is known, as that of a heading, it shows what its characters look like, and so
-//! the others can be read.
+//! The image has no text. But where a text is known, as that of a heading, it shows what its characters look like, and
+//! so the others can be read.
 
 use std::collections::HashMap;
 use std::fs::File;

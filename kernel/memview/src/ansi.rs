@@ -11,8 +11,8 @@ const BEGIN: &[u8] = b"\x1b7";
 /// The usual colours again, and the cursor where it was.
 const END: &[u8] = b"\x1b[0m\x1b8";
 
-/// Calls `send` with pieces of text which, written to a terminal that shows `old` from its first line on, make it show `new`.
-/// Each piece leaves the cursor where it was, so that others can write in between.
+/// Calls `send` with pieces of text which, written to a terminal that shows `old` from its first line on, make it show
+/// `new`. Each piece leaves the cursor where it was, so that others can write in between.
 pub fn differences(old: &Picture, new: &Picture, mut send: impl FnMut(&[u8])) {
     for (row, (old, new)) in old.cells().iter().zip(new.cells()).enumerate() {
         let mut column = 0;

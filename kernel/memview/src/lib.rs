@@ -1,8 +1,8 @@
 //! The memory view: what the kernel has seen of memory, processes and CPUs, as a picture of coloured characters.
 //!
-//! The kernel looks ([`PhysicalMap::add_run`], [`PhysicalMap::add_page`], [`VirtualMap::add_page`]); here it is decided what
-//! that comes to on 80 columns ([`layout`]). [`differences`] carries a picture to a terminal. Nothing here touches the
-//! machine, so all of it is tested on the host.
+//! The kernel looks ([`PhysicalMap::add_run`], [`PhysicalMap::add_page`], [`VirtualMap::add_page`]); here it is decided
+//! what that comes to on 80 columns ([`layout`]). [`differences`] carries a picture to a terminal. Nothing here touches
+//! the machine, so all of it is tested on the host.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 

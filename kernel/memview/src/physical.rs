@@ -1,7 +1,7 @@
 //! Physical memory: what each block of frames is used for, and by whom.
 //!
-//! A *round* begins with [`PhysicalMap::clear`] and takes in all runs of frames, then all pages that processes map. It may
-//! take several drawings; what is to be seen meanwhile is the round before.
+//! A *round* begins with [`PhysicalMap::clear`] and takes in all runs of frames, then all pages that processes map. It
+//! may take several drawings; what is to be seen meanwhile is the round before.
 
 use alloc::vec::Vec;
 
@@ -36,8 +36,8 @@ struct Block {
     owners: Majority,
 }
 
-/// Who has most of several things, if anybody has more than half; otherwise one of those who have some. (So the vote needs
-/// no list of owners: two of different owners cancel each other out.)
+/// Who has most of several things, if anybody has more than half; otherwise one of those who have some. (So the vote
+/// needs no list of owners: two of different owners cancel each other out.)
 #[derive(Copy, Clone, Default)]
 struct Majority {
     candidate: Option<Owner>,
@@ -152,7 +152,7 @@ impl PhysicalMap {
 }
 
 impl Block {
-    /// A block in which processes have memory shows the one that has most of it. Any other block shows what most of it is
+    /// A block in which processes have memory shows one that has most of it. Any other block shows what most of it is
     /// used for, as far as it is used. It is bright if at least half of it is used.
     fn cell(&self) -> Cell {
         let present: u32 = self.frames.iter().sum();

@@ -78,7 +78,8 @@ impl Picture {
         self.rows.copy_from_slice(&other.rows);
     }
 
-    /// The cells of each row, as the text mode has them in memory: the character in the low byte, its colour in the high one.
+    /// The cells of each row, as the text mode has them in memory: the character in the low byte, its colour in the
+    /// high one.
     pub fn rows(&self) -> impl Iterator<Item = [u16; COLUMNS]> {
         self.rows.iter().map(|row| row.map(|cell| cell.0))
     }

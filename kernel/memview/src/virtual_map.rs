@@ -1,8 +1,8 @@
 //! The virtual map of one process: what its pages allow.
 //!
-//! User space is far too large for a picture, and nearly empty. So a row stands for 64 blocks, and only rows in which there
-//! is a page are shown. How large a block has to be for all those rows to fit is found out along the way, and holds from
-//! the next round on.
+//! User space is far too large for a picture, and nearly empty. So a row stands for 64 blocks, and only rows in which
+//! there is a page are shown. How large a block has to be for all those rows to fit is found out along the way, and
+//! holds from the next round on.
 
 use alloc::vec::Vec;
 

@@ -1,8 +1,8 @@
 //! The memory view: a live picture of memory, processes and CPUs.
 //!
-//! With `memview=on` a thread of the kernel keeps it in the upper rows of the screen; the kernel shell's `memview` shows it
-//! there and on the serial line until a key is pressed. What is seen comes from [`survey`], what is drawn from the crate
-//! `memview`.
+//! With `memview=on` a thread of the kernel keeps it in the upper rows of the screen; the kernel shell's `memview`
+//! shows it there and on the serial line until a key is pressed. What is seen comes from [`survey`], what is drawn from
+//! the crate `memview`.
 
 mod cpus;
 mod survey;

@@ -2,9 +2,9 @@
 //!
 //! A look at everything is a *round*. With much memory in use it takes several drawings, so that none takes long.
 //!
-//! The thread has a reference to a process only while it looks at a part of its pages, and neither sleeps nor takes memory
-//! meanwhile, so that whoever buries the process waits for that at most (EXIT-1 in `proc::exit`). What ends between two
-//! looks is passed over.
+//! The thread has a reference to a process only while it looks at a part of its pages, and neither sleeps nor takes
+//! memory meanwhile, so that whoever buries the process waits for that at most (EXIT-1 in `proc::exit`). What ends
+//! between two looks is passed over.
 
 use ::memview::layout::Named;
 use ::memview::{PhysicalMap, VirtualMap};

@@ -35,8 +35,8 @@ pub enum Look {
 }
 
 impl Space {
-    /// Calls `visit` for the pages that are mapped from `start` on, in order of address, but no more than `most`. Faults go
-    /// on meanwhile, and everything else waits.
+    /// Calls `visit` for the pages that are mapped from `start` on, in order of address, but no more than `most`.
+    /// Faults go on meanwhile, and everything else waits.
     pub fn look_at_pages(
         &self,
         start: VirtAddr,

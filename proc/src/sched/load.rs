@@ -1,5 +1,5 @@
-//! How busy each CPU is, and for whom, for whoever looks from outside. The time is not counted until somebody asks for it
-//! ([`keep`]).
+//! How busy each CPU is, and for whom, for whoever looks from outside. The time is not counted until somebody asks for
+//! it ([`keep`]).
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
@@ -14,8 +14,8 @@ static IS_KEPT: AtomicBool = AtomicBool::new(false);
 /// Set in the word of a CPU that halts.
 const HALTED: u64 = 1 << 63;
 
-/// How long a CPU has halted, in one word, so that others see one moment of it: the time in nanoseconds; while it halts,
-/// [`HALTED`] and the moment at which it would have begun had it halted all that time without a break.
+/// How long a CPU has halted, in one word, so that others see one moment of it: the time in nanoseconds; while it
+/// halts, [`HALTED`] and the moment at which it would have begun had it halted all that time without a break.
 pub(super) struct HaltedTime(AtomicU64);
 
 impl HaltedTime {
@@ -91,8 +91,9 @@ impl LastTick {
     }
 }
 
-/// The thread that the last tick of `cpu` found running, if that was at `since_ns` or later, or one tick's distance before;
-/// it may have ended. There are no ticks while a CPU halts, nor if it runs for less than their distance at a time.
+/// The thread that the last tick of `cpu` found running, if that was at `since_ns` or later, or one tick's distance
+/// before; it may have ended. There are no ticks while a CPU halts, nor if it runs for less than their distance at a
+/// time.
 pub fn ticked_thread_since(cpu: CpuId, since_ns: u64) -> Option<Id> {
     let earliest_ns = since_ns.saturating_sub(tick::period_ns());
     CPUS.of(cpu).last_tick.thread_since(earliest_ns)
