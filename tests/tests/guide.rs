@@ -57,8 +57,11 @@ fn check(command: &GuideCommand) -> Result<(), String> {
     let run = boot.deadline(deadline).run();
     let is_kept = match command.promise {
         Promise::Passes => run.status() == Some(0),
-        // The kernel says so when it boots with a break switch.
-        Promise::Fails => run.status() != Some(0) && run.booted().is_some(),
+        // What fails is the program, or what a break switch has broken: a switch that does not exist is a panic.
+        Promise::Fails => {
+            let is_broken = run.log().contains("BREAK SWITCH");
+            run.status() != Some(0) && (run.booted().is_some() || is_broken)
+        }
         Promise::StaysUp => run.status().is_none(),
     };
     match is_kept {

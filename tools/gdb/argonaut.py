@@ -18,6 +18,9 @@ KERNEL = os.path.join(
 RIGHTS = ((1, "w"), (2, "x"), (4, "k"))
 
 
+# The states of `proc::parking`. Who is awake runs, or waits in a run queue.
+STATES = ("awake", "parking", "unparked", "parked")
+
 WRAPPERS = (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION)
 
 
@@ -107,13 +110,14 @@ def process_of(kind, entry):
 
 
 class Ps(gdb.Command):
-    """ps: lists the process table. Each thread has a line: its id, its process, its CPU, and what others want of it."""
+    """ps: lists the process table. Each thread has a line: its id, its process and that one's parent, the CPU
+    that runs it or ran it last, and whether it is parked."""
 
     def __init__(self):
         super().__init__("ps", gdb.COMMAND_STATUS)
 
     def invoke(self, argument, from_tty):
-        print("    ID    PID  PPID CPU PARKING NAME")
+        print("    ID    PID  PPID CPU STATE    NAME")
         for index, kind, entry in entries():
             if entry is None:
                 print(f"{index:6} {kind.lower()}")
@@ -122,10 +126,10 @@ class Ps(gdb.Command):
             pid, parent, name = "-", "-", ""
             if process is not None:
                 pid, parent, name = int(process["id"]), number(process["parent_id"]), name_of(process)
-            cpu, parking = "-", "ended"
+            cpu, state = "-", "ended"
             if kind == "Thread":
-                cpu, parking = number(entry["cpu"]), number(entry["parking"])
-            print(f"{int(entry['id']):6} {pid:>6} {parent:>5} {cpu:>3} {parking:>7} {name}")
+                cpu, state = number(entry["cpu"]), STATES[number(entry["parking"])]
+            print(f"{int(entry['id']):6} {pid:>6} {parent:>5} {cpu:>3} {state:8} {name}")
 
 
 class Regions(gdb.Command):
