@@ -44,17 +44,18 @@ c_program_names() {
 build_c_programs() {
     local name source program compile link
     compile=(-std=c11 -O2 -g -Wall -Wextra -pedantic -ffreestanding -fpie -fno-stack-protector -Iuserland/c/include)
-    link=(-nostdlib -static -Wl,-T,userland/program.ld,--gc-sections,--no-relax,--build-id=none)
+    link=(-nostdlib -static "-Wl,-T,userland/program.ld,--gc-sections,--no-relax,--build-id=none")
     mkdir -p "$out/c"
     for name in $(c_program_names); do
         source=userland/c/programs/$name.c program=$out/c/$name
-        [ ! -e "userland/programs/src/bin/$name.rs" ] && [ ! -e "userland/programs/src/bin/$name" ] ||
+        if [ -e "userland/programs/src/bin/$name.rs" ] || [ -e "userland/programs/src/bin/$name" ]; then
             die "$source: there is a program of that name in Rust"
+        fi
         [ ! -f "$program" ] ||
             [ -n "$(find "$source" userland/c/include userland/program.ld "$library" tools/build.sh -newer "$program")" ] ||
             continue
-        cc "${compile[@]}" -c "$source" -o "$program.o" && cc "${link[@]}" "$program.o" "$library" -o "$program" ||
-            die "$source: the build failed"
+        cc "${compile[@]}" -c "$source" -o "$program.o" || die "$source: the build failed"
+        cc "${link[@]}" "$program.o" "$library" -o "$program" || die "$source: the build failed"
     done
 }
 
