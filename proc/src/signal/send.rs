@@ -47,8 +47,8 @@ pub fn kill(id: Id, signal: Signal) -> Result<(), Errno> {
         Some(thread) => can_take(thread).then(|| thread.clone()),
         None => life.running().find_arc(can_take),
     };
-    // Otherwise who does not take it is about to end, and the signal comes too late to change anything.
-    let is_refused = taker.is_none() && target.is_in_handler(&life);
+    // To who is about to end the signal comes too late to change anything. Who has just left his handler did refuse it.
+    let is_refused = taker.is_none() && !target.is_about_to_end(&life);
     drop(life);
     match taker {
         Some(thread) if has_handler => rouse(thread),
@@ -146,13 +146,11 @@ impl Target {
         }
     }
 
-    /// Whether one that it is for is in a handler, and not about to end.
-    fn is_in_handler(&self, life: &Life) -> bool {
-        let is_in_handler =
-            |thread: &Thread| thread.attention.is_in_handler() && !thread.is_dying();
+    /// Whether all that it is for are about to end, which is never taken back.
+    fn is_about_to_end(&self, life: &Life) -> bool {
         match &self.thread {
-            Some(thread) => is_in_handler(thread),
-            None => life.running().iter().any(is_in_handler),
+            Some(thread) => thread.is_dying(),
+            None => life.running().iter().all(Thread::is_dying),
         }
     }
 }

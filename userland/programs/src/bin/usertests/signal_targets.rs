@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use alloc::vec::Vec;
-use ulib::{ExitStatus, Signal, file, process, thread};
+use ulib::{Errno, ExitStatus, Signal, file, process, signal, thread};
 
 use crate::caught::{self, catch, has_caught, in_handler, wait_until};
 use crate::check::{join, ok, start, start_spinner};
@@ -19,6 +19,7 @@ tests![
     more_spinners_than_cpus_take_signals,
     a_thread_whose_turn_it_is_not_takes_its_signal_when_it_is,
     a_process_that_spins_on_another_cpu_takes_signals,
+    every_signal_that_is_accepted_is_handled_however_soon_it_follows,
     a_thread_can_end_in_a_handler,
     what_a_thread_has_not_taken_when_it_ends_goes_to_another,
     a_thread_that_is_made_in_a_handler_is_in_none,
@@ -200,4 +201,34 @@ fn a_thread_that_is_made_in_a_handler_is_in_none() {
         assert_eq!(tid, Some(caught::last().tid));
     });
     assert_eq!(caught::signals(), [Signal::SIGUSR1]);
+}
+
+/// The next one is sent as soon as the handler has been called: it may still be in there, or have just left it.
+fn every_signal_that_is_accepted_is_handled_however_soon_it_follows() {
+    const SIGNALS: usize = 200;
+    static HANDLED: AtomicUsize = AtomicUsize::new(0);
+    static IS_OVER: AtomicBool = AtomicBool::new(false);
+    extern "C" fn count(_signal: i32, _address: usize, _kind: usize) {
+        HANDLED.fetch_add(1, Ordering::Release);
+    }
+    ok(signal::handle(Signal::SIGUSR1, Some(count)));
+    process::pin(0);
+    let spinner = spawn(|| {
+        process::pin(process::cpu_count() - 1);
+        STARTED.fetch_add(1, Ordering::Relaxed);
+        while !IS_OVER.load(Ordering::Relaxed) {
+            core::hint::spin_loop();
+        }
+    });
+    wait_until("the spinner runs", || STARTED.load(Ordering::Relaxed) == 1);
+    for sent in 1..=SIGNALS {
+        while let Err(errno) = process::kill(spinner.tid(), Signal::SIGUSR1) {
+            assert!(errno == Errno::EAGAIN, "{errno:?}");
+        }
+        while HANDLED.load(Ordering::Acquire) < sent {
+            process::yield_now();
+        }
+    }
+    IS_OVER.store(true, Ordering::Relaxed);
+    spinner.join();
 }
