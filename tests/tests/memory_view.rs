@@ -68,30 +68,6 @@ fn physical_memory_is_shown_by_its_use_and_each_cpu_with_what_it_runs() {
 }
 
 #[test]
-fn memory_that_processes_take_is_seen_to_become_theirs() {
-    let mut terminal = with_view(&["allocator", "4", "60000"]).terminal();
-    terminal.expect_screen("little memory of processes", |rows| {
-        (1..60).contains(&blocks_of_processes(rows))
-    });
-    // It is going to have 468 blocks of 2 MiB: a round of the view is much shorter than the way there from here.
-    let rows = terminal.expect_screen("much memory of processes", |rows| {
-        blocks_of_processes(rows) > 100
-    });
-    let of_several = |row: &String| {
-        let mut processes: Vec<char> = row.chars().skip(BLOCKS_COLUMN).collect();
-        processes.retain(|character| character.is_ascii_alphanumeric());
-        processes.dedup();
-        processes.len() > 4
-    };
-    assert!(
-        rows[PHYSICAL_ROWS].iter().any(of_several),
-        "{}",
-        rows.join("\n")
-    );
-    terminal.end().assert_status(0);
-}
-
-#[test]
 fn one_process_after_the_other_is_shown_and_the_console_goes_on_below() {
     let mut terminal = Boot::shell().cpus(1).append("memview=on").at_prompt();
     for name in ["init", "shell", "init"] {
