@@ -13,7 +13,7 @@ use crate::model_threads::{
 use crate::process::Process;
 use crate::thread::Thread;
 use crate::wait::Interrupted;
-use crate::wait_pid::{Reaped, Which, poll_child, wait_for_child};
+use crate::wait_pid::{Ended, Which, poll_child, wait_for_child};
 
 fn process(thread: &Thread) -> &Arc<Process> {
     thread.process().expect("a thread of a process")
@@ -29,7 +29,7 @@ fn sleep_until_told_to_end(thread: &Thread) {
 }
 
 /// The code with which a child has ended, of which nothing is left.
-fn code(reaped: Reaped) -> i32 {
+fn code(reaped: Ended) -> i32 {
     assert_process_is_gone(reaped.id);
     let codes = [1, 2, 3].map(|code| (code, ExitStatus::exited(code)));
     let found = codes.iter().find(|(_, status)| *status == reaped.status);
