@@ -71,7 +71,7 @@ pub use mapping::{MappedPage, Mapping};
 pub use memory_name::MemoryName;
 pub use offer::{OfferedPage, TakenPage};
 pub use page_alloc::break_page_alloc;
-pub use page_source::{PageSource, PageSourceError, SourceKind};
+pub use page_source::{PageSource, PageSourceError, ReadOnlySource, SourceKind};
 pub use protection::Protection;
 pub use region::{Region, RegionFlags};
 pub use region_map::{GUARD_PAGES, break_guard};

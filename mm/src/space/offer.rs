@@ -21,10 +21,11 @@ use crate::heap::try_arc;
 use crate::page_table::{Perm, VmIterMut};
 use crate::space::backing::Backing;
 use crate::space::file_backing::{FileBacking, Sharing};
+use crate::space::page_source::ReadOnlySource;
 use crate::space::page_source::{PageSource, SourceKind};
 use crate::space::protection::Protection;
 use crate::space::region::{Region, RegionFlags};
-use crate::space::shared_pages::{ReadOnlyPages, SharedPages};
+use crate::space::shared_pages::SharedPages;
 use crate::space::{FaultAccess, Memory, Space};
 
 /// A page of shared memory that a space has at an address. It does not keep the memory.
@@ -101,7 +102,7 @@ impl Space {
         let protection = region.protection & Protection::WRITE;
         let source = if protection.is_empty() && !source.is_read_only() {
             // OFFER-3.
-            try_arc(ReadOnlyPages(source.clone()))?
+            try_arc(ReadOnlySource::new(source.clone()))?
         } else {
             source.clone()
         };

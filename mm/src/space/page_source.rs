@@ -1,6 +1,8 @@
 //! What has its contents in page frames, for regions to map.
 #![forbid(unsafe_code)]
 
+use alloc::sync::Arc;
+
 use crate::error::NoMemory;
 use crate::frame::Frame;
 
@@ -36,6 +38,38 @@ pub trait PageSource: Send + Sync {
     /// Whether it may not be written through a shared mapping.
     fn is_read_only(&self) -> bool {
         false
+    }
+}
+
+/// A source as it is shown to whoever may map it shared, but not write it.
+pub struct ReadOnlySource(Arc<dyn PageSource>);
+
+impl ReadOnlySource {
+    /// What shows `source` and cannot be written.
+    pub fn new(source: Arc<dyn PageSource>) -> ReadOnlySource {
+        ReadOnlySource(source)
+    }
+}
+
+impl PageSource for ReadOnlySource {
+    fn page(&self, index: u64) -> Result<Frame, PageSourceError> {
+        self.0.page(index)
+    }
+
+    fn len_bytes(&self) -> u64 {
+        self.0.len_bytes()
+    }
+
+    fn identity(&self) -> usize {
+        self.0.identity()
+    }
+
+    fn kind(&self) -> SourceKind {
+        self.0.kind()
+    }
+
+    fn is_read_only(&self) -> bool {
+        true
     }
 }
 

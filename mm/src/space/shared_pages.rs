@@ -45,31 +45,6 @@ impl SharedPages {
     }
 }
 
-/// Shared memory as it is shown to whoever may only read it.
-pub(super) struct ReadOnlyPages(pub(super) Arc<dyn PageSource>);
-
-impl PageSource for ReadOnlyPages {
-    fn page(&self, index: u64) -> Result<Frame, PageSourceError> {
-        self.0.page(index)
-    }
-
-    fn len_bytes(&self) -> u64 {
-        self.0.len_bytes()
-    }
-
-    fn identity(&self) -> usize {
-        self.0.identity()
-    }
-
-    fn kind(&self) -> SourceKind {
-        self.0.kind()
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
-    }
-}
-
 impl PageSource for SharedPages {
     fn page(&self, index: u64) -> Result<Frame, PageSourceError> {
         if index >= self.len_pages {

@@ -7,11 +7,11 @@ use alloc::sync::Arc;
 
 use abi::{Dirent, Errno, OpenFlags, Whence};
 use mm::heap::try_arc;
-use mm::space::{PageSource, Sharing};
+use mm::space::{PageSource, ReadOnlySource, Sharing};
 
 use super::buffer::{ReadBuffer, Source, WriteBuffer};
 use super::console;
-use super::regular::{ReadOnlyFile, RegularFile, WriteFrom};
+use super::regular::{RegularFile, WriteFrom};
 use super::tree::{Created, Directory, FileTree, Node};
 use crate::pipe::{PipeReader, PipeWriter};
 use crate::sync::{AtomicU64, Ordering};
@@ -220,7 +220,7 @@ impl OpenFile {
         match sharing {
             _ if !self.flags.readable() => Err(Errno::EACCES),
             Sharing::Shared if !self.flags.writable() => {
-                Ok(try_arc(ReadOnlyFile::new(file.clone()))?)
+                Ok(try_arc(ReadOnlySource::new(file.clone()))?)
             }
             Sharing::Private | Sharing::Shared => Ok(file.clone()),
         }

@@ -12,8 +12,6 @@
 //! - **FILE-3** a page's bytes behind the end of the file are zero, but for what a shared mapping has written there; that is
 //!   cleared before the file grows over it.
 
-use alloc::sync::Arc;
-
 use abi::Errno;
 use mm::NoMemory;
 use mm::addr::PAGE_SIZE;
@@ -272,33 +270,6 @@ impl PageSource for RegularFile {
 
     fn len_bytes(&self) -> u64 {
         RegularFile::len_bytes(self)
-    }
-}
-
-/// A file for those who may map it shared, but not write it.
-pub(super) struct ReadOnlyFile(Arc<RegularFile>);
-
-impl ReadOnlyFile {
-    pub(super) fn new(file: Arc<RegularFile>) -> ReadOnlyFile {
-        ReadOnlyFile(file)
-    }
-}
-
-impl PageSource for ReadOnlyFile {
-    fn page(&self, index: u64) -> Result<Frame, PageSourceError> {
-        self.0.page(index)
-    }
-
-    fn len_bytes(&self) -> u64 {
-        self.0.len_bytes()
-    }
-
-    fn identity(&self) -> usize {
-        self.0.identity()
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
     }
 }
 
