@@ -32,8 +32,8 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
             continue;
         }
         // SAFETY: 1. `off`. 2. they come from `UserRegisters::start` or the last round, with at most the result of a
-        // system call changed, or a signal handler entered or left. 3. this CPU runs threads, so it is set up, and the scheduler has loaded the space of the
-        // thread that it runs.
+        // system call changed, or a signal handler entered or left. 3. this CPU runs threads, so it is set up, and the
+        // scheduler has loaded the space of the thread that it runs.
         unsafe { stubs::enter_user(&raw mut registers, thread) };
         match registers.vector {
             // Handled already; there is something to do before the thread goes on.
