@@ -41,8 +41,9 @@ apt_install() {
     return 1
 }
 
+# Waits while another one installs: tests that run at the same time may want something each.
 apt_get() {
-    local options=(--yes --quiet)
+    local options=(--yes --quiet --option DPkg::Lock::Timeout=300)
     [ "$1" != install ] || options+=(--no-remove --no-install-recommends)
     DEBIAN_FRONTEND=noninteractive apt-get "$1" "${options[@]}" "${@:2}" </dev/null
 }
