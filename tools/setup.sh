@@ -119,9 +119,9 @@ find_cc() {
     die "a C compiler is missing: install one that is called cc (Debian: apt-get install gcc libc6-dev)"
 }
 
-# Another compiler, for the tests of what the guide says about it: `find_compiler COMMAND PACKAGE`.
-find_compiler() {
+# A program that only some tests need: `find_program COMMAND PACKAGE`.
+find_program() {
     command -v "$1" >/dev/null && return
     apt_install "$2" && command -v "$1" >/dev/null && return
-    die "the compiler $1 is missing: install it (Debian: apt-get install $2)"
+    die "$1 is missing: install it (Debian: apt-get install $2)"
 }

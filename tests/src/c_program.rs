@@ -31,7 +31,7 @@ pub fn build_as_the_guide_says(
 ) -> PathBuf {
     build("checked"); // the library
     run(&mut shell(&format!(
-        ". tools/setup.sh && find_compiler {} {}",
+        ". tools/setup.sh && find_program {} {}",
         compiler.command, compiler.package
     )))
     .unwrap_or_else(|reason| panic!("{reason}"));

@@ -1,16 +1,13 @@
 //! Rows about making processes.
 
-extern crate alloc;
-
-use alloc::vec::Vec;
 use core::hint::black_box;
 
 use abi::layout::PAGE_SIZE;
 use ulib::memory::Area;
-use ulib::{Pid, process, system_call};
+use ulib::{Pid, system_call};
 
 use crate::Setting;
-use crate::measure::{best, fork_and_wait, row, start, wait};
+use crate::measure::{best, fork_and_wait, start, wait};
 
 const PAGES_PER_MIB: usize = (1 << 20) / PAGE_SIZE;
 
@@ -62,25 +59,4 @@ pub(crate) fn spawn_exit_wait(name: &str, setting: Setting, _: usize) {
         assert!(child > 0, "cannot start nop: {child}");
         wait(child as Pid);
     });
-}
-
-/// So many processes, spread over the CPUs, that all fork at once.
-pub(crate) fn parallel(name: &str, setting: Setting, processes: usize) {
-    let forks = 200 / setting.scale + 1;
-    let mut children = Vec::with_capacity(processes);
-    let start_ns = process::clock_ns();
-    for number in 0..processes {
-        children.push(start(|| {
-            process::pin(number % setting.cpus);
-            (0..forks).for_each(|_| fork_and_wait());
-            0
-        }));
-    }
-    children.into_iter().for_each(wait);
-    let duration_ns = process::clock_ns() - start_ns;
-    row(
-        name,
-        (processes * forks) as f64 * 1e9 / duration_ns as f64,
-        "forks/s",
-    );
 }

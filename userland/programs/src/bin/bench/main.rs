@@ -11,6 +11,7 @@ extern crate alloc;
 mod forks;
 mod measure;
 mod memory;
+mod parallel;
 mod pipes;
 mod spinners;
 mod threads;
@@ -75,8 +76,13 @@ fn rows(setting: Setting) -> Vec<Row> {
     }
     let mut processes = 1;
     while processes <= 2 * setting.cpus && processes <= 64 {
-        let name = numbered("fork_parallel_", processes, "");
-        add(name.as_str(), forks::parallel, processes);
+        let mut add = |row: &str, measure| {
+            let name = numbered(row, processes, "");
+            add(name.as_str(), measure, processes);
+        };
+        add("fork_parallel_", parallel::forks);
+        add("fault_parallel_", parallel::faults);
+        add("thread_parallel_", parallel::threads);
         processes *= 2;
     }
     rows

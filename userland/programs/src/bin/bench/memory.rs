@@ -54,7 +54,7 @@ pub(crate) fn protect_page(name: &str, setting: Setting, remote: usize) {
 
 /// Maps so many pages, writes a word into each, and unmaps them.
 #[inline]
-fn map_and_touch(pages: usize) {
+pub(crate) fn map_and_touch(pages: usize) {
     drop(black_box(map_and_fill(pages)));
 }
 

@@ -7,12 +7,14 @@ use crate::measure::best;
 
 /// Starts a thread that ends at once, and joins it.
 pub(crate) fn create_and_join(name: &str, setting: Setting, _: usize) {
-    best(name, 400 / setting.scale + 1, || {
-        match thread::spawn(|| ()) {
-            Ok(thread) => assert_eq!(thread.join(), Some(())),
-            Err(errno) => panic!("cannot create a thread: {errno}"),
-        }
-    });
+    best(name, 400 / setting.scale + 1, create_and_join_once);
+}
+
+pub(crate) fn create_and_join_once() {
+    match thread::spawn(|| ()) {
+        Ok(thread) => assert_eq!(thread.join(), Some(())),
+        Err(errno) => panic!("cannot create a thread: {errno}"),
+    }
 }
 
 /// Sends itself a signal whose handler does nothing.
