@@ -26,6 +26,8 @@ pub struct Boot {
     cpus: usize,
     options: Vec<String>,
     program: Vec<String>,
+    /// Further options of QEMU itself.
+    qemu: String,
     deadline: Duration,
 }
 
@@ -37,6 +39,7 @@ impl Boot {
             cpus: 4,
             options: Vec::new(),
             program: Vec::new(),
+            qemu: String::new(),
             deadline: DEADLINE,
         }
     }
@@ -97,6 +100,14 @@ impl Boot {
     pub fn option(mut self, option: &str) -> Boot {
         self.options.push(option.to_owned());
         self
+    }
+
+    /// With these options of QEMU itself.
+    pub fn qemu(self, options: &str) -> Boot {
+        Boot {
+            qemu: options.to_owned(),
+            ..self
+        }
     }
 
     /// With the kernel that users boot, not that of the tests.
@@ -171,7 +182,11 @@ impl Boot {
             .env(BUILT, "1")
             .env(
                 "ARGONAUT_QEMU_EXTRA",
-                monitor::qemu_options(&files.path("monitor")),
+                format!(
+                    "{} {}",
+                    monitor::qemu_options(&files.path("monitor")),
+                    self.qemu
+                ),
             );
         command
     }

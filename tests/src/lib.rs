@@ -9,6 +9,7 @@
 
 mod boot;
 pub mod c_program;
+pub mod cache_lines;
 pub mod guide;
 mod monitor;
 mod prepare;
