@@ -89,6 +89,7 @@ terminal=$([ ! -t 0 ] || stty -g)
 # shellcheck disable=SC2317 # called by the trap
 leave() {
     [ -z "$terminal" ] || stty "$terminal" # a QEMU that was killed leaves it raw
+    [ -z "${feeder:-}" ] || kill "$feeder" 2>/dev/null || true
     rm -rf "$scratch"
 }
 trap leave EXIT
@@ -161,6 +162,19 @@ else
 fi
 # shellcheck disable=SC2206 # words are what it is for
 qemu+=(${ARGONAUT_QEMU_EXTRA:-})
+
+# The kernel drops what has arrived on its serial line when it sets that up. What does not come from a terminal waits.
+# shellcheck disable=SC2317 # called below
+feed_when_booted() {
+    until grep -aq '^@@argonaut booted' "$log"; do sleep 0.05; done
+    exec cat
+}
+if [ ! -t 0 ]; then
+    mkfifo "$scratch/typed"
+    feed_when_booted <&0 >"$scratch/typed" &
+    feeder=$!
+    exec <"$scratch/typed"
+fi
 
 # Runs the machine until it ends or resets itself, which QEMU takes for an end (-no-reboot): a kernel that cannot boot
 # would do nothing else. In the background only so that a signal to this script ends QEMU too.
