@@ -8,7 +8,7 @@ use proc::table;
 /// The accounts now; exact on a quiet machine.
 pub(crate) fn read() -> SysInfo {
     // What waits for other CPUs is free.
-    mm::flush::limbo::drain();
+    mm::flush::limbo::drain(mm::flush::Kernel);
     let frames = frame::accounts();
     let in_use = |kind| frames.in_use(kind) as u64;
     let stacks = stack::accounts();

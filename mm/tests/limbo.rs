@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use mm::addr::{PAGE_SIZE, USER_START, UserRange};
-use mm::flush::{self, Strategy, limbo};
+use mm::flush::{self, Kernel, Strategy, limbo};
 use mm::frame::{self, FrameKind};
 use mm::hw::host::machine;
 use mm::hw::user_access::host::on_page_fault;
@@ -124,13 +124,16 @@ fn unmap_while_another_cpu_runs(other: fn(), then: impl FnOnce(&Space, &dyn Fn()
 fn memory_waits_until_the_other_cpu_has_ticked_and_is_free_then() {
     let _machine = machine();
     let before = anonymous_frames();
-    unmap_while_another_cpu_runs(limbo::serve_tick, |_, tell_and_wait| {
-        limbo::serve_tick();
-        assert_eq!(anonymous_frames(), before + PAGES, "free before the sweep");
-        tell_and_wait();
-        limbo::serve_tick();
-        assert_eq!(anonymous_frames(), before + PAGES - 1);
-    });
+    unmap_while_another_cpu_runs(
+        || limbo::serve_tick(Kernel),
+        |_, tell_and_wait| {
+            limbo::serve_tick(Kernel);
+            assert_eq!(anonymous_frames(), before + PAGES, "free before the sweep");
+            tell_and_wait();
+            limbo::serve_tick(Kernel);
+            assert_eq!(anonymous_frames(), before + PAGES - 1);
+        },
+    );
     assert_eq!(anonymous_frames(), before);
 }
 
@@ -142,7 +145,7 @@ fn a_cpu_that_becomes_idle_counts_as_swept() {
         || become_idle(&irq::disable()),
         |_, tell_and_wait| {
             tell_and_wait();
-            limbo::serve_tick();
+            limbo::serve_tick(Kernel);
             assert_eq!(anonymous_frames(), before + PAGES - 1);
         },
     );
@@ -174,7 +177,7 @@ fn draining_gives_everything_back() {
     unmap_while_another_cpu_runs(
         || {},
         |_, _| {
-            limbo::drain();
+            limbo::drain(Kernel);
             assert_eq!(anonymous_frames(), before + PAGES - 1);
         },
     );

@@ -7,50 +7,12 @@
 mod flush_model;
 
 use flush_model::Machine;
-use loom::thread;
+use flush_model::explore::{self, Cpu, Orders};
 use mm::flush::Strategy;
 
-/// What one CPU does.
-type Script = fn(&Machine);
-
-/// One CPU: what it has done before the others come, and what it does beside them.
-#[derive(Copy, Clone)]
-struct Cpu {
-    before: Script,
-    beside: Script,
-}
-
-/// All orders are explored, or those in which so many CPUs at most are stopped in the middle of something.
-#[derive(Copy, Clone)]
-enum Orders {
-    All,
-    Preemptions(usize),
-}
-
-/// Explores what can happen on these CPUs; the first `senders` of them change something.
+/// As the kernel usually tells other CPUs.
 fn explore<const CPUS: usize>(orders: Orders, senders: usize, cpus: [Cpu; CPUS]) {
-    let mut builder = loom::model::Builder::new();
-    if let Orders::Preemptions(most) = orders {
-        builder.preemption_bound = Some(most);
-    }
-    builder.check(move || {
-        let machine = Machine::new(CPUS, senders, Strategy::Targeted);
-        for (number, cpu) in cpus.iter().enumerate() {
-            machine.alone(number, cpu.before);
-        }
-        let others: Vec<_> = (1..CPUS)
-            .map(|number| {
-                let machine = machine.clone();
-                thread::spawn(move || machine.play(number, cpus[number].beside))
-            })
-            .collect();
-        machine.play(0, cpus[0].beside);
-        others.into_iter().for_each(|other| other.join().unwrap());
-        for number in 0..CPUS {
-            machine.alone(number, Machine::leave);
-        }
-        assert!(!machine.is_loaded_anywhere());
-    });
+    explore::explore(Strategy::Targeted, orders, senders, cpus, nothing);
 }
 
 fn nothing(_machine: &Machine) {}

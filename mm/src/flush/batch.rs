@@ -8,7 +8,6 @@ use crate::addr::{UserRange, VirtAddr};
 use crate::flush::active::{ActiveCpus, Reach, SpaceId};
 use crate::flush::inline_list::InlineList;
 use crate::flush::kernel::Kernel;
-use crate::flush::limbo;
 use crate::flush::machine::{Machine, Released};
 use crate::flush::requests::{Asked, MOST_PAGES, Task};
 use crate::flush::strategy::Strategy;
@@ -259,24 +258,24 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
     }
 }
 
-impl FlushBatch<'_> {
+impl<M: Machine> FlushBatch<'_, M> {
     /// Steps 2 and 3 of a batch that has done nothing but unmap `range`. Under [`Strategy::Deferred`] it does not wait for
-    /// other CPUs: what it has collected goes to [`limbo`], with the addresses.
-    pub(crate) fn complete_unmap(&mut self, range: UserRange) {
+    /// other CPUs: what it has collected goes to [`limbo`](crate::flush::limbo), with the addresses.
+    pub fn complete_unmap(&mut self, range: UserRange) {
         // LIMBO-3: not if it frees page-table pages.
-        let is_deferred =
-            Kernel.strategy() == Strategy::Deferred && self.reach == Some(Reach::Active);
-        if !is_deferred {
+        let limbo = self.machine.limbo();
+        let (Some(limbo), Some(Reach::Active)) = (limbo, self.reach) else {
             self.complete();
             return;
-        }
+        };
         let pin = pin::pin();
         let published = self.space.publish(Reach::Active, pin.cpu());
         // First: what is in limbo does not wait for this CPU.
         self.flush_here(&pin, Reach::Active, published.generation, true);
         if published.has_others {
             let others = published.others();
-            limbo::put(&pin, self.space, range, &others, &mut self.released);
+            let (machine, space) = (self.machine, self.space);
+            limbo.put(machine, &pin, space, range, &others, &mut self.released);
         }
         self.give_back();
     }

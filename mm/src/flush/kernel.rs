@@ -4,11 +4,12 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use smp::mailbox::{self, Pending, Request, Ring};
 use smp::{CpuId, CpuSet, IrqOff, PerCpu, Pinned, ipi};
+use spin::Once;
 
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::NoMemory;
 use crate::flush::counters::Counters;
-use crate::flush::limbo;
+use crate::flush::limbo::{self, Limbo};
 use crate::flush::machine::{FlushCpu, Machine, Processor};
 use crate::flush::released::ReleasedFrames;
 use crate::flush::strategy::Strategy;
@@ -19,6 +20,7 @@ use crate::{hw, kernel_map};
 pub struct Kernel;
 
 static CPUS: PerCpu<FlushCpu> = PerCpu::new();
+static LIMBO: Once<Limbo<ReleasedFrames>> = Once::new();
 static STRATEGY: AtomicU8 = AtomicU8::new(Strategy::Targeted as u8);
 
 /// Makes what each of `possible_cpus` CPUs needs to take part. Once, at boot, before the first address space; all CPUs
@@ -37,7 +39,7 @@ pub(crate) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
 /// [`NoMemory`].
 pub fn set_strategy(strategy: Strategy) -> Result<(), NoMemory> {
     if strategy == Strategy::Deferred {
-        limbo::init(smp::cpu::possible())?;
+        LIMBO.try_call_once(|| Limbo::new(smp::cpu::possible(), limbo::SLOTS))?;
     }
     // Relaxed: set before there is a thread of an address space.
     if STRATEGY.load(Ordering::Relaxed) != Strategy::Nobody as u8 {
@@ -59,7 +61,7 @@ pub fn strategy() -> Strategy {
 
 /// What each CPU has done so far. A CPU may be counting meanwhile.
 pub fn counters() -> impl Iterator<Item = (CpuId, Counters)> {
-    CPUS.iter().map(|(cpu, own)| (cpu, own.counters.read()))
+    CPUS.iter().map(|(cpu, own)| (cpu, own.counters()))
 }
 
 /// What the protocol keeps of the CPU that the caller is pinned to. Panics before `init`.
@@ -113,6 +115,17 @@ impl Machine for Kernel {
     fn strategy(self) -> Strategy {
         // Relaxed: see `set_strategy`.
         Strategy::from_bits(STRATEGY.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn limbo<'m>(self) -> Option<&'m Limbo<ReleasedFrames>>
+    where
+        Self: 'm,
+    {
+        match self.strategy() {
+            Strategy::Deferred => LIMBO.get(),
+            Strategy::Targeted | Strategy::Broadcast | Strategy::Nobody => None,
+        }
     }
 
     #[inline]

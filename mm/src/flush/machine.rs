@@ -4,8 +4,9 @@ use smp::mailbox::{Bell, Pending, Request};
 use smp::{CpuId, CpuSet, IrqOff, Pinned};
 
 use crate::addr::{PhysAddr, VirtAddr};
-use crate::flush::counters::OwnCounters;
+use crate::flush::counters::{Counters, OwnCounters};
 use crate::flush::cpu_tlb::CpuTlb;
+use crate::flush::limbo::Limbo;
 use crate::flush::strategy::Strategy;
 
 /// What a CPU can be told about translations: the real one, or a model's.
@@ -64,6 +65,11 @@ impl FlushCpu {
             counters: OwnCounters::new(),
         }
     }
+
+    /// What it has done so far. It may be counting meanwhile.
+    pub fn counters(&self) -> Counters {
+        self.counters.read()
+    }
 }
 
 /// A machine: some CPUs with translations, their mailboxes, and frames. It is a handle that is copied freely.
@@ -95,6 +101,11 @@ pub trait Machine: Processor + Copy {
 
     /// How other CPUs are told.
     fn strategy(self) -> Strategy;
+
+    /// Where what is unmapped waits, if the strategy is [`Strategy::Deferred`].
+    fn limbo<'m>(self) -> Option<&'m Limbo<Self::Released>>
+    where
+        Self: 'm;
 
     /// Loads `root`, which drops all translations.
     ///

@@ -62,21 +62,18 @@ use smp::{IrqOff, Pinned};
 pub unsafe fn enter(space: &ActiveCpus, root: &AtomicU64, off: &IrqOff) {
     // SAFETY: the caller's conditions.
     unsafe { switch::enter(Kernel, kernel::cpu(off), space, root, off) };
-    limbo::sweep_if_owed(off);
 }
 
 /// This CPU goes on to run the kernel's own threads, or nothing: it keeps the root that it has loaded, but uses no user
 /// memory until it enters a space again.
 #[inline]
 pub fn become_idle(off: &IrqOff) {
-    switch::become_idle(kernel::cpu(off), off);
-    limbo::sweep_if_owed(off);
+    switch::become_idle(Kernel, kernel::cpu(off), off);
 }
 
 /// Makes this CPU use the kernel's own page table, and no address space.
 pub fn leave(off: &IrqOff) {
     switch::leave(Kernel, kernel::cpu(off), off);
-    limbo::sweep_if_owed(off);
 }
 
 /// Whether this CPU has the root of `space` loaded.

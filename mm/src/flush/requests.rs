@@ -11,7 +11,6 @@ use crate::addr::VirtAddr;
 use crate::flush::active::SpaceId;
 use crate::flush::cpu_tlb::Flushed;
 use crate::flush::inline_list::InlineList;
-use crate::flush::limbo;
 use crate::flush::machine::Machine;
 
 /// The words of a request before those that are pages.
@@ -32,7 +31,7 @@ pub(super) enum Task<'p> {
     },
     /// To leave the space if they have it loaded.
     Leave,
-    /// To sweep ([`limbo`]).
+    /// To sweep ([`limbo`](crate::flush::limbo)).
     Sweep,
 }
 
@@ -67,7 +66,7 @@ impl<'p, M: Machine> Asked<'p, M> {
                 flush_for_another::<M>
             }
             Task::Leave => leave_for_another::<M>,
-            Task::Sweep => sweep_for_another,
+            Task::Sweep => sweep_for_another::<M>,
         };
         let request = Request {
             function,
@@ -96,8 +95,14 @@ impl<'p, M: Machine> Asked<'p, M> {
 }
 
 /// [`Task::Sweep`], on a target.
-fn sweep_for_another(_: &[usize]) {
-    limbo::sweep(&irq::disable());
+fn sweep_for_another<M: Machine>(words: &[usize]) {
+    if let [machine, ..] = words {
+        // SAFETY: as in `flush_for_another`.
+        let machine = unsafe { M::from_word(*machine) };
+        if let Some(limbo) = machine.limbo() {
+            limbo.sweep(machine, &irq::disable());
+        }
+    }
 }
 
 /// [`Task::Flush`], on a target.

@@ -5,6 +5,7 @@ use smp::sync::{AtomicU64, Ordering};
 
 use crate::addr::PhysAddr;
 use crate::flush::active::ActiveCpus;
+use crate::flush::limbo;
 use crate::flush::machine::{FlushCpu, Machine};
 
 /// Makes the CPU that this runs on, which is `own`, use the address space of `space`: [`flush::enter`](crate::flush::enter).
@@ -41,17 +42,21 @@ pub unsafe fn enter(
     own.counters.count_flushed(flushed);
     if is_gone {
         leave(machine, own, off);
+    } else {
+        limbo::sweep_if_owed(machine, off);
     }
 }
 
 /// The CPU that this runs on, which is `own`, goes on to run the kernel's own threads, or nothing:
 /// [`flush::become_idle`](crate::flush::become_idle).
 #[inline]
-pub fn become_idle(own: &FlushCpu, off: &IrqOff) {
+pub fn become_idle(machine: impl Machine, own: &FlushCpu, off: &IrqOff) {
     own.tlb.become_idle(off);
+    limbo::sweep_if_owed(machine, off);
 }
 
 /// Makes the CPU that this runs on, which is `own`, use the kernel's own page table, and no address space.
 pub fn leave(machine: impl Machine, own: &FlushCpu, off: &IrqOff) {
     own.tlb.leave(off, || machine.load_kernel_root(off));
+    limbo::sweep_if_owed(machine, off);
 }

@@ -43,7 +43,7 @@ use core::mem::ManuallyDrop;
 
 use crate::addr::{PAGE_SIZE, PhysAddr, USER_END, VirtAddr};
 use crate::error::NoMemory;
-use crate::flush::{FlushBatch, SpaceId};
+use crate::flush::{FlushBatch, Kernel, SpaceId, limbo};
 use crate::frame::{self, Frame, FrameKind};
 use crate::kernel_map;
 use table::Table;
@@ -161,7 +161,7 @@ impl PageTable {
     /// first. No CPU may switch to it any more.
     pub fn retire(mut self, batch: &mut FlushBatch<'_>) {
         debug_assert!(batch.space() == self.space, "the batch is another space's");
-        crate::flush::limbo::drain_space(self.space);
+        limbo::drain_space(Kernel, self.space);
         batch.make_unreachable();
         free_everything(&mut self, batch);
         kernel_map::entries().clear_from(&self);

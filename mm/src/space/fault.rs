@@ -17,7 +17,7 @@ use core::fmt;
 
 use crate::addr::{PAGE_SIZE, VirtAddr};
 use crate::error::{MapError, NoMemory, SpaceError};
-use crate::flush::{ActiveCpus, FlushBatch, limbo};
+use crate::flush::{ActiveCpus, FlushBatch, Kernel, limbo};
 use crate::frame::{self, Frame, FrameKind};
 use crate::page_table::{Entry, Faulting, Perm, VmIter, VmIterMut};
 use crate::space::Memory;
@@ -224,7 +224,7 @@ impl Memory {
         let (Some(region), Some(table)) = (self.regions.grow_to(page), &mut self.table) else {
             return Err(FaultError::MissingPage);
         };
-        limbo::drain_range(cpus.space(), region.range);
+        limbo::drain_range(Kernel, cpus.space(), region.range);
         access.check_allowed_by(region.protection)?;
         let mut batch = FlushBatch::new(cpus);
         let mut iter = VmIterMut::new_mut(table.get_mut(), page);

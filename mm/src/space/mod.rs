@@ -56,7 +56,7 @@ use smp::sync::{AtomicU64, Ordering};
 use crate::addr::{PAGE_SIZE, UserRange, VirtAddr};
 use crate::aspace::ThreadCount;
 use crate::error::{NoMemory, SpaceError};
-use crate::flush::{ActiveCpus, FlushBatch, SpaceId, limbo};
+use crate::flush::{ActiveCpus, FlushBatch, Kernel, SpaceId, limbo};
 use crate::heap::try_arc;
 use crate::page_table::{FaultTable, PageTable};
 use crate::rw_lock::RwLock;
@@ -257,7 +257,7 @@ impl Memory {
         let table = self.table.as_ref().ok_or(SpaceError::NotMapped)?;
         let (space, range) = (table.space(), region.range);
         self.regions.insert(region)?;
-        limbo::drain_range(space, range);
+        limbo::drain_range(Kernel, space, range);
         Ok(())
     }
 }

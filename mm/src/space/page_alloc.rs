@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::addr::{UserRange, VirtAddr};
 use crate::error::{NoMemory, SpaceError};
-use crate::flush::{FlushBatch, limbo};
+use crate::flush::{FlushBatch, Kernel, limbo};
 use crate::frame::{self, FrameChain, FrameKind};
 use crate::hw;
 use crate::page_table::VmIterMut;
@@ -56,7 +56,7 @@ impl Space {
         // Dropped last: what is left of the frames is given back without the lock.
         let mut frames = limbo::retry_drained(|| zeroed_frames(range.len_pages()))?;
         let mut memory = self.memory.write();
-        limbo::drain_range(self.id(), range);
+        limbo::drain_range(Kernel, self.id(), range);
         // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
         memory.page_alloc(range, &mut frames, &mut batch)

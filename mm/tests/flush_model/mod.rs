@@ -6,10 +6,14 @@
 //! new owner at once, who writes it: if a CPU can still reach it, it reads what is not its own, or loom sees both touch
 //! it at the same time. Interrupts are polls.
 
+#[cfg(loom)]
+pub(crate) mod explore;
+
 use std::cell::Cell;
 use std::sync::Arc;
 
-use mm::addr::{PAGE_SIZE, PhysAddr, USER_START, VirtAddr};
+use mm::addr::{PAGE_SIZE, PhysAddr, USER_START, UserRange, VirtAddr};
+use mm::flush::limbo::{self, Limbo};
 use mm::flush::{self, ActiveCpus, FlushBatch, FlushCpu, Processor, SpaceId, Strategy, switch};
 use smp::mailbox::{Bell, Class, Mailboxes, Pending, Request};
 use smp::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell};
@@ -22,6 +26,8 @@ const SOMEBODY_ELSES: usize = 0x0666;
 
 /// The pages of the space.
 pub(crate) const PAGES: usize = 2;
+/// How many unmaps of one CPU can wait in limbo.
+const SLOTS: usize = 1;
 /// The physical address of the root; there is nothing to be read.
 const ROOT: u64 = 0x1000;
 
@@ -43,6 +49,11 @@ impl Memory {
         // SAFETY: see `Sync`.
         let content = self.0.with(|content| unsafe { *content });
         assert_eq!(content, OWN, "read a frame that has another owner");
+    }
+
+    fn is_free(&self) -> bool {
+        // SAFETY: see `Sync`.
+        self.0.with(|content| unsafe { *content }) == SOMEBODY_ELSES
     }
 
     fn write(&self, content: usize) {
@@ -126,6 +137,8 @@ pub(crate) struct Machine {
     mailboxes: Mailboxes<Lines>,
     lines: Lines,
     strategy: Strategy,
+    /// Used if that is `Deferred`.
+    limbo: Limbo<Released>,
     space: ActiveCpus,
     /// What `flush::switch::enter` gets as the space's root.
     root: AtomicU64,
@@ -133,6 +146,8 @@ pub(crate) struct Machine {
     root_entry: AtomicU32,
     /// The entries of the table: the number of a frame and 1, 0 for none.
     entries: Vec<AtomicU32>,
+    /// What the entries are, or will be again, from now on for whoever has seen this; 0 until they have been mapped again.
+    mapped_again: Vec<AtomicU32>,
     /// The frames of the pages, then those that may come in their places, then the table.
     memory: Vec<Arc<Memory>>,
     /// How many CPUs may still ask others for something.
@@ -162,6 +177,8 @@ impl Machine {
         let lines = Lines(Arc::new((0..cpus).map(|_| word(0)).collect()));
         let mailboxes = Mailboxes::new(cpus, lines.clone()).expect("memory");
         assert!(mailboxes.are_idle());
+        let limbo = Limbo::new(cpus, SLOTS).expect("memory");
+        assert!(limbo.is_empty());
         let space = ActiveCpus::new(SpaceId::KERNEL);
         for reach in [flush::Reach::Active, flush::Reach::Loaded] {
             assert!(!space.publish(reach, CpuId::BOOT).has_others);
@@ -174,10 +191,12 @@ impl Machine {
             mailboxes,
             lines,
             strategy,
+            limbo,
             space,
             root,
             root_entry: word(1),
             entries: (0..PAGES).map(|page| word(page as u32 + 1)).collect(),
+            mapped_again: (0..PAGES).map(|_| word(0)).collect(),
             memory: (0..=2 * PAGES).map(|_| Memory::new()).collect(),
             senders: word(senders as u32),
             first_senders: senders,
@@ -240,7 +259,7 @@ impl Machine {
 
     /// This CPU runs a thread of the kernel's own.
     pub(crate) fn become_idle(&self) {
-        switch::become_idle(self.own(), &irq::disable());
+        switch::become_idle(self, self.own(), &irq::disable());
     }
 
     /// A thread of the space uses `page`, if it is mapped: by the TLB or by the page table, which the processor then
@@ -286,11 +305,67 @@ impl Machine {
         FlushBatch::on(self, &self.space)
     }
 
-    /// Clears the entry of `page`, as `Slot::take`; its frame is the batch's.
+    /// Clears the entry of `page` if it is mapped, as `Slot::take`; its frame is the batch's.
     pub(crate) fn unmap(&self, page: usize, batch: &mut FlushBatch<'_, &Machine>) {
         let entry = self.entries[page].swap(0, Ordering::AcqRel);
-        batch.record(address(page));
-        batch.release(Frame(self.memory[entry as usize - 1].clone()));
+        if let Some(frame) = (entry as usize).checked_sub(1) {
+            batch.record(address(page));
+            batch.release(Frame(self.memory[frame].clone()));
+        }
+    }
+
+    /// Unmaps `page` as `Space::remove` does.
+    pub(crate) fn unmap_plainly(&self, page: usize) {
+        let mut batch = self.batch();
+        self.unmap(page, &mut batch);
+        batch.complete_unmap(range(page));
+    }
+
+    /// A timer interrupt, and what the thread does then.
+    pub(crate) fn tick(&self) {
+        limbo::serve_tick(self);
+    }
+
+    /// Gives everything back that is in limbo, as if memory had run out.
+    pub(crate) fn drain(&self) {
+        limbo::drain(self);
+    }
+
+    /// Whether nothing is in limbo.
+    pub(crate) fn is_limbo_empty(&self) -> bool {
+        self.limbo.is_empty()
+    }
+
+    /// Maps another frame at `page`, which has been unmapped, as `Space::add` and a fault do.
+    pub(crate) fn map_again(&self, page: usize) {
+        limbo::drain_range(self, self.space.space(), range(page));
+        let entry = (PAGES + page + 1) as u32;
+        self.entries[page].store(entry, Ordering::Release);
+        // Release pairs with the Acquire of a thread that has been told.
+        self.mapped_again[page].store(entry, Ordering::Release);
+    }
+
+    /// As `access`, by a thread that may have been told that `page` has been mapped again.
+    pub(crate) fn access_what_is_mapped_again(&self, page: usize) {
+        let told = self.mapped_again[page].load(Ordering::Acquire) as usize;
+        let seen = self.translate(page);
+        if told != 0 {
+            assert_eq!(seen, Some(told - 1), "an address is used again too early");
+        }
+        if let Some(frame) = seen {
+            self.memory[frame].read();
+        }
+    }
+
+    /// Whether the first frame of `page` has been given back, when nobody does anything any more.
+    pub(crate) fn is_free(&self, page: usize) -> bool {
+        self.memory[page].is_free()
+    }
+
+    /// How many CPUs have been asked for something.
+    pub(crate) fn asked(&self) -> u64 {
+        let counters = self.cpus.iter().map(FlushCpu::counters);
+        counters.map(|counters| counters.targets).sum()
     }
 
     /// Puts another frame behind `page`, as a copy-on-write break does (TLB-5).
@@ -311,6 +386,7 @@ impl Machine {
     /// Gives back everything, as the end of a process does.
     pub(crate) fn retire(&self) {
         self.root.store(0, Ordering::Release);
+        limbo::drain_space(self, self.space.space());
         let mut batch = self.batch();
         batch.make_unreachable();
         for page in 0..PAGES {
@@ -328,6 +404,11 @@ impl Machine {
 /// The address of `page`.
 fn address(page: usize) -> VirtAddr {
     VirtAddr::new(USER_START.as_u64() + (page * PAGE_SIZE) as u64)
+}
+
+/// The addresses of `page`.
+pub(crate) fn range(page: usize) -> UserRange {
+    UserRange::page_aligned(address(page).as_usize(), PAGE_SIZE).expect("user addresses")
 }
 
 /// The processor may look again at once, and an interrupt may come when this has been done, before it is noted.
@@ -377,6 +458,13 @@ impl flush::Machine for &Machine {
 
     fn strategy(self) -> Strategy {
         self.strategy
+    }
+
+    fn limbo<'m>(self) -> Option<&'m Limbo<Released>>
+    where
+        Self: 'm,
+    {
+        (self.strategy == Strategy::Deferred).then_some(&self.limbo)
     }
 
     unsafe fn load_root(self, root: PhysAddr, _off: &IrqOff) {

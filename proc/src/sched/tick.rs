@@ -87,7 +87,7 @@ fn arm(clock: &mut Clock, deadline_ns: u64, now_ns: u64) {
 
 /// Does what is due since the timer fired. True if the current thread's turn has ended.
 pub(super) fn serve_timer(in_user_mode: bool) -> bool {
-    mm::flush::limbo::serve_tick();
+    mm::flush::limbo::serve_tick(mm::flush::Kernel);
     let pin = pin::pin();
     let now = time::now_ns();
     let busy = RUNNING.with_current(|thread| !thread.is_idle());
