@@ -12,7 +12,7 @@ use mm::flush::Strategy;
 
 /// As the kernel usually tells other CPUs.
 fn explore<const CPUS: usize>(orders: Orders, senders: usize, cpus: [Cpu; CPUS]) {
-    explore::explore(Strategy::Targeted, orders, senders, cpus, nothing);
+    explore::explore(Strategy::Targeted, 1, orders, senders, cpus, nothing);
 }
 
 fn nothing(_machine: &Machine) {}

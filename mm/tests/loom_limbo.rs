@@ -1,6 +1,6 @@
 //! Loom models of deferred shootdowns: `RUSTFLAGS="--cfg loom" cargo test -p mm --release --test loom_limbo`.
 //!
-//! The machine is that of the models of the flush protocol, with room for one unmap of each CPU in limbo. With two CPUs every
+//! The machine is that of the models of the flush protocol, under `shootdown=deferred`. With two CPUs every
 //! order is explored, but those of two that wait for each other, and of three, only as far as they have few preemptions. A
 //! wait that does not end is an error; and in the end, when every CPU has left the space and ticked, nothing may be left in
 //! limbo.
@@ -12,10 +12,10 @@ use flush_model::explore::{self, Cpu, Orders, Script};
 use flush_model::{Machine, range};
 use mm::flush::Strategy;
 
-/// Explores what can happen on these CPUs; the first `senders` of them may ask others for something. At last, CPU 0 does
-/// `after`, alone.
+/// Explores what can happen on these CPUs, with room for one unmap of each; the first `senders` of them may ask others for
+/// something. At last, CPU 0 does `after`, alone.
 fn explore<const CPUS: usize>(orders: Orders, senders: usize, cpus: [Cpu; CPUS], after: Script) {
-    explore::explore(Strategy::Deferred, orders, senders, cpus, after);
+    explore::explore(Strategy::Deferred, 1, orders, senders, cpus, after);
 }
 
 fn nothing(_machine: &Machine) {}
@@ -56,6 +56,28 @@ fn limbo_1_a_cpu_that_ticks_never_reads_a_freed_frame() {
         },
     };
     explore(Orders::All, 1, [UNMAPS_0, ticks], nothing);
+}
+
+/// One slot is filled while the other CPU sweeps for the other.
+#[test]
+fn limbo_1_what_is_unmapped_during_a_sweep_waits_for_the_next() {
+    let unmaps_both = Cpu {
+        before: use_both_pages,
+        beside: |machine| {
+            machine.unmap_plainly(0);
+            machine.unmap_plainly(1);
+            machine.tick();
+        },
+    };
+    let sweeps = Cpu {
+        before: use_both_pages,
+        beside: |machine| {
+            machine.tick();
+            machine.access(1);
+        },
+    };
+    let cpus = [unmaps_both, sweeps];
+    explore::explore(Strategy::Deferred, 2, Orders::All, 1, cpus, nothing);
 }
 
 /// Nobody asks it, and yet memory comes back.

@@ -13,6 +13,8 @@ use shuttle::thread;
 
 const CPUS: usize = 4;
 const DEFAULT_SCHEDULES: usize = 1000;
+/// How many unmaps of one CPU can wait in limbo.
+const SLOTS: usize = 2;
 
 type Script = fn(&Machine);
 
@@ -23,7 +25,7 @@ fn try_schedules(strategy: Strategy, senders: usize, cpus: [Script; CPUS]) {
         Err(_) => DEFAULT_SCHEDULES,
     };
     let one_schedule = move || {
-        let machine = Machine::new(CPUS, senders, strategy);
+        let machine = Machine::new(CPUS, senders, strategy, SLOTS);
         let others: Vec<_> = (1..CPUS)
             .map(|number| {
                 let machine = machine.clone();
@@ -36,6 +38,10 @@ fn try_schedules(strategy: Strategy, senders: usize, cpus: [Script; CPUS]) {
             machine.alone(number, Machine::leave);
         }
         assert!(!machine.is_loaded_anywhere());
+        for number in 0..CPUS {
+            machine.alone(number, Machine::tick);
+        }
+        assert!(machine.is_limbo_empty());
     };
     shuttle::check_random(one_schedule, schedules);
 }
@@ -98,4 +104,41 @@ fn a_space_is_given_back_while_others_come_to_it_and_leave() {
         come_and_go,
     ];
     try_schedules(Strategy::Targeted, 1, cpus);
+}
+
+fn unmap_both_plainly(machine: &Machine) {
+    use_both_pages(machine);
+    machine.unmap_plainly(0);
+    machine.unmap_plainly(1);
+    machine.tick();
+    machine.map_again(0);
+    machine.access_what_is_mapped_again(0);
+}
+
+fn tick_and_drain(machine: &Machine) {
+    use_both_pages(machine);
+    machine.tick();
+    machine.access_what_is_mapped_again(0);
+    machine.drain();
+    machine.access(1);
+}
+
+fn tick_and_be_idle(machine: &Machine) {
+    for _ in 0..2 {
+        use_both_pages(machine);
+        machine.tick();
+        machine.access_what_is_mapped_again(0);
+        machine.become_idle();
+    }
+}
+
+#[test]
+fn what_a_cpu_unmaps_waits_in_limbo_while_another_drains_and_others_come_and_leave() {
+    let cpus = [
+        unmap_both_plainly,
+        tick_and_drain,
+        tick_and_be_idle,
+        come_and_go,
+    ];
+    try_schedules(Strategy::Deferred, 2, cpus);
 }

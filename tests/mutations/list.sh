@@ -5,6 +5,7 @@
 active=mm/src/flush/active.rs
 batch=mm/src/flush/batch.rs
 cpu_tlb=mm/src/flush/cpu_tlb.rs
+limbo=mm/src/flush/limbo.rs
 switch=mm/src/flush/switch.rs
 cpu_set=smp/src/cpu_set.rs
 post=smp/src/mailbox/post.rs
@@ -361,3 +362,102 @@ mutation a-wake-up-is-not-passed-on "$wait" '                self.wake_one();
     '            }
             return' \
     proc loom_wait ''
+
+mutation a-sweep-flushes-nothing "$limbo" '            machine.flush_all();
+' '            let _ = machine;
+' \
+    mm loom_limbo limbo_1_a_cpu_that_ticks
+
+mutation what-is-owed-is-read-after-the-flush "$limbo" '            for (owed, set) in owed.iter_mut().zip(owing) {
+                *owed = set.contains(cpu);
+            }
+            machine.flush_all();
+' \
+    '            machine.flush_all();
+            for (owed, set) in owed.iter_mut().zip(owing) {
+                *owed = set.contains(cpu);
+            }
+' \
+    mm loom_limbo limbo_1_what_is_unmapped_during
+
+mutation a-sweep-counts-for-what-it-did-not-owe "$limbo" '.filter(|(owed, _)| **owed)' '.filter(|_| true)' \
+    mm loom_limbo limbo_1_what_is_unmapped_during
+
+mutation a-creditor-is-forgotten-after-the-sets-are-read "$limbo" '            own.owes_to.fetch_remove(creditor);
+            let owing = &self.of(creditor).owing;
+            let mut owed = [false; SLOTS];
+            for (owed, set) in owed.iter_mut().zip(owing) {
+                *owed = set.contains(cpu);
+            }
+' \
+    '            let owing = &self.of(creditor).owing;
+            let mut owed = [false; SLOTS];
+            for (owed, set) in owed.iter_mut().zip(owing) {
+                *owed = set.contains(cpu);
+            }
+            own.owes_to.fetch_remove(creditor);
+' \
+    mm loom_limbo limbo_1_what_is_unmapped_during
+
+mutation a-tick-frees-what-is-still-owed "$limbo" '        if owing.is_empty() {
+            slots' \
+    '        if own.owing.len() > index {
+            slots' \
+    mm loom_limbo limbo_1_a_cpu_that_ticks
+
+mutation a-swept-set-is-read-relaxed "$cpu_set" 'words.all(|word| word.load(Ordering::Acquire) == 0)' \
+    'words.all(|word| word.load(Ordering::Relaxed) == 0)' \
+    mm loom_limbo limbo_1_a_cpu_that_ticks
+
+mutation nobody-looks-who-has-left-meanwhile "$limbo" '        make_sweep(machine, pin, &gone);' \
+    '        let _ = (machine, gone);' \
+    mm loom_limbo limbo_2_a_cpu_that_becomes_idle
+
+mutation a-cpu-is-told-after-the-look-who-has-left "$limbo" '        for other in others.iter() {
+            self.of(other).owes_to.fetch_insert(pin.cpu());
+        }
+        drop(slots);
+        let active = space.active_after_telling();' \
+    '        let active = space.active_after_telling();
+        for other in others.iter() {
+            self.of(other).owes_to.fetch_insert(pin.cpu());
+        }
+        drop(slots);' \
+    mm loom_limbo limbo_2_a_cpu_that_becomes_idle
+
+mutation a-cpu-is-told-before-it-is-in-the-set "$limbo" '        own.owing[index].store(others);
+' \
+    '        for other in others.iter() {
+            self.of(other).owes_to.fetch_insert(pin.cpu());
+        }
+        own.owing[index].store(others);
+        let others = &CpuSet::EMPTY;
+' \
+    mm loom_limbo limbo_2_a_cpu_that_becomes_idle
+
+mutation a-cpu-that-becomes-idle-does-not-sweep "$switch" '    own.tlb.become_idle(off);
+    limbo::sweep_if_owed(machine, off);' \
+    '    let _ = machine;
+    own.tlb.become_idle(off);' \
+    mm loom_limbo limbo_2_a_cpu_that_becomes_idle
+
+mutation a-cpu-sweeps-before-it-leaves "$switch" '    own.tlb.leave(off, || machine.load_kernel_root(off));
+    limbo::sweep_if_owed(machine, off);' \
+    '    limbo::sweep_if_owed(machine, off);
+    own.tlb.leave(off, || machine.load_kernel_root(off));' \
+    mm loom_limbo limbo_2_a_cpu_that_leaves
+
+mutation draining-does-not-wait "$limbo" '        make_sweep(machine, pin, &owing.load());' \
+    '        let _ = (machine, pin);' \
+    mm loom_limbo draining
+
+mutation a-table-goes-to-limbo "$batch" '(Some(limbo), Some(Reach::Active)) = ' '(Some(limbo), Some(_)) = ' \
+    mm loom_limbo limbo_3
+
+mutation addresses-in-limbo-are-not-looked-for "$limbo" 'waiting.range.intersection(range).is_some()' \
+    'waiting.range.intersection(range).is_none()' \
+    mm loom_limbo an_address_is_mapped_again
+
+mutation a-space-goes-before-its-limbo "$limbo" 'limbo.drain_where(machine, |waiting| waiting.space == space);' \
+    'limbo.drain_where(machine, |waiting| waiting.space != space);' \
+    mm loom_limbo a_space_that_goes

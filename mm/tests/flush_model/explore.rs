@@ -23,8 +23,10 @@ pub(crate) enum Orders {
 }
 
 /// Explores what can happen on these CPUs; the first `senders` of them change something. At last, CPU 0 does `after`, alone.
+/// In limbo there is room for `slots` unmaps of each CPU.
 pub(crate) fn explore<const CPUS: usize>(
     strategy: Strategy,
+    slots: usize,
     orders: Orders,
     senders: usize,
     cpus: [Cpu; CPUS],
@@ -35,7 +37,7 @@ pub(crate) fn explore<const CPUS: usize>(
         builder.preemption_bound = Some(most);
     }
     builder.check(move || {
-        let machine = Machine::new(CPUS, senders, strategy);
+        let machine = Machine::new(CPUS, senders, strategy, slots);
         for (number, cpu) in cpus.iter().enumerate() {
             machine.alone(number, cpu.before);
         }

@@ -26,8 +26,6 @@ const SOMEBODY_ELSES: usize = 0x0666;
 
 /// The pages of the space.
 pub(crate) const PAGES: usize = 2;
-/// How many unmaps of one CPU can wait in limbo.
-const SLOTS: usize = 1;
 /// The physical address of the root; there is nothing to be read.
 const ROOT: u64 = 0x1000;
 
@@ -170,14 +168,19 @@ fn word(value: u32) -> AtomicU32 {
 
 impl Machine {
     /// A machine of `cpus` CPUs, none of which has the space loaded. Both pages are mapped. `senders` CPUs change
-    /// something; they come first.
-    pub(crate) fn new(cpus: usize, senders: usize, strategy: Strategy) -> Arc<Machine> {
+    /// something; they come first. In limbo there is room for `slots` unmaps of each CPU.
+    pub(crate) fn new(
+        cpus: usize,
+        senders: usize,
+        strategy: Strategy,
+        slots: usize,
+    ) -> Arc<Machine> {
         cpu::set_possible(cpus);
         wait::set_spin_limit(0);
         let lines = Lines(Arc::new((0..cpus).map(|_| word(0)).collect()));
         let mailboxes = Mailboxes::new(cpus, lines.clone()).expect("memory");
         assert!(mailboxes.are_idle());
-        let limbo = Limbo::new(cpus, SLOTS).expect("memory");
+        let limbo = Limbo::new(cpus, slots).expect("memory");
         assert!(limbo.is_empty());
         let space = ActiveCpus::new(SpaceId::KERNEL);
         for reach in [flush::Reach::Active, flush::Reach::Loaded] {
