@@ -1,16 +1,24 @@
 //! A lock for several readers or one writer, whose waiters sleep.
 //!
-//! Guarantee: a writer has the value to himself; readers share it. Whoever waits gives his CPU away, and is woken when the lock
-//! becomes free; a reader that comes while a writer sleeps waits too. Nobody is handed the lock: between being woken and running,
-//! a waiter can be overtaken, and then sleeps again.
+//! Guarantee: a writer has the value to himself; readers share it. Whoever waits gives his CPU away, and sleeps four times at
+//! most, however many others come meanwhile: so nobody waits for ever, as long as those who have the lock give it back.
+//!
+//! While somebody sleeps, no reader comes in. But nobody is handed the lock as a rule: who runs when it becomes free may take it
+//! before those who have been woken, since it would lie idle until they run. Who has been woken and overtaken takes a number. The
+//! numbers are served in turn, and whose turn it is *reserves* the lock if he is overtaken again: then it is his as soon
+//! as those who have it are gone.
 //!
 //! How a thread sleeps is not `mm`'s to know: `proc` says it ([`set_sleeper`]). Before that, and on the host, a waiter
 //! spins, serving its flush requests (TLB-4). No spin lock is held by who takes this lock.
 //!
 //! - **RW-1** the word says who has the lock: `WRITER`, or the number of readers.
-//! - **RW-2** who is about to sleep has set `WAITING`, and sleeps only while it is set; who gives the lock back and finds it set
-//!   clears it first and then wakes everybody. So no wake-up is lost, and no wake-up is made for nobody.
+//! - **RW-2** who is about to sleep has read `wakes` and then set `WAITING`, and sleeps only until `wakes` changes; who gives the
+//!   lock back and finds `WAITING` set clears it, changes `wakes`, and then wakes everybody. So no wake-up is lost, none is
+//!   made for nobody, and who runs late does not take the next one's `WAITING` for his own.
+//! - **RW-3** only whose turn it is sets `RESERVED`, and only he clears it, as he takes the lock. Nobody else takes a lock
+//!   that is reserved, and his turn ends when he has it.
 
+use core::fmt;
 use core::ops::{Deref, DerefMut};
 
 use smp::sync::{AtomicU32, Ordering, UnsafeCell};
@@ -19,6 +27,8 @@ use spin::Once;
 
 const WRITER: u32 = 1 << 31;
 const WAITING: u32 = 1 << 30;
+const RESERVED: u32 = 1 << 29;
+const READERS: u32 = RESERVED - 1;
 
 /// How a thread gives its CPU away while it waits for a lock.
 pub trait Sleeper: Sync {
@@ -63,8 +73,40 @@ impl Sleeper for Threads {
 /// A value for several readers or one writer. See the module's page.
 pub struct RwLock<T, S: Sleeper = Threads> {
     word: AtomicU32,
+    /// How often those who wait have been woken because the lock became free.
+    wakes: AtomicU32,
+    /// The number that who is overtaken next gets.
+    next_number: AtomicU32,
+    /// The number whose turn it is.
+    turn: AtomicU32,
     value: UnsafeCell<T>,
     sleeper: S,
+}
+
+/// What somebody wants to do with the value.
+#[derive(Copy, Clone)]
+enum Access {
+    Read,
+    Write,
+}
+
+impl Access {
+    /// What is set in the word while the lock is reserved for this. A writer's also has the last reader wake him.
+    const fn reservation(self) -> u32 {
+        match self {
+            Access::Read => RESERVED,
+            Access::Write => RESERVED | WAITING,
+        }
+    }
+
+    /// The word of a reserved lock, which is `word`, once whom it is reserved for has taken it. `None` if others have it.
+    const fn take_reserved(self, word: u32) -> Option<u32> {
+        match self {
+            Access::Read if word & WRITER == 0 => Some((word & !RESERVED) + 1),
+            Access::Write if word & (WRITER | READERS) == 0 => Some(word & !RESERVED | WRITER),
+            Access::Read | Access::Write => None,
+        }
+    }
 }
 
 // SAFETY: readers have `&T` on several CPUs at a time, and writers take turns with `&mut T`.
@@ -84,6 +126,9 @@ impl<T, S: Sleeper> RwLock<T, S> {
     pub fn with_sleeper(value: T, sleeper: S) -> RwLock<T, S> {
         RwLock {
             word: AtomicU32::new(0),
+            wakes: AtomicU32::new(0),
+            next_number: AtomicU32::new(0),
+            turn: AtomicU32::new(0),
             value: UnsafeCell::new(value),
             sleeper,
         }
@@ -93,7 +138,7 @@ impl<T, S: Sleeper> RwLock<T, S> {
     #[inline]
     pub fn read(&self) -> ReadGuard<'_, T, S> {
         if !self.try_read() {
-            self.wait_for(Self::try_read);
+            self.wait_for(Access::Read);
         }
         ReadGuard { lock: self }
     }
@@ -108,7 +153,7 @@ impl<T, S: Sleeper> RwLock<T, S> {
     #[inline]
     pub fn write(&self) -> WriteGuard<'_, T, S> {
         if !self.try_write() {
-            self.wait_for(Self::try_write);
+            self.wait_for(Access::Write);
         }
         WriteGuard { lock: self }
     }
@@ -130,8 +175,8 @@ impl<T, S: Sleeper> RwLock<T, S> {
     fn try_read(&self) -> bool {
         // Relaxed: a guess, which the exchange checks.
         let mut word = self.word.load(Ordering::Relaxed);
-        while word & (WRITER | WAITING) == 0 {
-            // Acquire pairs with the Release of the last writer in `WriteGuard::drop`.
+        while word & (WRITER | WAITING | RESERVED) == 0 {
+            // Acquire pairs with the Release of the last writer, in `WriteGuard::drop` or `writer_left`.
             match self
                 .word
                 .compare_exchange(word, word + 1, Ordering::Acquire, Ordering::Relaxed)
@@ -161,33 +206,111 @@ impl<T, S: Sleeper> RwLock<T, S> {
         false
     }
 
+    fn try_access(&self, access: Access) -> bool {
+        match access {
+            Access::Read => self.try_read(),
+            Access::Write => self.try_write(),
+        }
+    }
+
+    /// Takes the lock, which was not free.
     #[cold]
     #[inline(never)]
-    fn wait_for(&self, attempt: fn(&Self) -> bool) {
+    fn wait_for(&self, access: Access) {
+        if self.try_when_free(access) {
+            return;
+        }
+        // Relaxed, and below: each number is one thread's; what orders a sleeper's last look and the waker's call is the
+        // sleeper's queue.
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        self.sleep_while(|| self.turn.load(Ordering::Relaxed) != number);
+        if !self.try_when_free(access) {
+            self.reserve_and_take(access);
+        }
+        self.turn.store(number.wrapping_add(1), Ordering::Relaxed);
+        self.sleeper.wake_all(self.key());
+    }
+
+    /// Sleeps until those who have the lock have given it back, and tries to take it.
+    fn try_when_free(&self, access: Access) -> bool {
+        // Acquire pairs with the Release in `wake`: a `WAITING` that is seen or set below has not been cleared by those who
+        // have been counted already (RW-2).
+        let wakes = self.wakes.load(Ordering::Acquire);
+        if self.mark_waiting() {
+            self.sleep_while(|| self.wakes.load(Ordering::Relaxed) == wakes);
+        }
+        self.try_access(access)
+    }
+
+    /// Sees to it that the caller is woken when the lock becomes free. False if it may be free, or the word changes meanwhile.
+    fn mark_waiting(&self) -> bool {
+        // Relaxed: RW-2 is about this one word, whose changes everybody sees in one order.
+        let word = self.word.load(Ordering::Relaxed);
+        let marked = word | WAITING;
+        word != 0
+            && (word == marked
+                || self
+                    .word
+                    .compare_exchange(word, marked, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_ok())
+    }
+
+    /// Takes the lock as soon as those are gone who have it, before anybody who comes. It is the caller's turn (RW-3).
+    fn reserve_and_take(&self, access: Access) {
+        self.word.fetch_or(access.reservation(), Ordering::Relaxed);
         loop {
-            if attempt(self) {
+            let look = || {
+                let word = self.word.load(Ordering::Relaxed);
+                access.take_reserved(word).map(|taken| (word, taken))
+            };
+            self.sleep_while(|| look().is_none());
+            // It fails only if somebody has come meanwhile and set `WAITING`. Acquire as in `try_write`.
+            if let Some((word, taken)) = look()
+                && self
+                    .word
+                    .compare_exchange(word, taken, Ordering::Acquire, Ordering::Relaxed)
+                    .is_ok()
+            {
                 return;
             }
-            // Relaxed: RW-2 is about this one word, whose changes everybody sees in one order. What orders the sleeper's last
-            // look and the waker's call is the sleeper's queue.
-            let word = self.word.load(Ordering::Relaxed);
-            let is_taken = word != 0;
-            let marked = is_taken
-                && (word & WAITING != 0
-                    || self
-                        .word
-                        .compare_exchange(
-                            word,
-                            word | WAITING,
-                            Ordering::Relaxed,
-                            Ordering::Relaxed,
-                        )
-                        .is_ok());
-            if marked {
-                self.sleeper.wait_while(self.key(), &|| {
-                    self.word.load(Ordering::Relaxed) & WAITING != 0
-                });
-            }
+        }
+    }
+
+    fn sleep_while(&self, is_to_wait: impl Fn() -> bool) {
+        self.sleeper.wait_while(self.key(), &is_to_wait);
+    }
+
+    /// Wakes all who wait. The lock is free, but may be reserved, and `WAITING` has been cleared.
+    fn wake(&self) {
+        // Release pairs with the Acquire in `try_when_free`.
+        self.wakes.fetch_add(1, Ordering::Release);
+        self.sleeper.wake_all(self.key());
+    }
+
+    /// Gives the lock back, of which a writer has found that somebody waits for it.
+    #[cold]
+    #[inline(never)]
+    fn writer_left(&self) {
+        // Release as in `WriteGuard::drop`. A reservation stays.
+        self.word.fetch_and(RESERVED, Ordering::Release);
+        self.wake();
+    }
+
+    /// A reader has left while somebody waits; the word was `before`. The last one wakes them, unless somebody has taken the
+    /// lock meanwhile, who will.
+    #[cold]
+    #[inline(never)]
+    fn reader_left(&self, before: u32) {
+        if before & READERS != 1 {
+            return;
+        }
+        let free = before - 1;
+        // Relaxed: as a read-modify-write it goes on with what the readers' decrements released to the next writer.
+        let cleared =
+            self.word
+                .compare_exchange(free, free & RESERVED, Ordering::Relaxed, Ordering::Relaxed);
+        if cleared.is_ok() {
+            self.wake();
         }
     }
 
@@ -216,8 +339,9 @@ impl<T, S: Sleeper> Drop for ReadGuard<'_, T, S> {
     fn drop(&mut self) {
         // Release pairs with the Acquire of the next writer: what this reader read, it read before.
         let before = self.lock.word.fetch_sub(1, Ordering::Release);
-        if before == WAITING | 1 {
-            self.lock.last_reader_left();
+        // There is no `WRITER`, and this reader counted: `WAITING` is set.
+        if before > WAITING {
+            self.lock.reader_left(before);
         }
     }
 }
@@ -248,35 +372,37 @@ impl<T, S: Sleeper> DerefMut for WriteGuard<'_, T, S> {
 impl<T, S: Sleeper> Drop for WriteGuard<'_, T, S> {
     #[inline]
     fn drop(&mut self) {
-        // Release pairs with the Acquire of whoever comes next. RW-2: clears `WAITING` too.
-        let before = self.lock.word.swap(0, Ordering::Release);
-        if before & WAITING != 0 {
-            self.lock.sleeper.wake_all(self.lock.key());
+        // Release pairs with the Acquire of whoever comes next.
+        let freed =
+            self.lock
+                .word
+                .compare_exchange(WRITER, 0, Ordering::Release, Ordering::Relaxed);
+        if freed.is_err() {
+            self.lock.writer_left();
         }
     }
 }
 
-impl<T, S: Sleeper> RwLock<T, S> {
-    /// Wakes the waiting, unless somebody has taken the lock meanwhile, who will.
-    #[cold]
-    #[inline(never)]
-    fn last_reader_left(&self) {
-        // Relaxed: as a read-modify-write it goes on with what the readers' decrements released to the next writer.
-        let cleared = self
-            .word
-            .compare_exchange(WAITING, 0, Ordering::Relaxed, Ordering::Relaxed);
-        if cleared.is_ok() {
-            self.sleeper.wake_all(self.key());
-        }
+impl<T, S: Sleeper> fmt::Debug for RwLock<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Relaxed: for a message.
+        let of = |word: &AtomicU32| word.load(Ordering::Relaxed);
+        f.debug_struct("RwLock")
+            .field("word", &format_args!("{:#x}", of(&self.word)))
+            .field("wakes", &of(&self.wakes))
+            .field("next_number", &of(&self.next_number))
+            .field("turn", &of(&self.turn))
+            .finish_non_exhaustive()
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::cell::Cell;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
-    use super::RwLock;
+    use super::{Access, RwLock, Sleeper};
 
     #[test]
     fn readers_share_and_a_writer_is_alone() {
@@ -304,5 +430,78 @@ mod tests {
         let lock = RwLock::new(5);
         let (first, second) = (lock.read(), lock.read());
         assert_eq!(*first + *second, 10);
+    }
+
+    /// Somebody who has the lock whenever he can: he gives it back when another sleeps, and takes it before that one runs.
+    struct Overtaker {
+        has: Cell<Option<Access>>,
+        sleeps: Cell<usize>,
+    }
+
+    // SAFETY: one thread does everything.
+    unsafe impl Sync for Overtaker {}
+
+    type Overtaken = RwLock<(), Overtaker>;
+
+    impl Overtaken {
+        fn overtake(&self, access: Access) {
+            self.sleeper
+                .has
+                .set(self.try_access(access).then_some(access));
+        }
+
+        fn give_back(&self) {
+            match self.sleeper.has.take() {
+                Some(Access::Read) => drop(super::ReadGuard { lock: self }),
+                Some(Access::Write) => drop(super::WriteGuard { lock: self }),
+                None => {}
+            }
+        }
+    }
+
+    impl Sleeper for Overtaker {
+        fn wait_while(&self, key: usize, is_to_wait: &dyn Fn() -> bool) {
+            // SAFETY: the key is the address of the lock whose sleeper this is, which is being waited for.
+            let lock = unsafe { &*std::ptr::with_exposed_provenance::<Overtaken>(key) };
+            while is_to_wait() {
+                self.sleeps.set(self.sleeps.get() + 1);
+                let access = self.has.get().expect("a sleeper whom nobody wakes");
+                lock.give_back();
+                assert!(!is_to_wait(), "not woken");
+                lock.overtake(access);
+                if self.sleeps.get() > 10 {
+                    panic!("starved");
+                }
+            }
+        }
+
+        fn wake_all(&self, _key: usize) {}
+    }
+
+    /// How often `waiter` sleeps who waits for the lock that somebody takes for `other` again and again.
+    fn sleeps_of(waiter: Access, other: Access) -> usize {
+        let lock = RwLock::with_sleeper(
+            (),
+            Overtaker {
+                has: Cell::new(None),
+                sleeps: Cell::new(0),
+            },
+        );
+        std::ptr::from_ref(&lock).expose_provenance();
+        lock.overtake(other);
+        match waiter {
+            Access::Read => drop(lock.read()),
+            Access::Write => drop(lock.write()),
+        }
+        assert!(!lock.is_taken_racy());
+        lock.sleeper.sleeps.get()
+    }
+
+    #[test]
+    fn rw_3_who_is_overtaken_again_and_again_gets_the_lock_all_the_same() {
+        let (read, write) = (Access::Read, Access::Write);
+        let waits = [(write, write), (write, read), (read, write)];
+        let sleeps = waits.map(|(waiter, other)| sleeps_of(waiter, other));
+        assert_eq!(sleeps, [3; 3]);
     }
 }

@@ -47,6 +47,8 @@ fn lock() -> Arc<Lock> {
     };
     let lock = RwLock::with_sleeper(Number(UnsafeCell::new(0)), queue);
     assert_eq!(read(&lock), 0);
+    // Looks at all of its words.
+    assert!(format!("{lock:?}").contains("turn: 0"));
     Arc::new(lock)
 }
 
@@ -103,4 +105,31 @@ fn rw_2_two_readers_and_a_writer_all_get_on() {
 #[test]
 fn rw_2_a_reader_and_two_writers_all_get_on() {
     explore(Some(3), &[read_once, add_one, add_one], 2);
+}
+
+fn add_one_three_times(lock: &Lock) {
+    (0..3).for_each(|_| add_one(lock));
+}
+
+fn read_three_times(lock: &Lock) {
+    (0..3).for_each(|_| read_once(lock));
+}
+
+/// Three times are enough to overtake the other until he reserves the lock.
+#[test]
+fn rw_3_a_writer_and_one_who_overtakes_him_get_on() {
+    explore(Some(4), &[add_one_three_times, add_one], 4);
+    explore(Some(4), &[read_three_times, add_one], 1);
+}
+
+#[test]
+fn rw_3_a_reader_and_a_writer_who_overtakes_him_get_on() {
+    explore(Some(4), &[add_one_three_times, read_once], 3);
+}
+
+/// Numbers are taken by two.
+#[test]
+fn rw_3_two_who_are_overtaken_get_on() {
+    explore(Some(3), &[add_one_three_times, add_one, add_one], 5);
+    explore(Some(3), &[add_one_three_times, add_one, read_once], 4);
 }

@@ -148,6 +148,8 @@ pub(crate) struct Machine {
     mapped_again: Vec<AtomicU32>,
     /// The frames of the pages, then those that may come in their places, then the table.
     memory: Vec<Arc<Memory>>,
+    /// How many ticks there have been.
+    ticks: AtomicU32,
     /// How many CPUs may still ask others for something.
     senders: AtomicU32,
     /// How many there were.
@@ -201,6 +203,7 @@ impl Machine {
             entries: (0..PAGES).map(|page| word(page as u32 + 1)).collect(),
             mapped_again: (0..PAGES).map(|_| word(0)).collect(),
             memory: (0..=2 * PAGES).map(|_| Memory::new()).collect(),
+            ticks: word(0),
             senders: word(senders as u32),
             first_senders: senders,
         })
@@ -326,6 +329,9 @@ impl Machine {
 
     /// A timer interrupt, and what the thread does then.
     pub(crate) fn tick(&self) {
+        // So that loom tries the ticks of two CPUs in either order: of their loads it may not (docs/models.md). Relaxed, so that
+        // one knows no more of the other than without it.
+        self.ticks.fetch_add(1, Ordering::Relaxed);
         limbo::serve_tick(self);
     }
 
