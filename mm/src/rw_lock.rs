@@ -396,13 +396,15 @@ impl<T, S: Sleeper> fmt::Debug for RwLock<T, S> {
     }
 }
 
+#[cfg(test)]
+mod overtaking;
+
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::cell::Cell;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
-    use super::{Access, RwLock, Sleeper};
+    use super::RwLock;
 
     #[test]
     fn readers_share_and_a_writer_is_alone() {
@@ -430,78 +432,5 @@ mod tests {
         let lock = RwLock::new(5);
         let (first, second) = (lock.read(), lock.read());
         assert_eq!(*first + *second, 10);
-    }
-
-    /// Somebody who has the lock whenever he can: he gives it back when another sleeps, and takes it before that one runs.
-    struct Overtaker {
-        has: Cell<Option<Access>>,
-        sleeps: Cell<usize>,
-    }
-
-    // SAFETY: one thread does everything.
-    unsafe impl Sync for Overtaker {}
-
-    type Overtaken = RwLock<(), Overtaker>;
-
-    impl Overtaken {
-        fn overtake(&self, access: Access) {
-            self.sleeper
-                .has
-                .set(self.try_access(access).then_some(access));
-        }
-
-        fn give_back(&self) {
-            match self.sleeper.has.take() {
-                Some(Access::Read) => drop(super::ReadGuard { lock: self }),
-                Some(Access::Write) => drop(super::WriteGuard { lock: self }),
-                None => {}
-            }
-        }
-    }
-
-    impl Sleeper for Overtaker {
-        fn wait_while(&self, key: usize, is_to_wait: &dyn Fn() -> bool) {
-            // SAFETY: the key is the address of the lock whose sleeper this is, which is being waited for.
-            let lock = unsafe { &*std::ptr::with_exposed_provenance::<Overtaken>(key) };
-            while is_to_wait() {
-                self.sleeps.set(self.sleeps.get() + 1);
-                let access = self.has.get().expect("a sleeper whom nobody wakes");
-                lock.give_back();
-                assert!(!is_to_wait(), "not woken");
-                lock.overtake(access);
-                if self.sleeps.get() > 10 {
-                    panic!("starved");
-                }
-            }
-        }
-
-        fn wake_all(&self, _key: usize) {}
-    }
-
-    /// How often `waiter` sleeps who waits for the lock that somebody takes for `other` again and again.
-    fn sleeps_of(waiter: Access, other: Access) -> usize {
-        let lock = RwLock::with_sleeper(
-            (),
-            Overtaker {
-                has: Cell::new(None),
-                sleeps: Cell::new(0),
-            },
-        );
-        std::ptr::from_ref(&lock).expose_provenance();
-        lock.overtake(other);
-        match waiter {
-            Access::Read => drop(lock.read()),
-            Access::Write => drop(lock.write()),
-        }
-        assert!(!lock.is_taken_racy());
-        lock.sleeper.sleeps.get()
-    }
-
-    #[test]
-    fn rw_3_who_is_overtaken_again_and_again_gets_the_lock_all_the_same() {
-        let (read, write) = (Access::Read, Access::Write);
-        let waits = [(write, write), (write, read), (read, write)];
-        let sleeps = waits.map(|(waiter, other)| sleeps_of(waiter, other));
-        assert_eq!(sleeps, [3; 3]);
     }
 }

@@ -361,7 +361,7 @@ fn a_third_cpu_drains_while_the_others_sweep() {
         },
     };
     explore(
-        Orders::Preemptions(2),
+        Orders::Preemptions(1),
         2,
         [UNMAPS_0, drains, becomes_idle],
         page_0_is_free_after_a_tick,

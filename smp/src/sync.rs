@@ -101,6 +101,18 @@ mod explored {
                 }
 
                 /// As `core`'s.
+                pub fn compare_exchange_weak(
+                    &self,
+                    current: $word,
+                    new: $word,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$word, $word> {
+                    self.atomic()
+                        .compare_exchange_weak(current, new, success, failure)
+                }
+
+                /// As `core`'s.
                 pub fn fetch_add(&self, value: $word, order: Ordering) -> $word {
                     self.atomic().fetch_add(value, order)
                 }

@@ -6,6 +6,8 @@ active=mm/src/flush/active.rs
 batch=mm/src/flush/batch.rs
 cpu_tlb=mm/src/flush/cpu_tlb.rs
 limbo=mm/src/flush/limbo.rs
+claim=mm/src/page_table/claim.rs
+slot=mm/src/page_table/table.rs
 switch=mm/src/flush/switch.rs
 cpu_set=smp/src/cpu_set.rs
 post=smp/src/mailbox/post.rs
@@ -246,27 +248,66 @@ mutation writer-comes-relaxed "$rw_lock" '                word | WRITER,
                 Ordering::Relaxed,' \
     mm loom_rw_lock two_writers
 
-mutation writer-leaves-relaxed "$rw_lock" 'self.lock.word.swap(0, Ordering::Release)' \
-    'self.lock.word.swap(0, Ordering::Relaxed)' \
+mutation writer-leaves-relaxed "$rw_lock" '.compare_exchange(WRITER, 0, Ordering::Release, Ordering::Relaxed)' \
+    '.compare_exchange(WRITER, 0, Ordering::Relaxed, Ordering::Relaxed)' \
     mm loom_rw_lock two_writers
 
-mutation writer-wakes-nobody "$rw_lock" 'if before & WAITING != 0 {' \
-    'if before & WAITING == 0 {' \
+mutation writer-leaves-relaxed-while-somebody-waits "$rw_lock" 'self.word.fetch_and(RESERVED, Ordering::Release);' \
+    'self.word.fetch_and(RESERVED, Ordering::Relaxed);' \
     mm loom_rw_lock two_writers
 
-mutation writer-leaves-waiting-set "$rw_lock" 'self.lock.word.swap(0, Ordering::Release)' \
-    'self.lock.word.fetch_and(!WRITER, Ordering::Release)' \
+mutation writer-wakes-nobody "$rw_lock" 'self.word.fetch_and(RESERVED, Ordering::Release);
+        self.wake();' \
+    'self.word.fetch_and(RESERVED, Ordering::Release);' \
+    mm loom_rw_lock two_writers
+
+mutation writer-leaves-waiting-set "$rw_lock" 'self.word.fetch_and(RESERVED, Ordering::Release);' \
+    'self.word.fetch_and(!WRITER, Ordering::Release);' \
     mm loom_rw_lock a_reader_and_a_writer
 
-mutation last-reader-wakes-nobody "$rw_lock" 'if before == WAITING | 1 {' \
-    'if before == 1 {' \
+mutation last-reader-wakes-nobody "$rw_lock" 'if before > WAITING {' \
+    'if before < WAITING {' \
     mm loom_rw_lock a_reader_and_a_writer
 
-mutation last-reader-takes-the-lock-from-a-writer "$rw_lock" '            .compare_exchange(WAITING, 0, Ordering::Relaxed, Ordering::Relaxed);
+mutation last-reader-takes-the-lock-from-a-writer "$rw_lock" '        let cleared = self.word.compare_exchange(
+            free,
+            free & RESERVED,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
         if cleared.is_ok() {' \
-    '            .swap(0, Ordering::Relaxed);
+    '        let cleared = self.word.swap(free & RESERVED, Ordering::Relaxed);
         if cleared != 0 {' \
     mm loom_rw_lock rw_2_a_reader_and_two
+
+mutation a-reservation-is-lost-when-a-writer-leaves "$rw_lock" 'self.word.fetch_and(RESERVED, Ordering::Release);' \
+    'self.word.swap(0, Ordering::Release);' \
+    mm lib rw_lock::overtaking
+
+mutation who-is-overtaken-reserves-nothing "$rw_lock" '        if !self.try_when_free(access) {
+            self.reserve_and_take(access);
+        }' \
+    '        while !self.try_when_free(access) {}' \
+    mm lib rw_lock::overtaking
+
+mutation a-reader-takes-what-is-reserved "$rw_lock" 'while word & (WRITER | WAITING | RESERVED) == 0 {' \
+    'while word & (WRITER | WAITING) == 0 {' \
+    mm lib rw_lock::overtaking
+
+mutation who-waits-looks-at-the-mark-of-the-next "$rw_lock" 'self.sleep_while(|| self.wakes.load(Ordering::Relaxed) == wakes);' \
+    '{
+                let _ = wakes;
+                self.sleep_while(|| self.word.load(Ordering::Relaxed) & WAITING != 0);
+            }' \
+    mm lib rw_lock::overtaking
+
+mutation a-turn-does-not-end "$rw_lock" '        self.turn.store(number.wrapping_add(1), Ordering::Relaxed);' '' \
+    mm loom_rw_lock rw_3_two
+
+mutation nobody-is-told-of-the-next-turn "$rw_lock" '        self.turn.store(number.wrapping_add(1), Ordering::Relaxed);
+        self.sleeper.wake_all(self.key());' \
+    '        self.turn.store(number.wrapping_add(1), Ordering::Relaxed);' \
+    mm loom_rw_lock rw_3_two
 
 mutation a-writer-comes-in-beside-readers "$rw_lock" 'while word & !WAITING == 0 {' \
     'while word & WRITER == 0 {' \
@@ -461,3 +502,49 @@ mutation addresses-in-limbo-are-not-looked-for "$limbo" 'waiting.range.intersect
 mutation a-space-goes-before-its-limbo "$limbo" 'limbo.drain_where(machine, |waiting| waiting.space == space);' \
     'limbo.drain_where(machine, |waiting| waiting.space != space);' \
     mm loom_limbo a_space_that_goes
+
+mutation an-entry-is-claimed-by-load-and-store "$slot" '            let claimed = self.0.compare_exchange(
+                old.raw(),
+                Entry::CLAIMED.raw(),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );' \
+    '            let now = self.0.load(Ordering::Acquire);
+            let claimed = match now == old.raw() {
+                true => {
+                    self.0.store(Entry::CLAIMED.raw(), Ordering::Release);
+                    Ok(now)
+                }
+                false => Err(now),
+            };' \
+    mm loom_claim of_two_that_write
+
+mutation a-mark-is-overlooked-when-an-entry-is-claimed "$slot" 'Ok(_) => return Some(old),' 'Ok(_) => return Some(seen),' \
+    mm loom_claim a_mark_that_comes
+
+mutation a-claim-is-settled-relaxed "$slot" '        debug_assert!(self.load() == Entry::CLAIMED);
+        // Release pairs with the Acquire in `load`.
+        self.0.store(new.raw(), Ordering::Release);' \
+    '        self.0.store(new.raw(), Ordering::Relaxed);' \
+    mm loom_claim of_two_that_write
+
+mutation a-copy-is-mapped-before-the-flush "$claim" '        batch.complete();
+        claim
+            .slot
+            .settle(Entry::new(frame.into_raw(), perm.for_leaf()));' \
+    '        claim
+            .slot
+            .settle(Entry::new(frame.into_raw(), perm.for_leaf()));
+        batch.complete();' \
+    mm loom_claim ''
+
+mutation a-shared-frame-is-written "$claim" 'if self.frame.is_sole_owner() {' 'if !self.frame.is_sole_owner() {' \
+    mm loom_claim of_two_that_write
+
+mutation a-copy-replaces-what-nobody-flushes "$claim" '        record(claim.va, claim.old, batch);' '' \
+    mm loom_claim who_knows_of_a_write
+
+mutation a-claim-that-fails-stays "$claim" '    fn drop(&mut self) {
+        self.slot.settle(self.old);' \
+    '    fn drop(&mut self) {' \
+    mm loom_claim a_claim_that_finds

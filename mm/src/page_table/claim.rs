@@ -10,11 +10,11 @@
 //! only to who has it alone.
 
 use core::mem::ManuallyDrop;
-use core::ops::Deref;
 
-use crate::addr::VirtAddr;
-use crate::flush::{FlushBatch, SpaceId};
-use crate::frame::Frame;
+use crate::addr::{PhysAddr, VirtAddr};
+use crate::error::NoMemory;
+use crate::flush::{ActiveCpus, FlushBatch, Machine, Released, SpaceId};
+use crate::frame::{Frame, FrameKind};
 use crate::page_table::PageTable;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Slot;
@@ -62,33 +62,106 @@ impl<'t> VmIter<'t, Faulting> {
         let is_owned =
             self.level == 1 && !self.is_shared() && !seen.perm().contains(Perm::BORROWED);
         assert!(is_owned, "what is claimed is not this table's own");
-        let old = self.slot.claim(seen)?;
-        Some(Claim {
-            va: self.va(),
-            slot: self.slot,
-            old,
-        })
+        // SAFETY: 1. the entry owns its frame (PT-2), which is not borrowed memory; 2. no iterator of this kind borrows
+        // frames, and the table is shared, so that there are no others.
+        unsafe { Claim::new(self.va(), self.slot, seen) }
+    }
+}
+
+/// A reference to a frame, as an entry owns it: the kernel's, or a model's. The functions are those of [`Frame`].
+pub trait ClaimedFrame: Sized {
+    /// See [`Frame::into_raw`].
+    fn into_raw(self) -> PhysAddr;
+    /// See [`Frame::from_raw`].
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn from_raw(pa: PhysAddr) -> Self;
+    /// See [`Frame::is_sole_owner`].
+    fn is_sole_owner(&self) -> bool;
+    /// A new frame of a user's with this one's contents.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    fn copy(&self) -> Result<Self, NoMemory>;
+}
+
+impl ClaimedFrame for Frame {
+    #[inline]
+    fn into_raw(self) -> PhysAddr {
+        Frame::into_raw(self)
+    }
+
+    #[inline]
+    unsafe fn from_raw(pa: PhysAddr) -> Frame {
+        // SAFETY: the caller's condition.
+        unsafe { Frame::from_raw(pa) }
+    }
+
+    #[inline]
+    fn is_sole_owner(&self) -> bool {
+        Frame::is_sole_owner(self)
+    }
+
+    #[inline]
+    fn copy(&self) -> Result<Frame, NoMemory> {
+        Frame::copy(self, FrameKind::Anonymous)
     }
 }
 
 /// A page whose entry somebody has to himself. Dropping it puts the entry back as it was.
-pub(crate) struct Claim<'t> {
+pub struct Claim<'t, F: ClaimedFrame = Frame> {
     va: VirtAddr,
     slot: Slot<'t>,
     old: Entry,
+    /// What the entry owned. It is dropped by way of a batch only.
+    frame: ManuallyDrop<F>,
 }
 
-impl Claim<'_> {
-    /// What is mapped.
+impl<'t, F: ClaimedFrame> Claim<'t, F> {
+    /// Claims the page of 4 KiB at `va`, whose entry is `slot`, if that still is `seen` but for what the processor marks.
+    /// `None` if another thread was faster.
+    ///
+    /// # Safety
+    /// 1. While the entry is `seen`, it owns a reference to an `F`.
+    /// 2. Nobody borrows that from the entry.
     #[inline]
-    pub(crate) fn frame(&self) -> impl Deref<Target = Frame> + '_ {
-        // SAFETY: the entry owned a reference (PT-2; nobody claims borrowed memory), which is the claim's now.
-        unsafe { Frame::borrow_raw(self.old.pa()) }
+    pub unsafe fn new(va: VirtAddr, slot: Slot<'t>, seen: Entry) -> Option<Claim<'t, F>> {
+        let old = slot.claim(seen)?;
+        // SAFETY: the entry owned a reference (1), which is the claim's now: nobody else takes it out of a claimed entry.
+        let frame = ManuallyDrop::new(unsafe { F::from_raw(old.pa()) });
+        Some(Claim {
+            va,
+            slot,
+            old,
+            frame,
+        })
+    }
+
+    /// Gives the page to the space of `cpus` alone, with the rights `perm`, which are more than before: with its frame if nobody
+    /// else has that any more, or else with a copy.
+    ///
+    /// # Errors
+    /// [`NoMemory`]. The page is as it was then.
+    #[inline]
+    pub fn make_own<M>(self, perm: Perm, machine: M, cpus: &ActiveCpus) -> Result<(), NoMemory>
+    where
+        M: Machine<Released: Released<Frame = F>>,
+    {
+        if self.frame.is_sole_owner() {
+            // An upgrade of rights sends nothing.
+            self.upgrade(perm);
+            return Ok(());
+        }
+        // The page is read-only on all CPUs, so that the copy misses no store.
+        let copy = self.frame.copy()?;
+        self.replace(copy, perm, &mut FlushBatch::on(machine, cpus));
+        Ok(())
     }
 
     /// Puts the entry back with the rights `perm`, which are more than before.
     #[inline]
-    pub(crate) fn upgrade(self, perm: Perm) {
+    fn upgrade(self, perm: Perm) {
         let claim = ManuallyDrop::new(self);
         debug_assert!(claim.old.perm().is_upgraded_by(perm | Perm::PRESENT));
         claim.slot.settle(Entry::new(
@@ -100,11 +173,14 @@ impl Claim<'_> {
     /// Maps `frame` with `perm` instead, after all CPUs have forgotten the old translation (TLB-5); the old frame is `batch`'s,
     /// which is complete when this returns.
     #[inline]
-    pub(crate) fn replace(self, frame: Frame, perm: Perm, batch: &mut FlushBatch<'_>) {
-        let claim = ManuallyDrop::new(self);
+    fn replace<M>(self, frame: F, perm: Perm, batch: &mut FlushBatch<'_, M>)
+    where
+        M: Machine<Released: Released<Frame = F>>,
+    {
+        let mut claim = ManuallyDrop::new(self);
         record(claim.va, claim.old, batch);
-        // SAFETY: the reference was the claim's, which is not dropped.
-        batch.release(unsafe { Frame::from_raw(claim.old.pa()) });
+        // SAFETY: the claim is neither used for its frame nor dropped after this.
+        batch.release(unsafe { ManuallyDrop::take(&mut claim.frame) });
         batch.complete();
         claim
             .slot
@@ -112,7 +188,7 @@ impl Claim<'_> {
     }
 }
 
-impl Drop for Claim<'_> {
+impl<F: ClaimedFrame> Drop for Claim<'_, F> {
     fn drop(&mut self) {
         self.slot.settle(self.old);
     }

@@ -52,6 +52,7 @@ use usage::Usage;
 pub use big_leaf::highest_leaf_level;
 pub(crate) use big_leaf::{order_of, set_highest_leaf_level};
 pub(crate) use claim::FaultTable;
+pub use claim::{Claim, ClaimedFrame};
 pub use copy::{Copying, copy_mappings, copy_mappings_by};
 pub(crate) use free::drop_table;
 pub use free::free_everything;
@@ -62,6 +63,7 @@ pub use perm::{Entry, Perm};
 pub use physical::PhysicalRange;
 pub use pt_iter::{PtIter, PtIterMut};
 pub(crate) use share::share_tables;
+pub use table::Slot;
 pub use vm_iter::{Access, Exclusive, Faulting, Shared, VmIter, VmIterMut};
 
 /// The most levels that there can be.

@@ -145,7 +145,7 @@ impl Entry {
 
     /// Whether a fault has it to itself for a moment.
     #[inline]
-    pub(crate) fn is_claimed(self) -> bool {
+    pub fn is_claimed(self) -> bool {
         self == Entry::CLAIMED
     }
 

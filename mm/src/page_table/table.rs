@@ -18,9 +18,10 @@
 //!   ([`super::private`]).
 
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::AtomicU32;
 
 use geometry::ENTRIES;
+use smp::sync::{AtomicU64, Ordering};
 
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::frame::Frame;
@@ -85,6 +86,8 @@ impl<'t> Table<'t> {
 
     #[inline]
     fn entries(self) -> &'t [AtomicU64; ENTRIES] {
+        // In a model there are entries, but no tables of them.
+        assert!(size_of::<[AtomicU64; ENTRIES]>() == PAGE_SIZE);
         let entries = hw::phys_to_ptr(self.pa).cast::<[AtomicU64; ENTRIES]>();
         // SAFETY: `new` was promised that this page, which is aligned, holds page-table entries for `'t`, used atomically
         // only.
@@ -128,12 +131,17 @@ fn is_empty(entries: &[AtomicU64]) -> bool {
 
 /// An entry in memory, where other CPUs and the processor's own walker can see it.
 #[derive(Copy, Clone)]
-pub(super) struct Slot<'t>(&'t AtomicU64);
+pub struct Slot<'t>(&'t AtomicU64);
 
 /// What a position that no table has an entry for stands on.
 static NOWHERE: AtomicU64 = AtomicU64::new(0);
 
 impl<'t> Slot<'t> {
+    /// An entry of a model, which is in no table.
+    pub fn lone(entry: &'t AtomicU64) -> Slot<'t> {
+        Slot(entry)
+    }
+
     /// An entry that is always empty.
     #[inline]
     pub(super) fn nowhere() -> Slot<'t> {
@@ -161,7 +169,7 @@ impl<'t> Slot<'t> {
 
     /// Its value now.
     #[inline]
-    pub(super) fn load(self) -> Entry {
+    pub fn load(self) -> Entry {
         // Acquire pairs with the Release in `fill` and `set`: who sees an entry sees what it names, above all a new
         // table's zeros.
         Entry::from_raw(self.0.load(Ordering::Acquire))
@@ -169,7 +177,7 @@ impl<'t> Slot<'t> {
 
     /// Makes an empty entry `new`; if it is not empty (any more), returns what it is.
     #[inline]
-    pub(super) fn fill(self, new: Entry) -> Result<(), Entry> {
+    pub fn fill(self, new: Entry) -> Result<(), Entry> {
         // Release pairs with the Acquire in `load`; Acquire, because the loser goes on with the winner's table.
         match self
             .0
@@ -234,14 +242,14 @@ impl<'t> Slot<'t> {
     /// Empties the entry and returns what it was: a read-modify-write, so that no mark that the processor makes is
     /// lost.
     #[inline]
-    pub(super) fn take(self) -> Entry {
+    pub fn take(self) -> Entry {
         // AcqRel: Acquire as in `load`; Release, because what was done with the page comes before the entry is gone.
         Entry::from_raw(self.0.swap(0, Ordering::AcqRel))
     }
 
     /// Replaces the entry by `update` of it, again if it has changed meanwhile, and returns what it was.
     #[inline]
-    pub(super) fn update(self, mut update: impl FnMut(Entry) -> Entry) -> Entry {
+    pub fn update(self, mut update: impl FnMut(Entry) -> Entry) -> Entry {
         let mut old = self.0.load(Ordering::Relaxed);
         loop {
             let new = update(Entry::from_raw(old)).raw();

@@ -20,7 +20,7 @@ use geometry::{ENTRIES, Geometry};
 
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::{MapError, NoMemory};
-use crate::flush::FlushBatch;
+use crate::flush::{FlushBatch, Machine};
 use crate::frame::{BigFrame, Frame, FrameKind};
 use crate::page_table::big_leaf::{huge_at, order_of};
 use crate::page_table::perm::{Entry, Perm};
@@ -269,7 +269,7 @@ pub(super) fn protect(slot: Slot<'_>, va: VirtAddr, perm: Perm, batch: &mut Flus
 /// A processor marks an entry as accessed before it keeps the translation, so that there is nothing to forget of one
 /// without the mark.
 #[inline]
-pub(super) fn record(va: VirtAddr, old: Entry, batch: &mut FlushBatch<'_>) {
+pub(super) fn record(va: VirtAddr, old: Entry, batch: &mut FlushBatch<'_, impl Machine>) {
     if old.perm().contains(Perm::ACCESSED) {
         batch.record(va);
     }

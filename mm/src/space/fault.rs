@@ -362,13 +362,6 @@ fn break_sharing(
     let Some(claim) = iter.claim(entry) else {
         return Ok(Progress::Done);
     };
-    if claim.frame().is_sole_owner() {
-        // An upgrade of rights sends nothing.
-        claim.upgrade(perm);
-        return Ok(Progress::Done);
-    }
-    // The page is read-only on all CPUs, so that the copy misses no store.
-    let copy = claim.frame().copy(FrameKind::Anonymous)?;
-    claim.replace(copy, perm, &mut FlushBatch::new(cpus));
+    claim.make_own(perm, Kernel, cpus)?;
     Ok(Progress::Done)
 }
