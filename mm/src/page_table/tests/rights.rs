@@ -1,6 +1,6 @@
 //! What is flushed when rights change or mappings go, and when frames come back.
 
-use core::sync::atomic::AtomicU64;
+use smp::sync::AtomicU64;
 
 use super::{TestSpace, frames_in_use, new_frame, page};
 use crate::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
