@@ -189,7 +189,6 @@ mod tests {
     fn in_use(kind: FrameKind) -> FrameState {
         FrameState::InUse {
             kind,
-            owner: 0,
             references: 1,
         }
     }

@@ -114,13 +114,6 @@ impl BigFrame {
         })
     }
 
-    /// Notes for which process the memory was allocated. For the sole owner only.
-    pub fn set_owner(&self, process: u32) {
-        debug_assert!(self.is_sole_owner(), "FRAME-2");
-        self.heads()
-            .for_each(|(head, tag)| descriptor(head).set_tag(tag.with_owner(process)));
-    }
-
     /// A new big frame of the kind `kind` with the contents of the 2^`order` pages from page `first` on.
     ///
     /// # Errors
@@ -178,7 +171,7 @@ impl BigFrame {
         // head to head meanwhile steps over what is about to have none.
         let mut heads = self.heads();
         heads.next();
-        descriptor(self.first).set_tag(Tag::in_use(kind, self.order).with_owner(tag.owner()));
+        descriptor(self.first).set_tag(Tag::in_use(kind, self.order));
         heads.for_each(|(head, _)| descriptor(head).set_tag(Tag::INSIDE));
         true
     }
@@ -294,7 +287,7 @@ impl Drop for BigFrame {
 /// BIG-2: makes a block into parts. `SHAPES` is locked.
 fn split(head: NonZeroU32, tag: Tag, part_order: u32) {
     let Some(kind) = tag.kind() else { return };
-    let part_tag = Tag::in_use(kind, part_order).with_owner(tag.owner());
+    let part_tag = Tag::in_use(kind, part_order);
     // Relaxed: the count of a block of several frames holds still while the lock is held.
     let references = descriptor(head).references.load(Ordering::Relaxed);
     // The first part comes last: who looks for a frame's head meanwhile finds the old block or the new part.

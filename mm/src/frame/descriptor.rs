@@ -19,7 +19,7 @@ pub(super) const UNLINKED: u32 = 0;
 /// The link of the last frame of a list.
 pub(super) const END: u32 = u32::MAX;
 
-/// What a block is: state, order and owner, packed into a word that one store writes.
+/// What a block is: state and order, packed into a word that one store writes.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(super) struct Tag(u64);
 
@@ -30,7 +30,6 @@ const STATE_CACHED: u64 = 4;
 /// Of the first kind; the others follow.
 const STATE_IN_USE: u64 = 16;
 const ORDER_SHIFT: u32 = 8;
-const OWNER_SHIFT: u32 = 32;
 
 impl Tag {
     /// Of frames that are not the first of their block.
@@ -54,16 +53,8 @@ impl Tag {
         Tag((STATE_IN_USE + kind as u64) | (order as u64) << ORDER_SHIFT)
     }
 
-    pub(super) const fn with_owner(self, owner: u32) -> Tag {
-        Tag((self.0 & ((1 << OWNER_SHIFT) - 1)) | (owner as u64) << OWNER_SHIFT)
-    }
-
     pub(super) const fn order(self) -> u32 {
         (self.0 >> ORDER_SHIFT) as u32 & 0xff
-    }
-
-    pub(super) const fn owner(self) -> u32 {
-        (self.0 >> OWNER_SHIFT) as u32
     }
 
     /// The number of the kind of an allocated block; `None` for all others.
@@ -86,11 +77,9 @@ impl Tag {
             STATE_RESERVED => Some(FrameState::Reserved),
             STATE_FREE => Some(FrameState::Free),
             STATE_CACHED => Some(FrameState::Cached),
-            _ => self.kind().map(|kind| FrameState::InUse {
-                kind,
-                owner: self.owner(),
-                references,
-            }),
+            _ => self
+                .kind()
+                .map(|kind| FrameState::InUse { kind, references }),
         }
     }
 }
@@ -147,15 +136,10 @@ mod tests {
     use super::{FrameKind, FrameState, Tag, blocks};
 
     #[test]
-    fn a_tag_keeps_kind_order_and_owner_apart() {
+    fn a_tag_keeps_kind_and_order_apart() {
         for kind in FrameKind::ALL {
-            let tag = Tag::in_use(kind, 18)
-                .with_owner(u32::MAX)
-                .with_owner(0x8000_0001);
-            assert_eq!(
-                (tag.kind(), tag.order(), tag.owner()),
-                (Some(kind), 18, 0x8000_0001)
-            );
+            let tag = Tag::in_use(kind, 18);
+            assert_eq!((tag.kind(), tag.order()), (Some(kind), 18));
         }
         assert_eq!(Tag::free(3).kind(), None);
         assert_eq!(Tag::INSIDE.state(0), None);

@@ -69,8 +69,6 @@ pub enum FrameState {
     InUse {
         /// What for.
         kind: FrameKind,
-        /// The process that it was allocated for; 0 for none.
-        owner: u32,
         /// How many owners share it.
         references: u32,
     },

@@ -91,13 +91,6 @@ impl Frame {
             .expect("an owned frame is in use")
     }
 
-    /// Notes for which process the frame was allocated; 0 (as at first) for none.
-    #[inline]
-    pub fn set_owner(&self, process: u32) {
-        let descriptor = self.descriptor();
-        descriptor.set_tag(descriptor.tag().with_owner(process));
-    }
-
     /// A word for the owner's use. What it holds in a new frame means nothing.
     #[inline]
     pub fn word(&self) -> &AtomicU32 {

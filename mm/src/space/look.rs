@@ -76,9 +76,7 @@ impl Space {
 /// What the frame at `pa` was allocated for, and how many owners it has. Another thread may just have replaced it.
 fn use_of(pa: PhysAddr) -> (Option<FrameKind>, u32) {
     match frame::state_of(pa).map(|run| run.state) {
-        Some(FrameState::InUse {
-            kind, references, ..
-        }) => (Some(kind), references),
+        Some(FrameState::InUse { kind, references }) => (Some(kind), references),
         _ => (None, 0),
     }
 }

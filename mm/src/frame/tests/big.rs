@@ -9,8 +9,8 @@ use super::drained;
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::error::NoMemory;
 use crate::frame::{
-    BigFrame, Frame, FrameKind, FrameState, accounts, alloc, alloc_big, alloc_big_zeroed,
-    drain_own_cache, for_each_run, is_zero_page, set_skip_zeroing, state_of,
+    BigFrame, Frame, FrameKind, accounts, alloc, alloc_big, alloc_big_zeroed, drain_own_cache,
+    for_each_run, is_zero_page, set_skip_zeroing,
 };
 
 /// A big frame with 2^3 parts of 2^3 frames: small, so that all of its shapes come up.
@@ -193,22 +193,6 @@ fn parts_of_different_kinds_do_not_unite() {
     drop(whole);
     drain_own_cache();
     assert_eq!(accounts(), before);
-}
-
-#[test]
-fn the_owner_noted_stays_with_the_parts_and_comes_back_with_the_whole() {
-    let (_machine, _) = drained();
-    let owner_of = |pa: PhysAddr| match state_of(pa).unwrap().state {
-        FrameState::InUse { owner, .. } => owner,
-        state => panic!("{state:?}"),
-    };
-    let whole = big(ORDER);
-    whole.set_owner(77);
-    let parts = cut(whole, 0);
-    assert!(parts.iter().all(|part| owner_of(part.pa()) == 77));
-    let mut whole = joined(parts, ORDER);
-    assert!(whole.try_unite());
-    assert_eq!(owner_of(whole.pa()), 77);
 }
 
 #[test]
