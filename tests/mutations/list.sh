@@ -269,12 +269,9 @@ mutation last-reader-wakes-nobody "$rw_lock" 'if before > WAITING {' \
     'if before < WAITING {' \
     mm loom_rw_lock a_reader_and_a_writer
 
-mutation last-reader-takes-the-lock-from-a-writer "$rw_lock" '        let cleared = self.word.compare_exchange(
-            free,
-            free & RESERVED,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+mutation last-reader-takes-the-lock-from-a-writer "$rw_lock" '        let cleared =
+            self.word
+                .compare_exchange(free, free & RESERVED, Ordering::Relaxed, Ordering::Relaxed);
         if cleared.is_ok() {' \
     '        let cleared = self.word.swap(free & RESERVED, Ordering::Relaxed);
         if cleared != 0 {' \
