@@ -52,6 +52,8 @@ impl Sleeper for Overtaker {
             lock.give_back();
             assert!(!is_to_wait(), "not woken");
             lock.overtake(access);
+            // A third one comes, too.
+            lock.mark_waiting();
             assert!(self.sleeps.get() <= 10, "starved");
         }
     }
