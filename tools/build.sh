@@ -42,7 +42,8 @@ c_program_names() {
 
 # Compiles and links the C programs that are older than what they are made from, as docs/c-programs.md says for others.
 build_c_programs() {
-    local name source program compile link
+    local name source program compile link inputs
+    inputs=(userland/c/programs/*.h userland/c/include userland/program.ld "$library" tools/build.sh)
     compile=(-std=c11 -O2 -g -Wall -Wextra -pedantic -ffreestanding -fpie -fno-stack-protector -Iuserland/c/include)
     link=(-nostdlib -static "-Wl,-T,userland/program.ld,--gc-sections,--no-relax,--build-id=none")
     mkdir -p "$out/c"
@@ -52,7 +53,7 @@ build_c_programs() {
             die "$source: there is a program of that name in Rust"
         fi
         [ ! -f "$program" ] ||
-            [ -n "$(find "$source" userland/c/include userland/program.ld "$library" tools/build.sh -newer "$program")" ] ||
+            [ -n "$(find "$source" "${inputs[@]}" -newer "$program")" ] ||
             continue
         cc "${compile[@]}" -c "$source" -o "$program.o" || die "$source: the build failed"
         cc "${link[@]}" "$program.o" "$library" -o "$program" || die "$source: the build failed"

@@ -46,10 +46,12 @@ fn the_programs_of_the_tree_do_what_they_show() {
         .assert_status(0)
         .assert_console_has("Hello from C, process ")
         .assert_console_has("I was given: two words\r\nI was given: x\r\n");
+    // With the boot option `pipe=`: tests/pipes.rs.
     Boot::program(&["pipewriter_c"])
         .run()
         .assert_status(0)
-        .assert_console_has("The reader has got 1000 messages, each in its turn.");
+        .assert_console_has("pipewriter_c: 10 messages in 10 calls, 1 a message\r\n")
+        .assert_console_has("pipereader_c: 10 messages in 10 calls, 1 a message\r\n");
     Boot::program(&["threads_c"])
         .run()
         .assert_status(0)
@@ -121,9 +123,76 @@ fn the_header_compiles_as_cxx17_and_c11_alone_and_first() {
         (Compiler::CLANGXX, "alone.cc", CXX17),
     ] {
         let scratch = Scratch::new("alone");
-        let source = "#include \"argonaut.h\"\n#include \"argonaut.h\"\nvoid process_main(void) { sys_exit(7); }\n";
+        let source = "#include \"argonaut.h\"\n#include \"argonaut.h\"\n\
+                      void process_main(void);\nvoid process_main(void) { sys_exit(7); }\n";
         let source = scratch.write(name, source);
         build_as_the_guide_says(compiler, &source, options, &scratch.0);
+    }
+}
+
+#[test]
+fn each_thread_has_thread_local_variables_of_its_own() {
+    for compiler in [Compiler::GCC, Compiler::CLANG] {
+        let scratch = Scratch::new("thread_local");
+        let source = root().join("tests/c/thread_local.c");
+        let program = build_as_the_guide_says(compiler, &source, C11, &scratch.0);
+        add(Boot::program(&["my"]), &program)
+            .run()
+            .assert_status(0)
+            .assert_console_has("4 threads, 1000 rounds each: nobody has seen another's");
+    }
+}
+
+/// The last thing that they do puts something else than 0 into the register that a result is in.
+#[test]
+fn the_status_is_what_the_main_function_returns_and_0_if_it_returns_nothing() {
+    let body = "{ volatile int value = printf(\"done\\n\"); (void) value; ";
+    for (compiler, name, options, head, status) in [
+        (Compiler::GCC, "my.c", C11, "void process_main(void)", 0),
+        (
+            Compiler::CLANG,
+            "my.c",
+            C11,
+            "extern void process_main(int argc, char** argv)",
+            0,
+        ),
+        (Compiler::GCC, "my.c", C11, "int process_main(void)", 5),
+        (
+            Compiler::CLANG,
+            "my.c",
+            C11,
+            "int process_main(int argc, char** argv)",
+            5,
+        ),
+        (Compiler::GXX, "my.cc", CXX17, "void process_main()", 0),
+        (
+            Compiler::CLANGXX,
+            "my.cc",
+            CXX17,
+            "extern \"C\" void process_main()",
+            0,
+        ),
+        (
+            Compiler::GXX,
+            "my.cc",
+            CXX17,
+            "int process_main(int, char**)",
+            5,
+        ),
+        (Compiler::CLANGXX, "my.cc", CXX17, "int process_main()", 5),
+    ] {
+        let scratch = Scratch::new("status");
+        let uses = if head.contains("argc") {
+            "(void) argc; (void) argv; "
+        } else {
+            ""
+        };
+        let end = if status == 0 { "}" } else { "return 5; }" };
+        let source = format!("#include \"argonaut.h\"\n{head} {body}{uses}{end}\n");
+        let source = scratch.write(name, source);
+        let program = build_as_the_guide_says(compiler, &source, options, &scratch.0);
+        let run = add(Boot::program(&["my"]), &program).cpus(1).run();
+        run.assert_status(status).assert_console_has("done");
     }
 }
 

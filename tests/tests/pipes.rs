@@ -5,6 +5,11 @@ use tests::{Boot, Run};
 const MESSAGE_LEN: u64 = 32;
 const MESSAGES: u64 = 3;
 
+/// A writer, and the reader that it starts.
+type Pair = [&'static str; 2];
+const RUST: Pair = ["pipewriter", "pipereader"];
+const C: Pair = ["pipewriter_c", "pipereader_c"];
+
 /// How many calls `program` says to have made.
 #[track_caller]
 fn calls(run: &Run, program: &str) -> u64 {
@@ -19,52 +24,58 @@ fn calls(run: &Run, program: &str) -> u64 {
 
 /// The calls of writer and reader with these words after `pipe=`.
 #[track_caller]
-fn calls_with(words: &str, cpus: usize) -> [u64; 2] {
-    let mut boot = Boot::program(&["pipewriter", &MESSAGES.to_string()]).cpus(cpus);
+fn calls_with(pair: Pair, words: &str, cpus: usize) -> [u64; 2] {
+    let mut boot = Boot::program(&[pair[0], &MESSAGES.to_string()]).cpus(cpus);
     if !words.is_empty() {
         boot = boot.append(&format!("pipe={words}"));
     }
     let run = boot.run();
     run.assert_status(0);
-    ["pipewriter", "pipereader"].map(|program| calls(&run, program))
+    pair.map(|program| calls(&run, program))
 }
 
 #[test]
 fn a_message_takes_one_call_of_each_side() {
-    for cpus in [1, 2, 4] {
-        assert_eq!(calls_with("", cpus), [MESSAGES; 2]);
-        assert_eq!(calls_with("noschedule", cpus), [MESSAGES; 2]);
+    for (pair, cpus) in [(RUST, 1), (RUST, 2), (RUST, 4), (C, 2)] {
+        assert_eq!(calls_with(pair, "", cpus), [MESSAGES; 2]);
+        assert_eq!(calls_with(pair, "noschedule", cpus), [MESSAGES; 2]);
     }
-    let run = Boot::program(&["pipereader", &MESSAGES.to_string()]).run();
-    run.assert_status(0);
-    let counts = ["pipewriter", "pipereader"].map(|program| calls(&run, program));
-    assert_eq!(counts, [MESSAGES; 2]);
+    // The reader can be the one that starts the other.
+    for pair in [RUST, C] {
+        let run = Boot::program(&[pair[1], &MESSAGES.to_string()]).run();
+        run.assert_status(0);
+        assert_eq!(pair.map(|program| calls(&run, program)), [MESSAGES; 2]);
+    }
 }
 
 #[test]
 fn without_batching_a_byte_takes_one_call_of_each_side() {
     for words in ["nobatch", "nobatch,noschedule"] {
-        for cpus in [1, 2] {
-            assert_eq!(calls_with(words, cpus), [MESSAGES * MESSAGE_LEN; 2]);
+        for (pair, cpus) in [(RUST, 1), (RUST, 2), (C, 2)] {
+            assert_eq!(calls_with(pair, words, cpus), [MESSAGES * MESSAGE_LEN; 2]);
         }
     }
 }
 
 #[test]
 fn without_blocking_the_partner_gets_a_turn_and_few_calls_are_in_vain() {
-    let [writer, reader] = calls_with("noblock", 1);
-    assert_eq!(writer, MESSAGES);
-    assert!((MESSAGES..4 * MESSAGES).contains(&reader), "{reader}");
-    for count in calls_with("noblock,nobatch", 1) {
-        let bytes = MESSAGES * MESSAGE_LEN;
-        assert!((bytes..2 * bytes).contains(&count), "{count}");
+    for pair in [RUST, C] {
+        let [writer, reader] = calls_with(pair, "noblock", 1);
+        assert_eq!(writer, MESSAGES);
+        assert!((MESSAGES..4 * MESSAGES).contains(&reader), "{reader}");
+        for count in calls_with(pair, "noblock,nobatch", 1) {
+            let bytes = MESSAGES * MESSAGE_LEN;
+            assert!((bytes..2 * bytes).contains(&count), "{count}");
+        }
     }
 }
 
 #[test]
 fn polling_byte_by_byte_takes_hundreds_of_calls_a_message() {
-    for count in calls_with("noblock,nobatch,noschedule", 1) {
-        assert!(count > 1000 * MESSAGES, "{count}");
+    for pair in [RUST, C] {
+        for count in calls_with(pair, "noblock,nobatch,noschedule", 1) {
+            assert!(count > 1000 * MESSAGES, "{count}");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 /* What C and C++ programs of Argonaut include: the system calls (argonaut_calls.h), and the library's functions.
 
    A program has a function process_main, with arguments or without; docs/c-programs.md says how it is built. The value
-   that it returns is the exit status; one that returns nothing ends with sys_exit. The file is C11 and C++17. */
+   that it returns is the exit status, which is 0 if it returns nothing. The file is C11 and C++17. */
 #ifndef ARGONAUT_H
 #define ARGONAUT_H
 
@@ -128,7 +128,8 @@ static inline bool argonaut_is_error(const void* pointer) {
 /* ---- Calls that are functions of the library --------------------------------------------------------------------- */
 
 pid_t sys_fork(void);
-/* The thread ends when function returns, with what it returns. The stack below stack_top is the caller's to provide. */
+/* The thread ends when function returns, with what it returns. The stack below stack_top is the caller's to provide; on its
+   top the thread keeps its thread-local variables (__thread, _Thread_local). */
 pid_t sys_create_thread(void* (*function)(void*), void* argument, void* stack_top);
 /* What the thread has ended with; (void*) -1 if it has not ended, or is no thread of this process to be joined. */
 void* sys_join_thread(pid_t tid);
@@ -220,6 +221,24 @@ static inline void console_clear(void) {
     }
     cursorpos = 0;
 }
+
+/* ---- The program's beginning and end ---------------------------------------------------------------------------------- */
+
+/* Nothing in an object file says whether a function returns a value. So this macro turns the beginning of process_main's
+   definition into three: a function of the same type of result, which is never called; a note of whether that is void, for
+   the library; and the beginning of process_main. */
+#define process_main ARGONAUT_MAIN(__COUNTER__)
+#define ARGONAUT_MAIN(number) ARGONAUT_MAIN_NUMBER(number)
+#define ARGONAUT_MAIN_NUMBER(number)                                                                                   \
+    argonaut_result_of_main(void);                                                                                     \
+    static const bool argonaut_main_returns_nothing_##number                                                           \
+        __attribute__((used, section(".argonaut.main_returns_nothing"))) = ARGONAUT_MAIN_IS_VOID;                      \
+    __typeof__(argonaut_result_of_main()) process_main
+#ifdef __cplusplus
+#define ARGONAUT_MAIN_IS_VOID argonaut_is_void<__typeof__(argonaut_result_of_main())>
+#else
+#define ARGONAUT_MAIN_IS_VOID _Generic(&argonaut_result_of_main, void (*)(void): 1, default: 0)
+#endif
 
 /* ---- Giving up ------------------------------------------------------------------------------------------------------- */
 
@@ -335,6 +354,9 @@ static inline void pause(void) {
 
 #ifdef __cplusplus
 } /* extern "C" */
+
+template <typename T> constexpr bool argonaut_is_void = false;
+template <> constexpr bool argonaut_is_void<void> = true;
 
 /* What the C++ programs of the courses use. */
 

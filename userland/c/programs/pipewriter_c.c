@@ -1,30 +1,26 @@
-/* Sends messages through a pipe to pipereader_c, which it starts, in C.
+/* Sends MESSAGES messages (10) to pipereader_c, through the pipe that all processes have in common, and counts its calls.
 
-   pipewriter_c [MESSAGES]: 1000 messages of one number each. */
-#include "argonaut.h"
+   pipewriter_c [MESSAGES [--alone]]: --alone if there is a pipereader_c already. */
+#include "pipe_partners.h"
 
-/* Starts the reader with the pipe as its standard input, and keeps the other end. */
-static int start_reader(pid_t* reader) {
-    int ends[2];
-    assert(sys_pipe(ends) == 0);
-    /* What is started gets the descriptors 0, 1 and 2 only; a duplicate takes the lowest that is free. */
-    assert(sys_close(0) == 0 && sys_dup(ends[0]) == 0 && sys_close(ends[0]) == 0);
-    *reader = sys_spawn("pipereader_c");
-    assert(*reader > 0);
-    assert(sys_close(0) == 0); /* so that writing fails once the reader has gone */
-    return ends[1];
+/* Sends all of a message. Returns how many calls it took. */
+static unsigned long send(const char* message) {
+    unsigned long calls = 0;
+    for (size_t sent = 0; sent < MESSAGE_LEN; calls++) {
+        ssize_t len = sys_pipewrite(message + sent, MESSAGE_LEN - sent);
+        assert(len > 0 || len == -EAGAIN); /* the pipe is full, and pipe=noblock */
+        sent += len > 0 ? (size_t) len : 0;
+    }
+    return calls;
 }
 
 int process_main(int argc, char** argv) {
-    uint32_t messages = argc > 1 ? (uint32_t) atoi(argv[1]) : 1000;
-    pid_t reader;
-    int pipe = start_reader(&reader);
-    for (uint32_t message = 0; message < messages; message++) {
-        assert(sys_write(pipe, &message, sizeof message) == sizeof message);
+    struct meeting meeting = meet(argc, argv, "pipereader_c");
+    unsigned long calls = 0;
+    for (unsigned number = 1; number <= meeting.messages; number++) {
+        char message[MESSAGE_LEN + 1];
+        write_message(message, number);
+        calls += send(message);
     }
-    sys_close(pipe);
-    int status;
-    assert(sys_waitpid(reader, &status, 0) == reader);
-    printf("The writer has sent %u messages; the reader ends with %d.\n", messages, status);
-    return status;
+    return part(meeting, "pipewriter_c", calls);
 }

@@ -14,7 +14,7 @@ mod stack;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use abi::{Errno, Pid, Sysno, decode};
+use abi::{Errno, Pid, Sysno, ThreadRegisters, decode};
 
 use crate::system_call;
 
@@ -49,16 +49,53 @@ pub unsafe fn create(
     argument: usize,
     stack_top: usize,
 ) -> Result<Pid, Errno> {
+    // SAFETY: by the caller's word.
+    let stack_top = unsafe { prepare_stack(stack_top) };
+    // SAFETY: by the caller's word.
+    decode(unsafe {
+        system_call::create_thread(function as *const () as usize, argument, stack_top)
+    })
+    .map(|tid| tid as Pid)
+}
+
+/// As [`create`], for a thread that has `tls_base` as the base of FS.
+///
+/// # Safety
+/// As for [`create`].
+///
+/// # Errors
+/// As for [`create`]; `EINVAL` for a `tls_base` that is not canonical.
+pub unsafe fn create_with_tls(
+    function: extern "C" fn(usize) -> usize,
+    argument: usize,
+    stack_top: usize,
+    tls_base: usize,
+) -> Result<Pid, Errno> {
+    let registers = ThreadRegisters {
+        rip: function as *const () as u64,
+        rdi: argument as u64,
+        // SAFETY: by the caller's word.
+        rsp: unsafe { prepare_stack(stack_top) } as u64,
+        tls_base: tls_base as u64,
+        ..ThreadRegisters::default()
+    };
+    // SAFETY: the kernel only reads the registers; the rest by the caller's word.
+    decode(unsafe { system_call::create_thread_registers(&raw const registers) })
+        .map(|tid| tid as Pid)
+}
+
+/// Puts on the stack below `stack_top` where a thread function returns to, and returns the stack pointer with which a thread
+/// begins there. From now on this process may have several threads.
+///
+/// # Safety
+/// The first of [`create`].
+unsafe fn prepare_stack(stack_top: usize) -> usize {
     // Relaxed: as long as it is false, there is one thread, which is the one to look.
     IS_THREADED.store(true, Ordering::Relaxed);
     let return_address = stack_top - size_of::<usize>();
-    // SAFETY: 1. of the caller.
-    unsafe { (return_address as *mut usize).write(exit_with_result as *const () as usize) };
     // SAFETY: by the caller's word.
-    decode(unsafe {
-        system_call::create_thread(function as *const () as usize, argument, return_address)
-    })
-    .map(|tid| tid as Pid)
+    unsafe { (return_address as *mut usize).write(exit_with_result as *const () as usize) };
+    return_address
 }
 
 /// Where thread functions return to: ends the thread with what they have returned.

@@ -2,7 +2,8 @@
 
 use core::fmt::{self, Write};
 
-use crate::digits::{Digits, Magnitude};
+use crate::digits::Digits;
+use crate::floating::{Form, Magnitude};
 use crate::specification::{Count, Flags, Length, Specification};
 use crate::{Output, VaList};
 
@@ -49,7 +50,7 @@ impl<'a> Converter<'a> {
         arguments: &mut VaList,
     ) {
         let length = specification.length;
-        if !b"diuoxXcspfFC".contains(&specification.conversion) {
+        if !b"diuoxXcspfFeEgGC".contains(&specification.conversion) {
             let is_percent = specification.conversion == b'%';
             return self.put(if is_percent {
                 b"%"
@@ -73,7 +74,9 @@ impl<'a> Converter<'a> {
                     self.number(&layout, b"0x", digits.as_bytes(), false);
                 }
                 b'C' => self.output.set_colour(arguments.next_word() as i32),
-                b'f' | b'F' => self.double(&layout, arguments.next_double()),
+                conversion @ (b'f' | b'F' | b'e' | b'E' | b'g' | b'G') => {
+                    self.double(&layout, conversion, arguments.next_double());
+                }
                 conversion => {
                     let value = length.unsigned(arguments.next_word());
                     self.unsigned(&layout, conversion, value);
@@ -142,12 +145,18 @@ impl<'a> Converter<'a> {
         self.fill(blanks, layout.flags.minus);
     }
 
-    fn double(&mut self, layout: &Layout, value: f64) {
+    fn double(&mut self, layout: &Layout, conversion: u8, value: f64) {
         let sign = layout.flags.sign(value.is_sign_negative());
         let magnitude = Magnitude {
             value: value.abs(),
+            form: match conversion {
+                b'e' | b'E' => Form::Exponent,
+                b'g' | b'G' => Form::Shorter,
+                _ => Form::Fixed,
+            },
             precision: layout.precision.unwrap_or(6),
-            has_point: layout.flags.hash,
+            keeps_point: layout.flags.hash,
+            is_upper: conversion.is_ascii_uppercase(),
         };
         let mut counter = Counter(0);
         // Neither of the two can fail.

@@ -1,6 +1,4 @@
-//! Numbers in digits, without sign and what fills them up.
-
-use core::fmt;
+//! Whole numbers in digits, without sign and what fills them up.
 
 /// Octal has the most digits: one for each three bits.
 const DIGITS_MAX: usize = 64_usize.div_ceil(3);
@@ -36,26 +34,5 @@ impl Digits {
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.places.get(self.start..).unwrap_or_default()
-    }
-}
-
-/// A number without its sign.
-pub(crate) struct Magnitude {
-    pub(crate) value: f64,
-    pub(crate) precision: usize,
-    /// Whether there is a point also where no digit follows.
-    pub(crate) has_point: bool,
-}
-
-impl fmt::Display for Magnitude {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.value.is_nan() {
-            return f.write_str("nan");
-        }
-        write!(f, "{:.*}", self.precision, self.value)?;
-        if self.has_point && self.precision == 0 && self.value.is_finite() {
-            f.write_str(".")?;
-        }
-        Ok(())
     }
 }

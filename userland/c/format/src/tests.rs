@@ -71,6 +71,18 @@ fn what_is_no_conversion_is_written_as_it_stands() {
 }
 
 #[test]
+fn numbers_with_a_fraction_read_as_in_c() {
+    let words = [12_345.678, 0.000_012_5, 100_000.0, 1e6, 1.0].map(f64::to_bits);
+    assert_eq!(
+        formatted("%e %g %g %g %#g", &words),
+        "1.234568e+04 1.25e-05 100000 1e+06 1.00000"
+    );
+    // Rounding makes one digit more.
+    let words = [9.995, 999_999.5, 0.000_099_999_99].map(f64::to_bits);
+    assert_eq!(formatted("%.2e %g %.3g", &words), "9.99e+00 1e+06 0.0001");
+}
+
+#[test]
 fn a_colour_goes_to_the_output_in_its_turn() {
     #[derive(Default)]
     struct Coloured(String);
@@ -145,9 +157,14 @@ proptest! {
         precision in "(\\.|\\.[0-9]|)",
         value: f64,
     ) {
-        let text = format!("<%{flags}{width}{precision}f>");
-        for value in [value, value % 1000.0, value.trunc() % 8.0 + 0.5, f64::INFINITY, f64::NEG_INFINITY] {
-            prop_assert_eq!(formatted(&text, &[value.to_bits()]), expected!(text.as_str(), value), "{} {}", text, value);
+        for conversion in ["f", "F", "e", "E", "g", "G"] {
+            let text = format!("<%{flags}{width}{precision}{conversion}>");
+            let near_one = [value % 1000.0, value.trunc() % 8.0 + 0.5, value % 1.0 / 1000.0, 0.0];
+            let strange = [value, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE / 8.0];
+            for value in near_one.into_iter().chain(strange) {
+                let bits = value.to_bits();
+                prop_assert_eq!(formatted(&text, &[bits]), expected!(text.as_str(), value), "{} {}", text, value);
+            }
         }
     }
 }

@@ -15,3 +15,4 @@ mod print;
 mod process;
 mod screen;
 mod start;
+mod tls;

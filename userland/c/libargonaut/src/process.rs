@@ -7,6 +7,8 @@ use abi::{Pid, encode};
 use ulib::process::{self, Fork};
 use ulib::thread;
 
+use crate::tls;
+
 /// What thread functions are.
 type ThreadFunction = extern "C" fn(usize) -> usize;
 
@@ -23,7 +25,8 @@ extern "C" fn sys_fork() -> Pid {
     encode(result) as Pid
 }
 
-/// Starts a thread whose function may return: that ends it with what it returns.
+/// Starts a thread whose function may return: that ends it with what it returns. It has thread-local variables of its own, at
+/// the top of its stack.
 ///
 /// # Safety
 /// As for [`thread::create`], but `stack_top` need not be aligned.
@@ -33,9 +36,14 @@ unsafe extern "C" fn sys_create_thread(
     argument: usize,
     stack_top: usize,
 ) -> Pid {
+    // SAFETY: by the caller's word: it is the thread's stack, and nobody else's.
+    let (tls_base, stack_top) = match unsafe { tls::put_below(stack_top) } {
+        Some(block) => (block.base, block.start),
+        None => (0, stack_top),
+    };
     let stack_top = stack_top & !(STACK_ALIGNMENT - 1);
     // SAFETY: by the caller's word.
-    let result = unsafe { thread::create(function, argument, stack_top) };
+    let result = unsafe { thread::create_with_tls(function, argument, stack_top, tls_base) };
     encode(result.map(|tid| tid as usize)) as Pid
 }
 

@@ -7,12 +7,16 @@ use core::ptr;
 use abi::arguments;
 use abi::layout::ARGUMENT_MAX;
 
-// SAFETY: a C program defines the function, and does not link without it. The linker script defines the two others,
-// aligned to words; only their addresses are used.
+use crate::tls;
+
+// SAFETY: a C program defines the function, and does not link without it. The linker script defines the others, the first
+// two aligned to words; only their addresses are used.
 unsafe extern "C" {
     fn process_main(argc: c_int, argv: *mut *mut c_char) -> c_int;
     safe static CONSTRUCTORS_START: u8;
     safe static CONSTRUCTORS_END: u8;
+    safe static MAIN_RETURNS_NOTHING_START: u8;
+    safe static MAIN_RETURNS_NOTHING_END: u8;
 }
 
 /// Every word has a blank after it or is the last one.
@@ -46,9 +50,20 @@ extern "Rust" fn argonaut_program_main(string: &'static mut [u8]) -> i32 {
         argc += 1;
         rest = after;
     }
+    tls::begin();
     run_constructors();
     // SAFETY: as C calls it: as many words as said and a null pointer, all of which are the program's own from now on.
-    unsafe { process_main(argc as c_int, words.as_mut_ptr()) }
+    let result = unsafe { process_main(argc as c_int, words.as_mut_ptr()) };
+    if main_returns_nothing() { 0 } else { result }
+}
+
+/// Whether `process_main` is a function without a result, so that what seems to be one is what a register happens to hold.
+fn main_returns_nothing() -> bool {
+    let start = &raw const MAIN_RETURNS_NOTHING_START;
+    let len = (&raw const MAIN_RETURNS_NOTHING_END).addr() - start.addr();
+    // SAFETY: between the two the linker has put what the header notes, a `bool` for each declaration of `process_main`.
+    let notes = unsafe { core::slice::from_raw_parts(start.cast::<bool>(), len) };
+    notes.contains(&true)
 }
 
 /// Calls the constructors of C++ objects with static storage.
