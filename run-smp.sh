@@ -22,7 +22,8 @@ Usage: ./run-smp.sh [OPTION...]                     boot to the kernel shell
   --profile NAME      the kernel's build: release, or checked with debug assertions and overflow checks
   --log FILE          keep the kernel log in FILE
   --icount            one instruction per virtual nanosecond: slower, and every run the same
-  --gdb               wait for a debugger on port 1234 before the first instruction
+  --gdb               wait for a debugger on port 1234 before the first instruction (ARGONAUT_GDB: another port, or
+                      the path of a socket)
   --display           show the screen in a window, with the memory view (unless --append memview=off)
   --screenshot FILE   save the screen at the end as a PNG image
   --trace-faults      write each interrupt and exception, as QEMU saw it, to target/argonaut/faults.log
@@ -145,8 +146,15 @@ fi
 [ -n "$display" ] || qemu+=(-display none)
 [ -z "$trace" ] || qemu+=(-d int,cpu_reset -D "$target/faults.log")
 if [ -n "$gdb" ]; then
-    qemu+=(-gdb tcp::1234 -S)
-    say "waiting for: gdb $kernel -ex 'target remote :1234'"
+    place=${ARGONAUT_GDB:-1234} symbols=$kernel
+    [ "$profile" != checked ] || symbols="-x $here/tools/gdb/argonaut.py"
+    if [[ $place =~ ^[0-9]+$ ]]; then
+        qemu+=(-gdb "tcp:127.0.0.1:$place" -S)
+        place=:$place
+    else
+        qemu+=(-gdb "unix:${place//,/,,},server=on,wait=off" -S)
+    fi
+    say "waiting for: gdb $symbols -ex 'target remote $place'"
 fi
 if [ -z "$screenshot" ]; then
     qemu+=(-device isa-debug-exit,iobase=0xf4,iosize=0x04)

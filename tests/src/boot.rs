@@ -12,7 +12,7 @@ use crate::monitor::LAST_WORDS;
 use crate::prepare::{BUILT, build, run_smp};
 use crate::slots::Slots;
 use crate::terminal::Terminal;
-use crate::{Run, monitor};
+use crate::{Run, gdb, monitor};
 
 /// Long for what a test does, so that a busy host is not a failure; a hang is found all the same.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -163,6 +163,29 @@ impl Boot {
         Terminal::start(self.command(&files), files, slots, self.deadline)
     }
 
+    /// Boots with `--gdb`, has gdb execute these commands, one after the other, and returns what it printed. The machine ends
+    /// with them.
+    #[track_caller]
+    pub fn debug(&self, commands: &[String]) -> String {
+        build(self.profile);
+        let _slots = Slots::take(self.cpus);
+        let files = Files::new();
+        let mut machine = self.clone().option("--gdb").command(&files);
+        machine
+            .stdout(files.create("console"))
+            .stderr(files.create("messages"))
+            .process_group(0);
+        let mut machine = machine
+            .spawn()
+            .unwrap_or_else(|error| panic!("{machine:?}: {error}"));
+        let output = gdb::execute(&files.path("gdb"), commands, self.deadline);
+        kill_group(&mut machine);
+        output.unwrap_or_else(|error| {
+            let (console, messages) = (files.read("console"), files.read("messages"));
+            panic!("{error}\n--- console\n{console}\n--- messages\n{messages}")
+        })
+    }
+
     /// Boots to the kernel shell, and waits until that shows its prompt.
     #[track_caller]
     pub fn at_prompt(&self) -> Terminal {
@@ -180,6 +203,8 @@ impl Boot {
             .args(&self.options)
             .args(&self.program)
             .env(BUILT, "1")
+            // A socket of its own: a port is the whole host's.
+            .env("ARGONAUT_GDB", files.path("gdb"))
             .env(
                 "ARGONAUT_QEMU_EXTRA",
                 format!(

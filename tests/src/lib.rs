@@ -10,6 +10,7 @@
 mod boot;
 pub mod c_program;
 pub mod cache_lines;
+pub mod gdb;
 pub mod guide;
 mod monitor;
 mod prepare;
