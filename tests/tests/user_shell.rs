@@ -126,6 +126,87 @@ fn programs_get_their_words_and_say_how_they_ended() {
     terminal.expect(PROMPT);
 }
 
+/// Keys as a terminal sends them.
+const UP: &str = "\x1b[A";
+const DOWN: &str = "\x1b[B";
+const RIGHT: &str = "\x1b[C";
+const LEFT: &str = "\x1b[D";
+
+/// Types these keys into the user shell and the return key, and returns what was shown until its prompt came back.
+#[track_caller]
+fn answer_to_keys(terminal: &mut Terminal, keys: &str) -> String {
+    terminal.type_line(keys);
+    terminal.expect(PROMPT)
+}
+
+#[test]
+fn lines_are_edited_in_the_middle() {
+    let mut terminal = at_user_prompt(2);
+    // "hlo 1" becomes "hello 12".
+    let keys = format!("hlo 1{LEFT}{LEFT}{LEFT}{LEFT}el{RIGHT}{RIGHT}{RIGHT}{RIGHT}2");
+    let shown = answer_to_keys(&mut terminal, &keys);
+    assert!(shown.contains("I was given: 12"), "{shown}");
+    // Backspace in the middle; beyond either end there is nothing.
+    let ends = [LEFT.repeat(20), RIGHT.repeat(20)];
+    let keys = format!(
+        "hexllo 34{LEFT}{LEFT}{LEFT}{LEFT}{LEFT}{LEFT}\x7f{}{}",
+        ends[0], ends[1]
+    );
+    let shown = answer_to_keys(&mut terminal, &keys);
+    assert!(shown.contains("I was given: 34"), "{shown}");
+    // Ctrl-U takes back what is before the cursor.
+    let keys = format!("nonsensehello 5{}\x15", LEFT.repeat(7));
+    let shown = answer_to_keys(&mut terminal, &keys);
+    assert!(shown.contains("I was given: 5"), "{shown}");
+    // An unfinished escape sequence does not swallow the line.
+    let shown = answer_to_keys(&mut terminal, "hello 6\x1b");
+    assert!(shown.contains("I was given: 6"), "{shown}");
+}
+
+#[test]
+fn earlier_lines_come_back_by_the_arrow_keys() {
+    let mut terminal = at_user_prompt(2);
+    for number in 1..=3 {
+        answer(&mut terminal, &format!("hello {number}"));
+    }
+    let shown = answer_to_keys(&mut terminal, UP);
+    assert!(shown.contains("I was given: 3"), "{shown}");
+    // One too many, and back; then it is edited.
+    let shown = answer_to_keys(&mut terminal, &format!("{UP}{UP}{UP}{DOWN}0"));
+    assert!(shown.contains("I was given: 20"), "{shown}");
+    // Forwards beyond the newest is the line that has not been typed yet.
+    let shown = answer_to_keys(&mut terminal, &format!("{UP}{UP}{DOWN}{DOWN}{DOWN}hello 4"));
+    assert!(shown.contains("I was given: 4"), "{shown}");
+    // Other programs have the same keys, and the same lines.
+    terminal.type_line("cat");
+    terminal.expect("cat\r");
+    terminal.type_line(&format!("frist{LEFT}{LEFT}{LEFT}\x7fi{RIGHT}\x7fr"));
+    terminal.expect("\nfirst\r");
+    terminal.type_line(UP);
+    terminal.expect("first\r"); // as it is typed
+    terminal.expect("\nfirst\r");
+    terminal.type_keys("\x04");
+    terminal.expect(PROMPT);
+}
+
+#[test]
+fn control_c_takes_back_a_line_wherever_the_cursor_is_and_control_d_ends_an_empty_one() {
+    let mut terminal = at_user_prompt(2);
+    terminal.type_keys(&format!("hello 1{LEFT}{LEFT}\x03"));
+    terminal.expect("^C");
+    terminal.expect(PROMPT);
+    let shown = answer_to_keys(&mut terminal, "hello 2");
+    assert!(shown.contains("I was given: 2"), "{shown}");
+    // Not empty: nobody ends. The rest of the line follows it.
+    terminal.type_keys("hello\x04");
+    let shown = answer_to_keys(&mut terminal, " 3");
+    assert!(shown.contains("I was given: 3"), "{shown}");
+    terminal.type_keys(&format!("x{LEFT}{RIGHT}\x7f\x04"));
+    terminal.expect_prompt();
+    terminal.type_line("poweroff");
+    terminal.end().assert_status(0);
+}
+
 #[test]
 fn files_are_listed_and_shown_by_programs() {
     let mut terminal = at_user_prompt(1);

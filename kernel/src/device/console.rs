@@ -27,9 +27,13 @@ impl proc::file::Console for ConsoleFile {
 
 /// Makes the console a file, and lets its devices interrupt the boot CPU.
 ///
-/// Needs: the vectors, the scheduler.
+/// Needs: the heap, the vectors, the scheduler.
+///
+/// # Panics
+/// There is no memory for the line that is typed.
 pub(crate) fn init() {
     screen::init();
+    input::init().expect("memory for a line");
     proc::file::install_console(&ConsoleFile);
     proc::sched::pending::set_device_work(input::serve_devices);
     let boot_cpu = smp::apic::id();

@@ -1,26 +1,32 @@
 //! What is typed: to the kernel shell byte by byte, to programs line by line.
 //!
 //! While the kernel shell waits for a key, it gets every byte and does its own editing. Otherwise the line discipline
-//! collects a line, with echo, backspace, Ctrl-U (starts the line again), Ctrl-D (end of file) and Ctrl-C (SIGINT
-//! for the program in the foreground), and hands it to whoever reads from the console.
+//! collects a line and hands it to whoever reads from the console, so that every program has what a shell needs: echo, the
+//! arrow keys, earlier lines and backspace ([`LineEditor`]), Ctrl-U (takes back what is before the cursor), Ctrl-D (hands over
+//! what there is: of an empty line that is an end of file) and Ctrl-C (SIGINT for the program in the foreground).
+
+use alloc::boxed::Box;
 
 use abi::{Pid, Signal};
+use mm::NoMemory;
 use proc::file::LineQueue;
 use proc::signal::send;
 use proc::wait::{Interrupted, WaitQueue};
-use smp::lock::SpinLock;
+use smp::lock::{SpinGuard, SpinLock};
 use smp::rank;
 
+use super::line_editor::{self, LineEditor};
 use super::{console, keyboard, serial};
 
-const LINE_MAX: usize = 256;
+/// A line and its end.
+const LINE_BYTES: usize = line_editor::LINE_MAX + 1;
 const KEYS_MAX: usize = 256;
 
 const CONTROL_C: u8 = 0x03;
 const CONTROL_D: u8 = 0x04;
 const CONTROL_U: u8 = 0x15;
 const BACKSPACE: u8 = 0x08;
-const DELETE: u8 = 0x7f;
+const BELL: u8 = 0x07;
 
 /// Who gets what is typed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,22 +43,32 @@ struct Input {
     /// Keys for the kernel shell.
     keys: [u8; KEYS_MAX],
     keys_len: usize,
-    /// The line that is being typed for a program.
-    line: [u8; LINE_MAX],
-    line_len: usize,
+    /// Has the line that is being typed for a program.
+    editor: Option<Box<LineEditor>>,
     foreground: Foreground,
 }
 
 static INPUT: SpinLock<Input, rank::Terminal> = SpinLock::new(Input {
     keys: [0; KEYS_MAX],
     keys_len: 0,
-    line: [0; LINE_MAX],
-    line_len: 0,
+    editor: None,
     foreground: Foreground::KernelShell,
 });
 static KEY_ARRIVED: WaitQueue = WaitQueue::new();
 /// Lines for programs.
 pub(crate) static LINES: LineQueue = LineQueue::new();
+
+/// Lets lines be typed.
+///
+/// Needs: the heap.
+///
+/// # Errors
+/// [`NoMemory`].
+pub(super) fn init() -> Result<(), NoMemory> {
+    let editor = mm::heap::try_box(LineEditor::new())?;
+    INPUT.lock().editor = Some(editor);
+    Ok(())
+}
 
 /// Takes in what has arrived on the serial line and from the keyboard. Runs on a thread or in the idle loop, whenever a
 /// device has interrupted.
@@ -107,42 +123,43 @@ fn receive(byte: u8) {
         KEY_ARRIVED.wake_one();
         return;
     }
+    let Some(editor) = input.editor.as_mut() else {
+        return;
+    };
     match byte {
         CONTROL_C => {
-            input.line_len = 0;
+            editor.clear();
             drop(input);
             console::write(b"^C\n");
             interrupt(foreground);
         }
-        CONTROL_D => finish_line(input),
+        CONTROL_D => finish_line(input, b""),
         CONTROL_U => {
-            let len = core::mem::take(&mut input.line_len);
             drop(input);
-            (0..len).for_each(|_| console::write(b"\x08 \x08"));
-        }
-        BACKSPACE | DELETE => {
-            if input.line_len > 0 {
-                input.line_len -= 1;
-                drop(input);
-                console::write(b"\x08 \x08");
-            }
+            take_back();
         }
         b'\r' | b'\n' => {
-            let len = input.line_len;
-            input.line[len] = b'\n';
-            input.line_len += 1;
-            finish_line(input);
+            finish_line(input, b"\n");
             console::write(b"\n");
         }
-        // One place is kept for the line feed.
-        _ if input.line_len + 1 < LINE_MAX => {
-            let len = input.line_len;
-            input.line[len] = byte;
-            input.line_len += 1;
+        key => {
+            let echo = editor.edit(key);
             drop(input);
-            console::write(&[byte]);
+            console::write(&echo);
         }
-        _ => drop(input),
+    }
+}
+
+/// Takes back what is before the cursor, until the editor complains that there is nothing.
+fn take_back() {
+    for _ in 0..line_editor::LINE_MAX {
+        let mut input = INPUT.lock();
+        let echo = input.editor.as_mut().map(|editor| editor.edit(BACKSPACE));
+        drop(input);
+        match echo {
+            Some(echo) if *echo != [BELL] => console::write(&echo),
+            _ => return,
+        }
     }
 }
 
@@ -156,9 +173,16 @@ fn interrupt(foreground: Foreground) {
     }
 }
 
-/// Hands the line over. One that finds no room is lost, as on any terminal.
-fn finish_line(mut input: smp::lock::SpinGuard<'_, Input, rank::Terminal>) {
-    let (line, len) = (input.line, core::mem::take(&mut input.line_len));
+/// Hands the line over, with `end` behind it. One that finds no room is lost, as on any terminal.
+fn finish_line(mut input: SpinGuard<'_, Input, rank::Terminal>, end: &[u8]) {
+    let Some(line) = input.editor.as_mut().map(|editor| editor.finish()) else {
+        return;
+    };
     drop(input);
-    let _ = LINES.push(&line[..len]);
+    let mut bytes = heapless::Vec::<u8, LINE_BYTES>::new();
+    // There is room for both.
+    let whole = [line.as_bytes(), end].map(|part| bytes.extend_from_slice(part));
+    if whole == [Ok(()); 2] {
+        let _ = LINES.push(&bytes);
+    }
 }

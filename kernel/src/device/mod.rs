@@ -5,6 +5,8 @@ pub(crate) mod input;
 pub(crate) mod io_apic;
 mod keyboard;
 mod line_buffer;
+mod line_editor;
+pub(crate) mod line_history;
 pub(crate) mod log;
 pub(crate) mod power;
 pub(crate) mod screen;

@@ -2,18 +2,18 @@
 
 use alloc::boxed::Box;
 
+use heapless::String;
 use mm::NoMemory;
 use proc::wait::Interrupted;
 use ushell::autocomplete::StaticAutocomplete;
-use ushell::history::LRUHistory;
 use ushell::{Input, ShellError, UShell};
 
 use super::commands;
+use crate::device::line_history::LineHistory;
 use crate::device::{console, input};
 
 /// The longest line in bytes.
 const LINE_MAX: usize = 128;
-const HISTORY_LINES: usize = 16;
 
 /// The console as the editor sees it.
 struct Keys;
@@ -44,12 +44,11 @@ impl ushell::Write<u8> for Keys {
 }
 
 type Completion = StaticAutocomplete<{ commands::COMMANDS.len() }>;
-type Editor = UShell<Keys, Completion, LRUHistory<LINE_MAX, HISTORY_LINES>, LINE_MAX>;
+type Editor = UShell<Keys, Completion, LineHistory<LINE_MAX>, LINE_MAX>;
 
 /// Edits lines and remembers them.
 pub(super) struct LineEditor {
     editor: Box<Editor>,
-    line: [u8; LINE_MAX],
 }
 
 impl LineEditor {
@@ -59,53 +58,32 @@ impl LineEditor {
     /// [`NoMemory`].
     pub(super) fn new() -> Result<LineEditor, NoMemory> {
         let completion = StaticAutocomplete(commands::names());
-        let editor = mm::heap::try_box(UShell::new(Keys, completion, LRUHistory::default()))?;
-        Ok(LineEditor {
-            editor,
-            line: [0; LINE_MAX],
-        })
+        let editor = mm::heap::try_box(UShell::new(Keys, completion, LineHistory::default()))?;
+        Ok(LineEditor { editor })
     }
 
     /// The next line that is typed, without its end.
     ///
     /// # Errors
     /// [`Interrupted`] if the thread is being killed.
-    pub(super) fn read_line(&mut self) -> Result<&str, Interrupted> {
-        let len = loop {
+    pub(super) fn read_line(&mut self) -> Result<String<LINE_MAX>, Interrupted> {
+        loop {
             match self.editor.poll() {
-                Ok(Some(Input::Command((name, arguments)))) => {
-                    break join(&mut self.line, name, arguments);
-                }
+                Ok(Some(Input::Command(_))) => break,
                 Ok(None) => {}
-                // Ctrl-C and the like: a new, empty line.
-                Ok(Some(Input::Control(_))) => {
-                    self.editor.reset();
-                    break 0;
-                }
                 Err(ShellError::ReadError(Interrupted) | ShellError::WriteError(Interrupted)) => {
                     return Err(Interrupted);
                 }
-                // A line that is not UTF-8, or too long to be remembered.
-                Err(_) => {
+                // Ctrl-C and the like, or a line that is not UTF-8: a new, empty line.
+                Ok(Some(Input::Control(_))) | Err(_) => {
                     self.editor.reset();
-                    break 0;
+                    self.editor.get_history_mut().return_to_present();
+                    break;
                 }
             }
-        };
+        }
         console::write(b"\n");
-        Ok(core::str::from_utf8(&self.line[..len]).unwrap_or(""))
+        let line = self.editor.get_history_mut().take_finished();
+        Ok(line.unwrap_or_default())
     }
-}
-
-/// Puts a command and its arguments together again, which the editor has taken apart at the first blank.
-fn join(line: &mut [u8; LINE_MAX], name: &str, arguments: &str) -> usize {
-    let blank: &[u8] = if arguments.is_empty() { b"" } else { b" " };
-    let bytes = name
-        .bytes()
-        .chain(blank.iter().copied())
-        .chain(arguments.bytes());
-    line.iter_mut()
-        .zip(bytes)
-        .map(|(place, byte)| *place = byte)
-        .count()
 }
