@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tests::{Boot, Screenshot};
+use tests::c_program::{Compiler, build_as_the_guide_says};
+use tests::{Boot, Screenshot, root};
 
 const LONG: Duration = Duration::from_secs(300);
 
@@ -167,6 +168,55 @@ fn a_screenshot_shows_the_view() {
         .map(|column| picture.colour(PHYSICAL_LEGEND_ROW, column));
     assert_eq!(colour_of('R'), reserved);
     assert_ne!(colour_of('F'), reserved);
+}
+
+/// The program waits before and after, so that there is time to look, however slow the host is.
+#[test]
+fn the_picture_changes_while_a_program_takes_memory_and_gives_it_back() {
+    const TAKEN_MIB: usize = 16;
+    // 64 MiB are 512 blocks.
+    const TAKEN_BLOCKS: usize = TAKEN_MIB * 8;
+    /// The program itself, `init`, and blocks at the ends of what is taken.
+    const FEW_BLOCKS: usize = 12;
+
+    let folder = std::env::temp_dir().join(format!("argonaut-take-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("a directory for the test");
+    let source = root().join("tests/c/take_memory.c");
+    let program = build_as_the_guide_says(Compiler::GCC, &source, "-std=c11", &folder);
+    let mut terminal = with_view(&["my", &TAKEN_MIB.to_string()])
+        .memory("64M")
+        .option("--add")
+        .option(&program.display().to_string())
+        .terminal();
+    let free = |rows: &[String]| blocks(rows).matches('.').count();
+
+    terminal.expect("Nothing is taken.");
+    let before = terminal.expect_screen("little taken", |rows| {
+        (1..=FEW_BLOCKS).contains(&blocks_of_processes(rows))
+    });
+    terminal.type_line("");
+    terminal.expect("All is taken.");
+    let all = TAKEN_BLOCKS..=TAKEN_BLOCKS + 2 * FEW_BLOCKS;
+    let taken = terminal.expect_screen("what is taken", |rows| {
+        all.contains(&blocks_of_processes(rows))
+    });
+    // What is the process's has been free before, and nothing else has become less.
+    let free_before = free(&before);
+    assert!(
+        free_before.abs_diff(free(&taken) + TAKEN_BLOCKS) <= FEW_BLOCKS,
+        "{}\n{}",
+        before.join("\n"),
+        taken.join("\n")
+    );
+    terminal.type_line("");
+    terminal.expect("All is given back.");
+    terminal.expect_screen("little taken again", |rows| {
+        (1..=FEW_BLOCKS).contains(&blocks_of_processes(rows))
+            && free(rows).abs_diff(free_before) <= FEW_BLOCKS
+    });
+    terminal.type_line("");
+    terminal.end().assert_status(0);
+    let _ = std::fs::remove_dir_all(&folder);
 }
 
 /// `usertests` looks at the kernel's accounts after each test, and `forkstorm` at its end; and this kernel notices if
