@@ -42,6 +42,7 @@ fn help(_: &mut Shell, _: &Words) -> ControlFlow<ExitStatus> {
     println!("kill PID [SIGNAL]   sends a signal, by number or name; SIGTERM if none is named");
     println!("exit [STATUS]       leaves the shell; so does Ctrl-D");
     println!("help                this list");
+    println!("Arrow keys move in the line and bring back earlier ones; Ctrl-U takes it back.");
     GO_ON
 }
 
