@@ -158,6 +158,13 @@ fn lines_are_edited_in_the_middle() {
     let keys = format!("nonsensehello 5{}\x15", LEFT.repeat(7));
     let shown = answer_to_keys(&mut terminal, &keys);
     assert!(shown.contains("I was given: 5"), "{shown}");
+    // A tab is a blank, and nothing is completed.
+    let shown = answer_to_keys(&mut terminal, "hello\tx");
+    assert!(shown.contains("I was given: x"), "{shown}");
+    // Too long: a bell for each key that finds no room.
+    let long = answer_to_keys(&mut terminal, &format!("hello {}", "y".repeat(300)));
+    let given = format!("I was given: {}\r", "y".repeat(255 - "hello ".len()));
+    assert!(long.contains(&given), "{long}");
     // An unfinished escape sequence does not swallow the line.
     let shown = answer_to_keys(&mut terminal, "hello 6\x1b");
     assert!(shown.contains("I was given: 6"), "{shown}");

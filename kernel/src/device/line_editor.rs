@@ -1,7 +1,8 @@
 //! The line that is typed for a program: what each key does to it, and what the terminal is told then.
 //!
 //! The keys are those of the kernel shell: the arrows move in the line and to earlier lines, backspace takes back. The lines
-//! are remembered for whoever reads next, since the line discipline does not ask who that will be.
+//! are remembered for whoever reads next, since the line discipline does not ask who that will be. A character has one column:
+//! so a tab becomes a blank, and what is no character is left out.
 
 use core::convert::Infallible;
 
@@ -17,6 +18,8 @@ pub(super) const LINE_MAX: usize = 255;
 const ECHO_MAX: usize = LINE_MAX + 32;
 
 const RETURN: u8 = b'\r';
+/// The editor would ask for a completion, of which there is none.
+const TAB: u8 = b'\t';
 
 /// What a terminal is told.
 pub(super) type Echo = Vec<u8, ECHO_MAX>;
@@ -66,7 +69,7 @@ impl LineEditor {
     /// Changes the line as this key says. Returns what the terminal is to be told: a bell, if the key does nothing.
     pub(super) fn edit(&mut self, key: u8) -> Echo {
         let port = self.0.get_serial_mut();
-        port.key = Some(key);
+        port.key = Some(if key == TAB { b' ' } else { key });
         port.echo.clear();
         match self.0.poll() {
             Ok(_) | Err(ShellError::WouldBlock) => {}
