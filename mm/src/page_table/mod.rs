@@ -66,9 +66,6 @@ pub(crate) use share::share_tables;
 pub use table::Slot;
 pub use vm_iter::{Access, Exclusive, Faulting, Shared, VmIter, VmIterMut};
 
-/// The most levels that there can be.
-const MAX_LEVELS: usize = 5;
-
 /// The owner of a page table: of its root, and by that of everything that is mapped in its half of the address space.
 ///
 /// Give it back with [`PageTable::retire`]. Just dropping one leaks it, since a processor may still be using it; debug

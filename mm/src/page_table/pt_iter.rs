@@ -20,11 +20,14 @@ use crate::addr::{PhysAddr, VirtAddr};
 use crate::flush::FlushBatch;
 use crate::frame::Frame;
 use crate::hw;
+use crate::page_table::PageTable;
 use crate::page_table::perm::Perm;
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::{Exclusive, Shared};
-use crate::page_table::{MAX_LEVELS, PageTable};
+
+/// The most levels that there can be.
+const MAX_LEVELS: usize = 5;
 
 /// A position among the page-table pages of a table. See the module's page.
 pub struct PtIter<'t, A = Shared> {

@@ -25,9 +25,9 @@ use geometry::{Geometry, X86, walk};
 use crate::addr::{PAGE_SIZE, PhysAddr, USER_END, VirtAddr};
 use crate::frame::Frame;
 use crate::hw;
+use crate::page_table::PageTable;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::{Slot, Table};
-use crate::page_table::{MAX_LEVELS, PageTable};
 
 /// The right of a [`VmIter`] to read a page table and to fill its holes, along with others.
 pub enum Shared {}
@@ -72,8 +72,6 @@ pub struct VmIter<'t, A: Access = Shared> {
     /// The level of the table that `slot` is in; above the root's for a position that no entry covers.
     pub(super) level: u32,
     pub(super) container: Container<'t>,
-    /// The containers on the way to it, by level less one, from the next level up.
-    path: [Container<'t>; MAX_LEVELS],
     access: PhantomData<A>,
 }
 
@@ -89,11 +87,12 @@ pub(super) struct Container<'t> {
 /// A [`VmIter`] that has the page table to itself and can change what is mapped.
 pub type VmIterMut<'t> = VmIter<'t, Exclusive>;
 
-/// The rights that an entry takes away from what lies below it.
+/// The rights that entries take away from what lies below them, where `all` is what all of them have in common, and `any`
+/// what any of them has.
 #[inline]
-fn denied_by(entry: u64) -> u64 {
-    let missing = !entry & (Perm::WRITE.bits() | Perm::USER.bits());
-    missing | entry & Perm::NO_EXECUTE.bits()
+fn denied_by(all: u64, any: u64) -> u64 {
+    let missing = !all & (Perm::WRITE.bits() | Perm::USER.bits());
+    missing | any & Perm::NO_EXECUTE.bits()
 }
 
 impl<'t> VmIter<'t> {
@@ -105,23 +104,64 @@ impl<'t> VmIter<'t> {
 }
 
 impl<'t, A: Access> VmIter<'t, A> {
-    #[inline]
     pub(super) fn at(table: &'t PageTable, va: VirtAddr) -> Self {
-        let root = Container {
-            table: table.root(),
-            denied: 0,
+        let (geometry, address) = (table.geometry(), va.as_u64());
+        let is_seen = if A::SEES_OWN_HALF_ONLY {
+            table.may_map(address)
+        } else {
+            geometry.is_canonical(address)
         };
-        let mut iter = VmIter {
+        if !is_seen {
+            return VmIter::nowhere(table, address);
+        }
+        // With the number of levels known, the compiler makes straight code of the walk.
+        if geometry == X86::FOUR_LEVELS {
+            VmIter::walk_down(table, X86::FOUR_LEVELS, address)
+        } else {
+            VmIter::walk_down(table, X86::FIVE_LEVELS, address)
+        }
+    }
+
+    /// At an address that no entry covers.
+    fn nowhere(table: &'t PageTable, va: u64) -> Self {
+        VmIter {
             table,
-            va: 0,
+            va,
             slot: Slot::nowhere(),
-            level: 0,
-            container: root,
-            path: [root; MAX_LEVELS],
+            level: table.geometry().levels() + 1,
+            container: Container::root(table),
             access: PhantomData,
-        };
-        iter.walk_to(va.as_u64());
-        iter
+        }
+    }
+
+    #[inline(always)]
+    fn walk_down(table: &'t PageTable, geometry: X86, va: u64) -> Self {
+        // Of the entries above the one that was read last.
+        let (mut all, mut any) = (u64::MAX, 0);
+        let mut last = (u64::MAX, 0);
+        let stop = walk(geometry, table.root_pa().as_u64(), va, |at| {
+            // SAFETY: the root's page, or one that an entry which the walk has just read names; PT-1 and PT-3 keep it.
+            let entry = unsafe { Table::new(PhysAddr::new(at.table)) }
+                .slot(at.index)
+                .load()
+                .raw();
+            last = (all, any);
+            (all, any) = (all & entry, any | entry);
+            entry
+        });
+        // SAFETY: as above.
+        let container = unsafe { Table::new(PhysAddr::new(stop.at.table)) };
+        VmIter {
+            table,
+            va,
+            slot: container.slot(stop.at.index),
+            level: stop.at.level,
+            container: Container {
+                table: container,
+                denied: denied_by(last.0, last.1),
+            },
+            access: PhantomData,
+        }
     }
 
     /// The virtual address of this position.
@@ -296,64 +336,50 @@ impl<'t, A: Access> VmIter<'t, A> {
 
     /// Goes to `address` from the root.
     pub(super) fn walk_to(&mut self, address: u64) {
-        let geometry = self.table.geometry();
-        self.va = address;
-        let is_seen = if A::SEES_OWN_HALF_ONLY {
-            self.table.may_map(address)
-        } else {
-            geometry.is_canonical(address)
-        };
-        if !is_seen {
-            self.slot = Slot::nowhere();
-            self.container = Container {
-                table: self.table.root(),
-                denied: 0,
-            };
-            self.level = geometry.levels() + 1;
-            return;
-        }
-        // With the number of levels known, the compiler makes straight code of the walk.
-        if geometry == X86::FOUR_LEVELS {
-            self.walk_down(X86::FOUR_LEVELS, address);
-        } else {
-            self.walk_down(X86::FIVE_LEVELS, address);
-        }
-    }
-
-    #[inline(always)]
-    fn walk_down(&mut self, geometry: X86, address: u64) {
-        let mut denied = 0;
-        let stop = walk(geometry, self.table.root_pa().as_u64(), address, |at| {
-            // SAFETY: the root's page, or one that an entry which the walk has just read names; PT-1 and PT-3 keep it.
-            let table = unsafe { Table::new(PhysAddr::new(at.table)) };
-            self.container = Container { table, denied };
-            self.path[at.level as usize - 1] = self.container;
-            self.slot = table.slot(at.index);
-            let entry = self.slot.load().raw();
-            denied |= denied_by(entry);
-            entry
-        });
-        self.level = stop.at.level;
+        *self = VmIter::at(self.table, VirtAddr::new(address));
     }
 
     /// Goes to the entry `index` of the table `child` one level below, which the entry at this position names.
     #[inline]
     pub(super) fn enter_child(&mut self, child: Table<'t>, index: usize) {
-        self.path[self.level as usize - 1] = self.container;
-        self.container = Container {
-            table: child,
-            denied: self.container.denied | denied_by(self.slot.load().raw()),
-        };
+        self.container = self.container.child(child, self.slot.load());
         self.level -= 1;
         self.slot = child.slot(index);
     }
 
     /// Goes to the entry of the table one level above that names the table of this position.
-    #[inline]
     pub(super) fn enter_parent(&mut self) {
-        self.container = self.path[self.level as usize];
+        let geometry = self.table.geometry();
         self.level += 1;
-        let index = self.table.geometry().index(self.va, self.level);
+        self.container = Container::root(self.table);
+        for level in (self.level + 1..=geometry.levels()).rev() {
+            let table = self.container.table;
+            let entry = table.slot(geometry.index(self.va, level)).load();
+            if let Some(child) = table.child(entry, level) {
+                self.container = self.container.child(child, entry);
+            }
+        }
+        let index = geometry.index(self.va, self.level);
         self.slot = self.container.table.slot(index);
+    }
+}
+
+impl<'t> Container<'t> {
+    /// Nothing is above it.
+    #[inline]
+    fn root(table: &'t PageTable) -> Container<'t> {
+        Container {
+            table: table.root(),
+            denied: 0,
+        }
+    }
+
+    /// The table `child`, which `entry` of this one names.
+    #[inline]
+    fn child(self, child: Table<'t>, entry: Entry) -> Container<'t> {
+        Container {
+            table: child,
+            denied: self.denied | denied_by(entry.raw(), entry.raw()),
+        }
     }
 }
