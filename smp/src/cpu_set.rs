@@ -286,16 +286,26 @@ impl AtomicCpuSet {
     /// Whether [`load_after_publish`](AtomicCpuSet::load_after_publish) would find another CPU than `cpu`. Makes no set.
     #[inline]
     pub fn has_others_after_publish(&self, cpu: CpuId) -> bool {
-        let mut others = 0;
-        for (place, word) in self.possible_words().iter().enumerate() {
+        let others = |place: usize, word: &AtomicU64| {
             let own_bit = if place == word_of(cpu) {
                 bit_of(cpu)
             } else {
                 0
             };
-            others |= word.fetch_or(0, Ordering::SeqCst) & !own_bit;
+            word.fetch_or(0, Ordering::SeqCst) & !own_bit
+        };
+        let Some((first, rest)) = self.possible_words().split_first() else {
+            return false;
+        };
+        // Up to 64 CPUs there is one word, and no loop.
+        let others_in_first = others(0, first);
+        if rest.is_empty() {
+            return others_in_first != 0;
         }
-        others != 0
+        let places = rest.iter().enumerate();
+        places.fold(others_in_first, |all, (place, word)| {
+            all | others(place + 1, word)
+        }) != 0
     }
 
     /// The set as it is, without `cpu`. Acquire as in [`load`](AtomicCpuSet::load).

@@ -5,11 +5,8 @@ use crate::flush::machine::Released;
 use crate::frame::{BigFrame, Frame, FrameChain};
 use crate::page_table::drop_table;
 
-/// How many shared frames a batch can hold that some other batch has linked.
-const MOST_LINKED_ELSEWHERE: usize = 16;
-
-/// How many big pages a batch can hold.
-const MOST_BIG_FRAMES: usize = 8;
+/// How many things a batch can hold that are in no chain.
+const MOST_UNLINKED: usize = 24;
 
 /// Frames and page-table pages, linked through their descriptors, so that collecting them needs no memory.
 ///
@@ -18,9 +15,36 @@ const MOST_BIG_FRAMES: usize = 8;
 pub struct ReleasedFrames {
     frames: FrameChain,
     tables: FrameChain,
-    frames_linked_elsewhere: InlineList<Frame, MOST_LINKED_ELSEWHERE>,
-    tables_linked_elsewhere: InlineList<Frame, MOST_LINKED_ELSEWHERE>,
-    big_frames: InlineList<BigFrame, MOST_BIG_FRAMES>,
+    unlinked: InlineList<Unlinked, MOST_UNLINKED>,
+}
+
+/// What is in no chain of a batch.
+#[derive(Debug)]
+enum Unlinked {
+    /// In the chain of another owner.
+    Frame(Frame),
+    /// As `Frame`.
+    Table(Frame),
+    /// Big pages are not linked.
+    Big(BigFrame),
+}
+
+impl ReleasedFrames {
+    #[cold]
+    fn add_frame_unlinked(&mut self, frame: Frame) -> Result<(), Frame> {
+        match self.unlinked.push(Unlinked::Frame(frame)) {
+            Err(Unlinked::Frame(frame)) => Err(frame),
+            _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn add_table_unlinked(&mut self, table: Frame) -> Result<(), Frame> {
+        match self.unlinked.push(Unlinked::Table(table)) {
+            Err(Unlinked::Table(table)) => Err(table),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Released for ReleasedFrames {
@@ -29,40 +53,39 @@ impl Released for ReleasedFrames {
 
     #[inline]
     fn add(&mut self, frame: Frame) -> Result<(), Frame> {
-        match self.frames.push(frame) {
-            Ok(()) => Ok(()),
-            Err(frame) => self.frames_linked_elsewhere.push(frame),
-        }
+        self.frames
+            .push(frame)
+            .or_else(|frame| self.add_frame_unlinked(frame))
     }
 
     #[inline]
     fn add_table(&mut self, table: Frame) -> Result<(), Frame> {
-        match self.tables.push(table) {
-            Ok(()) => Ok(()),
-            Err(table) => self.tables_linked_elsewhere.push(table),
-        }
+        self.tables
+            .push(table)
+            .or_else(|table| self.add_table_unlinked(table))
     }
 
     #[cold]
     fn add_big(&mut self, big: BigFrame) -> Result<(), BigFrame> {
-        self.big_frames.push(big)
+        match self.unlinked.push(Unlinked::Big(big)) {
+            Err(Unlinked::Big(big)) => Err(big),
+            _ => Ok(()),
+        }
     }
 
     fn give_back(&mut self) {
         while let Some(table) = self.tables.pop() {
             drop_table(table);
         }
-        while let Some(table) = self.tables_linked_elsewhere.pop() {
-            drop_table(table);
-        }
         while let Some(frame) = self.frames.pop() {
             drop(frame);
         }
-        while let Some(frame) = self.frames_linked_elsewhere.pop() {
-            drop(frame);
-        }
-        while let Some(big) = self.big_frames.pop() {
-            drop(big);
+        while let Some(unlinked) = self.unlinked.pop() {
+            match unlinked {
+                Unlinked::Frame(frame) => drop(frame),
+                Unlinked::Table(table) => drop_table(table),
+                Unlinked::Big(big) => drop(big),
+            }
         }
     }
 

@@ -59,16 +59,14 @@ impl FrameChain {
     /// Takes out the frame that was pushed last.
     #[inline]
     pub fn pop(&mut self) -> Option<Frame> {
-        if self.first == END {
-            return None;
-        }
+        let len = self.len.checked_sub(1)?;
         let number = NonZeroU32::new(self.first)?;
         // SAFETY: the frames of a chain are allocated, hence in the table.
         let next = &unsafe { table::descriptor(number.get()) }.next;
         self.first = next.load(Ordering::Relaxed);
         // Relaxed: see `push`.
         next.store(UNLINKED, Ordering::Relaxed);
-        self.len -= 1;
+        self.len = len;
         // The reference is the one that `push` forgot.
         Some(Frame::adopt(number))
     }
@@ -91,6 +89,7 @@ impl Default for FrameChain {
 }
 
 impl Drop for FrameChain {
+    #[inline]
     fn drop(&mut self) {
         while let Some(frame) = self.pop() {
             drop(frame);

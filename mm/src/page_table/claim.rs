@@ -16,10 +16,10 @@ use crate::error::NoMemory;
 use crate::flush::{ActiveCpus, FlushBatch, Machine, Released, SpaceId};
 use crate::frame::{Frame, FrameKind};
 use crate::page_table::PageTable;
+use crate::page_table::leaf::record;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Slot;
 use crate::page_table::vm_iter::{Faulting, VmIter};
-use crate::page_table::vm_iter_mut::record;
 
 /// A page table whose pages faults may claim.
 pub(crate) struct FaultTable(PageTable);

@@ -79,7 +79,7 @@ pub fn copy_mappings_by(
             {
                 let how = match perm.contains(Perm::SHARED) {
                     true => Copying::Share,
-                    false => decide(page.va(), perm),
+                    false => decide(page.va, perm),
                 };
                 let (frame, perm) = match how {
                     Copying::Share => (frame.share(), perm),
@@ -90,9 +90,10 @@ pub fn copy_mappings_by(
                     }
                     Copying::CopyNow => (frame.copy(FrameKind::Anonymous)?, perm),
                 };
-                copies.try_fill(page.va(), frame, perm)?;
+                copies.try_fill(page.va, frame, perm)?;
             }
         }
+        from.next_small_table();
     }
     Ok(())
 }

@@ -8,11 +8,11 @@ use crate::addr::{PhysAddr, VirtAddr};
 use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame};
 use crate::page_table::big_leaf::{highest_leaf_level, huge_at, order_of};
+use crate::page_table::leaf::record;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::VmIterMut;
-use crate::page_table::vm_iter_mut::record;
 
 impl VmIterMut<'_> {
     /// Replaces the table that serves this position by one leaf of the next level, if its entries are leaves of

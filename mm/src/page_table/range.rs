@@ -13,11 +13,11 @@ use crate::error::NoMemory;
 use crate::flush::FlushBatch;
 use crate::frame::Frame;
 use crate::page_table::PageTable;
+use crate::page_table::leaf::Leaf;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::VmIterMut;
-use crate::page_table::vm_iter_mut::{record, release_leaf};
 
 impl PageTable {
     /// Unmaps everything in `[start, end)`, after `commit`. What was mapped is `batch`'s.
@@ -62,23 +62,25 @@ impl PageTable {
         start: VirtAddr,
         end: VirtAddr,
         batch: &mut FlushBatch<'_>,
-        perm_of: impl Fn(&VmIterMut<'_>) -> Perm,
+        perm_of: impl Fn(&Leaf<'_>) -> Perm,
         commit: impl FnOnce() -> Result<(), E>,
     ) -> Result<(), E> {
         let mut iter = VmIterMut::new_mut(self, start);
         if iter.is_private_until(end) {
             // Nearly always, as above.
             commit()?;
-            let cannot_merge = iter.is_not_full();
-            protect_until(end, &mut iter, batch, perm_of);
-            if cannot_merge {
+            iter.protect_rest_of_table(end, batch, &perm_of);
+            if iter.is_not_full() {
                 return Ok(());
             }
         } else {
             self.prepare_pages(start, end, batch)?;
             commit()?;
             let mut iter = VmIterMut::new_mut(self, start);
-            protect_until(end, &mut iter, batch, perm_of);
+            while iter.find_mapping(end) {
+                iter.protect_rest_of_table(end, batch, &perm_of);
+                iter.next_small_table();
+            }
         }
         self.merge_range(start, end, batch);
         Ok(())
@@ -91,21 +93,6 @@ impl PageTable {
             while iter.try_merge(batch) {}
             iter.next_small_table();
         }
-    }
-}
-
-/// Gives each leaf from the position of `iter` to `end` the rights that `perm_of` says.
-#[inline(always)]
-fn protect_until(
-    end: VirtAddr,
-    iter: &mut VmIterMut<'_>,
-    batch: &mut FlushBatch<'_>,
-    perm_of: impl Fn(&VmIterMut<'_>) -> Perm,
-) {
-    while iter.find_mapping(end) {
-        let perm = perm_of(iter);
-        iter.protect(perm, batch);
-        iter.next();
     }
 }
 
@@ -150,10 +137,15 @@ fn unmap_in(
             }
             None => {
                 debug_assert!(is_covered, "a big leaf reaches over the end of the range");
-                let old = slot.take();
                 removed += 1;
-                record(VirtAddr::new(start), old, batch);
-                release_leaf(old, level, batch);
+                let leaf = Leaf {
+                    va: VirtAddr::new(start),
+                    slot,
+                    level,
+                    entry,
+                    denied: 0,
+                };
+                leaf.unmap(batch);
             }
         }
     }

@@ -20,11 +20,12 @@ use geometry::{ENTRIES, Geometry};
 
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::{MapError, NoMemory};
-use crate::flush::{FlushBatch, Machine};
+use crate::flush::FlushBatch;
 use crate::frame::{BigFrame, Frame, FrameKind};
 use crate::page_table::big_leaf::{huge_at, order_of};
+use crate::page_table::leaf::{Leaf, record};
 use crate::page_table::perm::{Entry, Perm};
-use crate::page_table::table::{Slot, Table};
+use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::VmIterMut;
 use crate::page_table::{PageTable, new_table_page};
@@ -131,19 +132,29 @@ impl<'t> VmIterMut<'t> {
         self.fill_leaf(pa, perm.for_leaf() | Perm::BORROWED, level)
     }
 
+    /// The leaf at this position; `None` if nothing is mapped here.
+    #[inline]
+    pub(super) fn leaf(&self) -> Option<Leaf<'t>> {
+        let entry = self.entry();
+        entry.is_leaf(self.level).then(|| Leaf {
+            va: self.va(),
+            slot: self.slot,
+            level: self.level,
+            entry,
+            denied: self.container.denied,
+        })
+    }
+
     /// Gives the leaf at this position the rights `perm`; does nothing if nothing is mapped.
     ///
     /// Taking rights away takes effect on all CPUs when `batch` is complete; giving more, at once or when a CPU next
     /// asks.
     #[inline]
     pub fn protect(&mut self, perm: Perm, batch: &mut FlushBatch<'_>) {
-        debug_assert!(
-            batch.space() == self.table.space(),
-            "the batch is another space's"
-        );
-        if self.present() {
+        self.assert_is_of(batch);
+        if let Some(leaf) = self.leaf() {
             self.assert_private();
-            protect(self.slot, self.va(), perm, batch);
+            leaf.protect(perm, batch);
         }
     }
 
@@ -156,29 +167,19 @@ impl<'t> VmIterMut<'t> {
     /// Unmaps the leaf at this position; does nothing if nothing is mapped. What was mapped is `batch`'s.
     #[inline(always)]
     pub fn unmap(&mut self, batch: &mut FlushBatch<'_>) {
-        if !self.present() {
-            return;
+        self.assert_is_of(batch);
+        if let Some(leaf) = self.leaf() {
+            self.assert_private();
+            leaf.unmap(batch);
+            Usage::remove(self.container.table.usage_word());
         }
-        self.assert_private();
-        let old = self.slot.take();
-        Usage::remove(self.container.table.usage_word());
-        self.record(old, batch);
-        release_leaf(old, self.level, batch);
     }
 
     /// Whether the mapping at this position has the only reference to its frame, or to all of its big page; false too if
     /// it owns nothing.
     #[inline]
     pub fn owns_frame_alone(&self) -> bool {
-        let entry = self.slot.load();
-        if self.level > 1 {
-            return self
-                .big_frame_of(entry)
-                .is_some_and(|big| big.is_sole_owner());
-        }
-        let owns = entry.is_leaf(1) && !entry.perm().contains(Perm::BORROWED);
-        // SAFETY: as in `share_frame`.
-        owns && unsafe { Frame::borrow_raw(entry.pa()) }.is_sole_owner()
+        self.leaf().is_some_and(|leaf| leaf.owns_memory_alone())
     }
 
     /// A new frame of the kind `kind` with the contents of the page of 4 KiB at this position; `None` if no page of this
@@ -246,46 +247,15 @@ impl<'t> VmIterMut<'t> {
 
     #[inline]
     pub(super) fn record(&self, old: Entry, batch: &mut FlushBatch<'_>) {
+        self.assert_is_of(batch);
+        record(self.va(), old, batch);
+    }
+
+    #[inline]
+    pub(super) fn assert_is_of(&self, batch: &FlushBatch<'_>) {
         debug_assert!(
             batch.space() == self.table.space(),
             "the batch is another space's"
         );
-        record(self.va(), old, batch);
-    }
-}
-
-/// Gives the leaf in `slot`, at `va`, the rights `perm`: see [`VmIterMut::protect`].
-#[inline]
-pub(super) fn protect(slot: Slot<'_>, va: VirtAddr, perm: Perm, batch: &mut FlushBatch<'_>) {
-    let change = |old: Entry| Entry::new(old.pa(), perm.for_changing(old.perm()));
-    let old = slot.update(change);
-    if !old.perm().is_upgraded_by(perm | Perm::PRESENT) {
-        record(va, old, batch);
-    }
-}
-
-/// Notes in `batch` that CPUs have to forget `old`, which was the entry of `va`.
-///
-/// A processor marks an entry as accessed before it keeps the translation, so that there is nothing to forget of one
-/// without the mark.
-#[inline]
-pub(super) fn record(va: VirtAddr, old: Entry, batch: &mut FlushBatch<'_, impl Machine>) {
-    if old.perm().contains(Perm::ACCESSED) {
-        batch.record(va);
-    }
-}
-
-/// Gives what the leaf `old`, of `level`, owned to `batch`. It has been taken out of its table.
-#[inline(always)]
-pub(super) fn release_leaf(old: Entry, level: u32, batch: &mut FlushBatch<'_>) {
-    if old.perm().contains(Perm::BORROWED) {
-        return;
-    }
-    if level == 1 {
-        // SAFETY: the entry owned a reference (PT-2), and it was taken out once.
-        batch.release(unsafe { Frame::from_raw(old.pa()) });
-    } else {
-        // SAFETY: likewise.
-        batch.release_big(unsafe { BigFrame::from_raw(old.pa(), order_of(level)) });
     }
 }

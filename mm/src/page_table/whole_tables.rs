@@ -1,89 +1,79 @@
-//! Whole tables of level 1 at a time, for `fork` and `exit`.
+//! Whole tables of level 1 at a time, for `fork`, `unmap` and `protect`.
 //!
 //! The mappings of a table lie side by side, and so do their copies in another page table. Going along the entries,
 //! without asking for each page whether the table is still the same, and counting once at the end what has changed,
 //! takes a third of the instructions that going from page to page takes.
 
-use core::ops::Deref;
-
-use geometry::{ENTRIES, Geometry};
+use geometry::ENTRIES;
 
 use crate::addr::{PAGE_SHIFT, VirtAddr};
 use crate::error::MapError;
 use crate::flush::FlushBatch;
 use crate::frame::Frame;
+use crate::page_table::leaf::Leaf;
 use crate::page_table::perm::{Entry, Perm};
-use crate::page_table::table::{Slot, Table};
+use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::{Container, VmIterMut};
-use crate::page_table::vm_iter_mut::{protect, record, release_leaf};
 
 /// The bits of an address that say where in the range of a table of level 1 it lies.
 const INSIDE_TABLE: u64 = ((ENTRIES as u64) << PAGE_SHIFT) - 1;
 
-/// A page that is mapped by a table of level 1, which its user has to himself.
-pub(super) struct Page<'t> {
-    va: VirtAddr,
-    slot: Slot<'t>,
-    entry: Entry,
-    perm: Perm,
-}
-
 impl<'t> VmIterMut<'t> {
-    /// The pages that are mapped from this position, which is before `end`, on, before `end` and in the same table of
-    /// level 1. The iterator goes on behind all of them at once. If it stands on an entry of a higher level, there are
-    /// none.
+    /// The pages that the table of level 1 of this position maps from here on, before `end`, which is behind this position. If
+    /// it stands on an entry of a higher level, there are none.
     #[inline(always)]
-    pub(super) fn rest_of_table(
-        &mut self,
-        end: VirtAddr,
-    ) -> impl Iterator<Item = Page<'t>> + use<'t> {
+    pub(super) fn rest_of_table(&self, end: VirtAddr) -> impl Iterator<Item = Leaf<'t>> + use<'t> {
         let Container { table, denied } = self.container;
         let start = self.va & !INSIDE_TABLE;
         let mut indices = 0..0;
         if self.level == 1 {
-            let last = end.as_u64().wrapping_sub(1);
-            let is_cut = (start ^ last) & !INSIDE_TABLE == 0;
-            let behind = if is_cut {
-                self.table.geometry().index(last, 1) + 1
-            } else {
-                ENTRIES
-            };
-            let first = self.slot.index();
-            indices = first..table.usage().range().end.min(behind).max(first + 1);
-            self.go_along(indices.end - 1);
+            let last = (end.as_u64().wrapping_sub(1) - start) >> PAGE_SHIFT;
+            let behind = table.usage().range().end;
+            indices = self.slot.index()..behind.min(last as usize + 1);
         }
-        self.next();
         indices.filter_map(move |index| {
             let slot = table.slot(index);
             let entry = slot.load();
-            entry.is_present().then(|| Page {
+            entry.is_present().then(|| Leaf {
                 va: VirtAddr::new(start | (index as u64) << PAGE_SHIFT),
                 slot,
+                level: 1,
                 entry,
-                perm: entry.perm().less(denied),
+                denied,
             })
         })
     }
 
-    /// Unmaps the leaf at this position and everything behind it in its table of level 1, before `end`, and goes on
-    /// behind that. What was mapped is `batch`'s.
+    /// Unmaps what the table of level 1 of this position maps from here on, before `end`. What was mapped is `batch`'s.
     pub fn unmap_rest_of_table(&mut self, end: VirtAddr, batch: &mut FlushBatch<'_>) {
-        if self.level > 1 {
-            self.unmap(batch);
-            self.next();
-            return;
-        }
         self.assert_private();
-        let usage_word = self.container.table.usage_word();
         let mut removed = 0;
         for page in self.rest_of_table(end) {
-            let old = page.slot.take();
+            page.unmap(batch);
             removed += 1;
-            record(page.va, old, batch);
-            release_leaf(old, 1, batch);
         }
-        Usage::remove_several(usage_word, removed);
+        Usage::remove_several(self.container.table.usage_word(), removed);
+    }
+
+    /// Gives the leaf at this position the rights that `perm_of` says, and all behind it in its table before `end` if that is
+    /// of level 1.
+    #[inline]
+    pub(super) fn protect_rest_of_table(
+        &mut self,
+        end: VirtAddr,
+        batch: &mut FlushBatch<'_>,
+        perm_of: &impl Fn(&Leaf<'_>) -> Perm,
+    ) {
+        self.assert_private();
+        if self.level > 1
+            && let Some(leaf) = self.leaf()
+        {
+            leaf.protect(perm_of(&leaf), batch);
+        }
+        for leaf in self.rest_of_table(end) {
+            leaf.protect(perm_of(&leaf), batch);
+        }
     }
 
     /// The table of level 1 of this position, to be filled from here on; it is added if it is missing.
@@ -98,35 +88,6 @@ impl<'t> VmIterMut<'t> {
             lowest: self.slot.index(),
             highest: self.slot.index(),
         })
-    }
-}
-
-impl Page<'_> {
-    /// Its address.
-    #[inline]
-    pub(super) fn va(&self) -> VirtAddr {
-        self.va
-    }
-
-    /// Its permissions, less what the levels above forbid.
-    #[inline]
-    pub(super) fn perm(&self) -> Perm {
-        self.perm
-    }
-
-    /// The frame, whose reference stays the mapping's; `None` if the mapping owns none.
-    #[inline]
-    pub(super) fn frame(&self) -> Option<impl Deref<Target = Frame> + '_> {
-        let owns = !self.entry.perm().contains(Perm::BORROWED);
-        // SAFETY: the entry owns a reference (PT-2), and nobody takes it back while this is borrowed: the page table is
-        // this user's alone, and `unmap_rest_of_table` keeps its pages to itself.
-        owns.then(|| unsafe { Frame::borrow_raw(self.entry.pa()) })
-    }
-
-    /// As [`VmIterMut::protect`].
-    #[inline]
-    pub(super) fn protect(&self, perm: Perm, batch: &mut FlushBatch<'_>) {
-        protect(self.slot, self.va, perm, batch);
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::addr::UserRange;
 use crate::error::{NoMemory, SpaceError};
 use crate::flush::FlushBatch;
-use crate::page_table::{PageTable, Perm, VmIterMut};
+use crate::page_table::{Leaf, PageTable, Perm};
 use crate::space::protection::Protection;
 use crate::space::{Memory, RegionMap, Space};
 
@@ -89,7 +89,7 @@ impl Space {
         // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
         let (start, end) = (range.start(), range.end());
-        let perm_of = |page: &VmIterMut<'_>| perm_for(page, protection);
+        let perm_of = |leaf: &Leaf<'_>| perm_for(leaf, protection);
         table
             .get_mut()
             .protect_range(start, end, &mut batch, perm_of, || change(regions))
@@ -143,12 +143,12 @@ impl Memory {
     }
 }
 
-/// What the entry of the mapping at `page`, which is in a region with `protection` now, may allow (SPACE-3).
-fn perm_for(page: &VmIterMut<'_>, protection: Protection) -> Perm {
-    let old = page.entry().perm();
+/// What `leaf`, which is in a region with `protection` now, may allow (SPACE-3).
+fn perm_for(leaf: &Leaf<'_>, protection: Protection) -> Perm {
+    let old = leaf.flags();
     let kept = old & Perm::SHARED;
     let is_ours_alone =
-        old.intersects(Perm::WRITE | Perm::SHARED | Perm::BORROWED) || page.owns_frame_alone();
+        old.intersects(Perm::WRITE | Perm::SHARED | Perm::BORROWED) || leaf.owns_memory_alone();
     if is_ours_alone {
         protection.perm() | kept
     } else {
