@@ -236,24 +236,14 @@ impl UserRange {
         (start < end).then_some(UserRange { start, end })
     }
 
-    /// The part below `boundary`, the start of a page, if there is any.
-    pub fn below(self, boundary: VirtAddr) -> Option<UserRange> {
+    /// The parts below `boundary`, the start of a page, and from there on, if it is inside: then there are both.
+    #[inline]
+    pub fn split_at(self, boundary: VirtAddr) -> Option<(UserRange, UserRange)> {
         debug_assert!(boundary.is_page_aligned());
-        let end = self.end.min(boundary);
-        (self.start < end).then_some(UserRange {
-            start: self.start,
-            end,
-        })
-    }
-
-    /// The part from `boundary`, the start of a page, on, if there is any.
-    pub fn from(self, boundary: VirtAddr) -> Option<UserRange> {
-        debug_assert!(boundary.is_page_aligned());
-        let start = self.start.max(boundary);
-        (start < self.end).then_some(UserRange {
-            start,
-            end: self.end,
-        })
+        let (start, end) = (self.start, self.end);
+        let parts =
+            [(start, boundary), (boundary, end)].map(|(start, end)| UserRange { start, end });
+        (start < boundary && boundary < end).then_some(parts.into())
     }
 
     /// This range and `next` as one, if `next` begins where this one ends.
@@ -324,23 +314,17 @@ mod tests {
     }
 
     #[test]
-    fn cutting_a_range_at_a_page_loses_nothing() {
+    fn cutting_a_range_at_a_page_inside_loses_nothing() {
         let range = UserRange::page_aligned(START + PAGE_SIZE, 2 * PAGE_SIZE).unwrap();
         let cut = |page: usize| {
             let boundary = VirtAddr::new((START + page * PAGE_SIZE) as u64);
-            [range.below(boundary), range.from(boundary)].map(|part| part.map(UserRange::len_pages))
+            range.split_at(boundary)
         };
-        let cuts = [0, 1, 2, 3, 4].map(cut);
-        assert_eq!(
-            cuts,
-            [
-                [None, Some(2)],
-                [None, Some(2)],
-                [Some(1), Some(1)],
-                [Some(2), None],
-                [Some(2), None]
-            ]
-        );
+        let whole = [0, 1, 3, 4].map(cut);
+        assert_eq!(whole, [None; 4]);
+        let (below, above) = cut(2).unwrap();
+        assert_eq!((below.len_pages(), above.len_pages()), (1, 1));
+        assert_eq!(below.joined_with(above), Some(range));
     }
 
     #[test]

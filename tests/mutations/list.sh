@@ -20,12 +20,12 @@ futex=proc/src/futex.rs
 life=proc/src/process/life.rs
 wait=proc/src/wait.rs
 
-mutation sets-read-by-a-load "$cpu_set" 'others |= word.fetch_or(0, Ordering::SeqCst) & !own_bit;' \
-    'others |= word.load(Ordering::SeqCst) & !own_bit;' \
+mutation sets-read-by-a-load "$cpu_set" 'word.fetch_or(0, Ordering::SeqCst) & !own_bit' \
+    'word.load(Ordering::SeqCst) & !own_bit' \
     mm loom_flush tlb_3
 
-mutation sets-read-relaxed "$cpu_set" 'others |= word.fetch_or(0, Ordering::SeqCst) & !own_bit;' \
-    'others |= word.fetch_or(0, Ordering::Relaxed) & !own_bit;' \
+mutation sets-read-relaxed "$cpu_set" 'word.fetch_or(0, Ordering::SeqCst) & !own_bit' \
+    'word.fetch_or(0, Ordering::Relaxed) & !own_bit' \
     mm loom_flush tlb_3
 
 mutation bit-set-by-load-and-store "$cpu_set" 'self.words[word_of(cpu)].fetch_or(bit_of(cpu), Ordering::SeqCst) & bit_of(cpu) == 0' \
@@ -49,8 +49,8 @@ mutation generation-not-advanced "$active" 'self.generation.fetch_add(1, Orderin
     'self.generation.load(Ordering::Acquire) + 1;' \
     mm loom_flush tlb_2_a_cpu_that_was_idle
 
-mutation page-walkers-of-idle-cpus-not-waited-for "$batch" 'self.must_reach(Reach::Loaded);' \
-    'self.must_reach(Reach::Active);' \
+mutation page-walkers-of-idle-cpus-not-waited-for "$batch" 'self.reach = Some(Reach::Loaded);' \
+    'self.must_reach_active();' \
     mm loom_flush tlb_1_the_page_walker_of_an_idle
 
 mutation a-retired-table-leaves-idle-cpus-on-it "$batch" 'let published = self.space.publish(Reach::Loaded, pin.cpu());' \

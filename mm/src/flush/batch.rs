@@ -76,7 +76,7 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
             // Nothing is left to be flushed, or everything will be.
             return;
         }
-        self.must_reach(Reach::Active);
+        self.must_reach_active();
         self.are_pages_many = self.pages.push(page).is_err();
     }
 
@@ -84,7 +84,7 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
     #[inline]
     pub(crate) fn record_everything(&mut self) {
         if !self.is_unreachable {
-            self.must_reach(Reach::Active);
+            self.must_reach_active();
             self.are_pages_many = true;
         }
     }
@@ -131,7 +131,8 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
             M::Released::give_back_table(table);
             return;
         }
-        self.must_reach(Reach::Loaded);
+        self.reach = Some(Reach::Loaded);
+        self.is_empty = false;
         if let Err(table) = self.released.add_table(table) {
             self.release_table_to_fewer(table);
         }
@@ -145,8 +146,8 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
     }
 
     #[inline]
-    fn must_reach(&mut self, reach: Reach) {
-        self.reach = self.reach.max(Some(reach));
+    fn must_reach_active(&mut self) {
+        self.reach.get_or_insert(Reach::Active);
         self.is_empty = false;
     }
 

@@ -37,14 +37,17 @@ impl PageTable {
             "the batch is another space's"
         );
         let mut iter = VmIterMut::new_mut(self, start);
-        if iter.is_private_until(end) {
-            // Nearly always: a few pages of one table, which stays where it is.
-            commit()?;
+        // Nearly always: a few pages of one table, which stays where it is.
+        let is_in_one_table = iter.is_private_until(end);
+        if !is_in_one_table {
+            self.prepare_boundaries(start, end, batch)?;
+            iter = VmIterMut::new_mut(self, start);
+        }
+        commit()?;
+        if is_in_one_table {
             iter.unmap_rest_of_table(end, batch);
             return Ok(());
         }
-        self.prepare_boundaries(start, end, batch)?;
-        commit()?;
         let range = start.as_u64()..=end.as_u64() - 1;
         let geometry = self.geometry();
         unmap_in(self.root(), geometry, geometry.levels(), range, batch);
@@ -66,21 +69,19 @@ impl PageTable {
         commit: impl FnOnce() -> Result<(), E>,
     ) -> Result<(), E> {
         let mut iter = VmIterMut::new_mut(self, start);
-        if iter.is_private_until(end) {
-            // Nearly always, as above.
-            commit()?;
+        // Nearly always, as above.
+        let is_in_one_table = iter.is_private_until(end);
+        if !is_in_one_table {
+            self.prepare_pages(start, end, batch)?;
+            iter = VmIterMut::new_mut(self, start);
+        }
+        commit()?;
+        while iter.find_mapping(end) {
             iter.protect_rest_of_table(end, batch, &perm_of);
-            if iter.is_not_full() {
+            if is_in_one_table && iter.is_not_full() {
                 return Ok(());
             }
-        } else {
-            self.prepare_pages(start, end, batch)?;
-            commit()?;
-            let mut iter = VmIterMut::new_mut(self, start);
-            while iter.find_mapping(end) {
-                iter.protect_rest_of_table(end, batch, &perm_of);
-                iter.next_small_table();
-            }
+            iter.next_small_table();
         }
         self.merge_range(start, end, batch);
         Ok(())

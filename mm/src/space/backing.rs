@@ -44,41 +44,44 @@ pub(super) enum PageContent<'a> {
 }
 
 impl Backing {
-    /// The backing of the first `len_bytes` bytes of the region.
-    pub(super) fn first(&self, len_bytes: u64) -> Backing {
-        match self {
-            // None only if the region is longer than its memory, which `Region::check` refuses.
-            Backing::Physical(memory) => {
-                Backing::Physical(memory.part(0, len_bytes).unwrap_or(*memory))
-            }
-            other => other.clone(),
-        }
-    }
-
-    /// The backing of what is left when the first `distance` bytes of the region are cut off.
-    pub(super) fn advanced(&self, distance: u64) -> Backing {
+    /// Cuts the backing of a region behind its first `len_bytes` bytes, and returns that of what is behind.
+    pub(super) fn split_off(&mut self, len_bytes: u64) -> Backing {
         match self {
             Backing::Anonymous => Backing::Anonymous,
-            Backing::File(file) => Backing::File(file.advanced(distance)),
+            Backing::File(file) => Backing::File(file.advanced(len_bytes)),
             Backing::Physical(memory) => {
-                let len_left = memory.len_bytes().saturating_sub(distance);
-                // As above.
-                Backing::Physical(memory.part(distance, len_left).unwrap_or(*memory))
+                let len_left = memory.len_bytes().saturating_sub(len_bytes);
+                let parts = (memory.part(0, len_bytes), memory.part(len_bytes, len_left));
+                // Some unless the region is longer than its memory, which `Region::check` refuses.
+                let (Some(below), Some(above)) = parts else {
+                    return Backing::Physical(*memory);
+                };
+                *memory = below;
+                Backing::Physical(above)
             }
         }
     }
 
-    /// What this, of a region of `distance` bytes, and `next`, of the region behind it, are as one, if they can be.
-    pub(super) fn joined_with(&self, distance: u64, next: &Backing) -> Option<Backing> {
+    /// Becomes what this, of a region of `distance` bytes, and `next`, of the region behind it, are as one, if they can be. Says
+    /// whether it has.
+    #[inline]
+    pub(super) fn absorb(&mut self, distance: u64, next: &Backing) -> bool {
         match (self, next) {
-            (Backing::Anonymous, Backing::Anonymous) => Some(Backing::Anonymous),
-            (Backing::File(file), Backing::File(next)) => {
-                file.joined_with(distance, next).map(Backing::File)
-            }
+            (Backing::Anonymous, Backing::Anonymous) => true,
+            (shown, next) => shown.absorb_shown(distance, next),
+        }
+    }
+
+    /// As `absorb`, where something is shown.
+    fn absorb_shown(&mut self, distance: u64, next: &Backing) -> bool {
+        match (self, next) {
+            (Backing::File(file), Backing::File(next)) => file.absorb(distance, next),
             (Backing::Physical(memory), Backing::Physical(next)) => {
-                memory.joined_with(*next).map(Backing::Physical)
+                let joined = memory.joined_with(*next);
+                *memory = joined.unwrap_or(*memory);
+                joined.is_some()
             }
-            _ => None,
+            _ => false,
         }
     }
 

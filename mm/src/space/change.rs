@@ -83,9 +83,8 @@ impl Space {
     ) -> Result<(), SpaceError> {
         let mut memory = self.memory.write();
         let Memory { regions, table, .. } = &mut *memory;
-        let Some(table) = table else {
-            return change(regions);
-        };
+        // A space that has been destroyed has no regions.
+        let table = table.as_mut().ok_or(SpaceError::NotMapped)?;
         // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
         let (start, end) = (range.start(), range.end());
@@ -117,7 +116,8 @@ impl Memory {
     ) -> Result<(), E> {
         let Memory { regions, table, .. } = self;
         let Some(table) = table else {
-            return change(regions);
+            // The space has been destroyed, and has no regions.
+            return Ok(());
         };
         let (start, end) = (range.start(), range.end());
         table

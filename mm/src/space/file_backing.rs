@@ -104,22 +104,21 @@ impl FileBacking {
         }
     }
 
-    /// What this, of a region of `distance` bytes, and `next`, of the region behind it, are as one: the inverse of cutting.
-    pub(super) fn joined_with(&self, distance: u64, next: &FileBacking) -> Option<FileBacking> {
+    /// Becomes what this, of a region of `distance` bytes, and `next`, of the region behind it, are as one, if they can be: the
+    /// inverse of cutting. Says whether it has.
+    pub(super) fn absorb(&mut self, distance: u64, next: &FileBacking) -> bool {
         let is_continued = self.sharing == next.sharing
             && self.offset.checked_add(distance) == Some(next.offset)
             && Arc::ptr_eq(&self.source, &next.source);
-        let len_bytes = if self.len_bytes >= distance {
-            distance.saturating_add(next.len_bytes)
-        } else {
-            self.len_bytes
-        };
         // If the file's part ends in this region, the other may have none.
-        let is_whole = self.len_bytes >= distance || next.len_bytes == 0;
-        (is_continued && is_whole).then(|| FileBacking {
-            len_bytes,
-            ..self.clone()
-        })
+        let fills_region = self.len_bytes >= distance;
+        if !is_continued || !(fills_region || next.len_bytes == 0) {
+            return false;
+        }
+        if fills_region {
+            self.len_bytes = distance.saturating_add(next.len_bytes);
+        }
+        true
     }
 
     /// What the page `distance` bytes behind the region's start holds.
@@ -254,10 +253,10 @@ mod tests {
             (0x800, ["zero", "zero", "zero"]),
         ] {
             let file = FileBacking::new(Arc::new(FileOf(0x9000)), 0x1000, len).unwrap();
-            let rest = file.advanced(0x1000);
+            let (mut joined, rest) = (file.clone(), file.advanced(0x1000));
             let pages = [0, 0x1000, 0x2000].map(|distance| text(&rest, distance));
             assert_eq!(pages, expected);
-            let joined = file.joined_with(0x1000, &rest).unwrap();
+            assert!(joined.absorb(0x1000, &rest));
             for distance in [0, 0x1000, 0x2000, 0x3000] {
                 assert_eq!(text(&joined, distance), text(&file, distance));
             }
@@ -268,8 +267,8 @@ mod tests {
     fn parts_of_files_that_do_not_continue_each_other_are_not_joined() {
         let source: Arc<dyn PageSource> = Arc::new(FileOf(0x9000));
         let file = |offset, len| FileBacking::new(source.clone(), offset, len).unwrap();
-        let first = file(0x1000, 0x1800);
-        let joined = first.joined_with(0x1000, &file(0x2000, 0x1010)).unwrap();
+        let mut joined = file(0x1000, 0x1800);
+        assert!(joined.absorb(0x1000, &file(0x2000, 0x1010)));
         let pages = [0, 0x1000, 0x2000, 0x3000].map(|distance| text(&joined, distance));
         assert_eq!(pages, ["page 1", "page 2", "head 3 16", "zero"]);
         let elsewhere = FileBacking::new(Arc::new(FileOf(0x9000)), 0x2000, 0x100).unwrap();
@@ -281,7 +280,9 @@ mod tests {
             // The first one's bytes end within it, and the other has some of the file again.
             (0x2000, file(0x3000, 0x100)),
         ] {
-            assert!(first.joined_with(distance, &next).is_none(), "{next}");
+            let mut first = file(0x1000, 0x1800);
+            assert!(!first.absorb(distance, &next), "{next}");
+            assert_eq!(text(&first, 0x2000), "zero");
         }
     }
 }

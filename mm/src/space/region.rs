@@ -163,42 +163,33 @@ impl Region {
             .content_at(page.as_u64() - self.range.start().as_u64())
     }
 
-    /// The part of the region below `boundary`, if any.
-    pub(super) fn below(&self, boundary: VirtAddr) -> Option<Region> {
-        let range = self.range.below(boundary)?;
+    /// Cuts the region at `boundary`, if that is inside of it, and returns the part from there on.
+    pub(super) fn split_off(&mut self, boundary: VirtAddr) -> Option<Region> {
+        let (below, above) = self.range.split_at(boundary)?;
+        let backing = self.backing.split_off(below.len_bytes() as u64);
+        self.range = below;
         Some(Region {
-            range,
-            backing: self.backing.first(range.len_bytes() as u64),
+            range: above,
+            backing,
             ..*self
         })
     }
 
-    /// The part of the region from `boundary` on, if any.
-    pub(super) fn from(&self, boundary: VirtAddr) -> Option<Region> {
-        let range = self.range.from(boundary)?;
-        let distance = range.start().as_u64() - self.range.start().as_u64();
-        Some(Region {
-            range,
-            backing: self.backing.advanced(distance),
-            ..*self
-        })
-    }
-
-    /// The region that is this one and `next` together, if they touch and differ in nothing else.
-    pub(super) fn merged_with(&self, next: &Region) -> Option<Region> {
-        let range = self.range.joined_with(next.range)?;
+    /// Becomes the region that is this one and `next` together, if they touch and differ in nothing else. Says whether it has.
+    #[inline]
+    pub(super) fn absorb(&mut self, next: &Region) -> bool {
+        let Some(range) = self.range.joined_with(next.range) else {
+            return false;
+        };
         let is_alike = self.protection == next.protection
             && self.flags == next.flags
             && self.growth_limit == next.growth_limit;
-        if !is_alike {
-            return None;
-        }
         let len_bytes = self.range.len_bytes() as u64;
-        Some(Region {
-            range,
-            backing: self.backing.joined_with(len_bytes, &next.backing)?,
-            ..*self
-        })
+        if !is_alike || !self.backing.absorb(len_bytes, &next.backing) {
+            return false;
+        }
+        self.range = range;
+        true
     }
 }
 
@@ -257,14 +248,13 @@ mod tests {
 
     #[test]
     fn parts_of_a_physical_region_show_what_the_whole_did_and_are_valid() {
-        let whole = physical(0, 100, 6);
-        let boundary = address(2);
-        let parts = [whole.below(boundary), whole.from(boundary)].map(Option::unwrap);
-        assert_eq!([&parts[0], &parts[1]].map(memory_of), [(100, 2), (102, 4)]);
-        assert_eq!([parts[0].check(), parts[1].check()], [Ok(()), Ok(())]);
-        let joined = parts[0].merged_with(&parts[1]).unwrap();
-        assert_eq!((joined.range, memory_of(&joined)), (range(0, 6), (100, 6)));
-        assert!(parts[0].merged_with(&physical(2, 103, 4)).is_none());
+        let mut region = physical(0, 100, 6);
+        let above = region.split_off(address(2)).unwrap();
+        assert_eq!([&region, &above].map(memory_of), [(100, 2), (102, 4)]);
+        assert_eq!([region.check(), above.check()], [Ok(()), Ok(())]);
+        assert!(!region.absorb(&physical(2, 103, 4)));
+        assert!(region.absorb(&above));
+        assert_eq!((region.range, memory_of(&region)), (range(0, 6), (100, 6)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A sorted array: an address space has few regions, and each lookup is one binary search in one piece of memory.
 //!
 //! - REGION-1: the regions ascend and no two have an address in common.
-//! - REGION-2: no two that touch could be one ([`Region::merged_with`]).
+//! - REGION-2: no two that touch could be one ([`Region::absorb`]).
 //! - REGION-3: an operation either does all of its work or, with an error, nothing. It asks for all the memory that it needs
 //!   before it changes anything.
 #![forbid(unsafe_code)]
@@ -110,10 +110,9 @@ impl RegionMap {
         if next.is_some_and(|next| next.range.start() < region.range.end()) {
             return Err(SpaceError::Overlap);
         }
-        // Not more than needed, so that undoing this cannot fail.
+        // Also if it becomes a part of its neighbours, and not more than needed, so that undoing this cannot fail.
         self.regions.try_reserve(1).map_err(|_| NoMemory)?;
-        self.regions.insert(index, region);
-        self.merge_around(index..index + 1);
+        self.insert_at(index, region);
         Ok(())
     }
 
@@ -122,18 +121,37 @@ impl RegionMap {
     /// # Errors
     /// `NoMemory`.
     pub(super) fn replace(&mut self, region: Region) -> Result<(), NoMemory> {
-        let range = region.range;
-        self.cut_out(range, self.indices(range), Some(region))?;
-        let index = self.first_ending_after(range.start());
-        self.merge_around(index..index + 1);
+        self.reserve()?;
+        let indices = self.indices(region.range);
+        let inside = self.split_at_ends(region.range, indices)?;
+        let index = inside.start;
+        self.regions.drain(inside);
+        self.insert_at(index, region);
         Ok(())
     }
 
-    /// Restores REGION-2 after a change of the regions at `indices`: joins those that can be one among them, the one before
-    /// and the one behind.
-    fn merge_around(&mut self, indices: Range<usize>) {
-        for index in (indices.start.saturating_sub(1)..indices.end).rev() {
-            self.merge_with_next(index);
+    /// Adds `region`, which belongs before the one at `index`, as a part of its neighbours where it is like them (REGION-2).
+    /// There is room for it.
+    fn insert_at(&mut self, index: usize, region: Region) {
+        if let Some(below) = index.checked_sub(1)
+            && let Some(neighbour) = self.regions.get_mut(below)
+            && neighbour.absorb(&region)
+        {
+            *self.recent.get_mut() = below;
+            self.join_with_next(below);
+        } else {
+            self.regions.insert(index, region);
+            self.join_with_next(index);
+        }
+    }
+
+    /// Makes one of the region at `index` and the next, if they can be (REGION-2).
+    #[inline]
+    fn join_with_next(&mut self, index: usize) {
+        if let Some([region, next, ..]) = self.regions.get_mut(index..)
+            && region.absorb(next)
+        {
+            self.regions.remove(index + 1);
         }
     }
 
@@ -148,7 +166,7 @@ impl RegionMap {
         if touched.iter().any(Region::is_pinned) {
             return Err(SpaceError::Pinned);
         }
-        Ok(self.cut_out(range, indices, None)?)
+        Ok(self.cut_out(range, indices)?)
     }
 
     /// Takes out what has been inserted as `range`, pinned or not.
@@ -156,38 +174,55 @@ impl RegionMap {
     /// # Errors
     /// `NoMemory`, but only if something else has changed since.
     pub(super) fn undo_insert(&mut self, range: UserRange) -> Result<(), NoMemory> {
-        self.cut_out(range, self.indices(range), None)
+        self.cut_out(range, self.indices(range))
     }
 
-    /// Takes `range` out of all regions that have an address in common with it, those at `indices`, and puts `instead` there.
-    fn cut_out(
+    /// Takes `range` out of all regions that have an address in common with it, those at `indices`.
+    fn cut_out(&mut self, range: UserRange, indices: Range<usize>) -> Result<(), NoMemory> {
+        let inside = self.split_at_ends(range, indices)?;
+        if inside.len() == 1 {
+            // Nearly always: what was added as a whole goes as a whole.
+            self.regions.remove(inside.start);
+        } else {
+            self.regions.drain(inside);
+        }
+        Ok(())
+    }
+
+    /// Splits those of the regions at `indices`, which are all that have an address in common with `range`, that reach over
+    /// its ends. Returns where those are that lie inside of it.
+    #[inline]
+    fn split_at_ends(
         &mut self,
         range: UserRange,
         indices: Range<usize>,
-        instead: Option<Region>,
-    ) -> Result<(), NoMemory> {
+    ) -> Result<Range<usize>, NoMemory> {
         let touched = self.regions.get(indices.clone()).unwrap_or_default();
-        if instead.is_none()
-            && let [region] = touched
-            && range.covers(region.range)
-        {
-            // Nearly always: what was added as a whole goes as a whole.
-            self.regions.remove(indices.start);
-            return Ok(());
-        }
-        let below = touched
-            .first()
-            .and_then(|region| region.below(range.start()));
-        let above = touched.last().and_then(|region| region.from(range.end()));
-        let is_there = [below.is_some(), instead.is_some(), above.is_some()];
-        let len_new = is_there.iter().filter(|is_there| **is_there).count();
+        let (Some(first), Some(last)) = (touched.first(), touched.last()) else {
+            return Ok(indices);
+        };
+        let begins_before = first.range.start() < range.start();
+        let ends_behind = range.end() < last.range.end();
+        let len_new = usize::from(begins_before) + usize::from(ends_behind);
         // Not more than needed, so that undoing an insertion cannot fail.
-        self.regions
-            .try_reserve(len_new.saturating_sub(touched.len()))
-            .map_err(|_| NoMemory)?;
-        self.regions
-            .splice(indices, below.into_iter().chain(instead).chain(above));
-        Ok(())
+        self.regions.try_reserve(len_new).map_err(|_| NoMemory)?;
+        // The upper end first: what is below keeps its index.
+        if ends_behind {
+            self.split(indices.end - 1, range.end());
+        }
+        if begins_before {
+            self.split(indices.start, range.start());
+        }
+        let shift = usize::from(begins_before);
+        Ok(indices.start + shift..indices.end + shift)
+    }
+
+    /// Makes two of the region at `index`, which has `boundary` inside. There is room for them.
+    fn split(&mut self, index: usize, boundary: VirtAddr) {
+        let region = self.regions.get_mut(index);
+        if let Some(above) = region.and_then(|region| region.split_off(boundary)) {
+            self.regions.insert(index + 1, above);
+        }
     }
 
     /// A copy, for a new address space.
@@ -228,15 +263,6 @@ impl RegionMap {
             .iter()
             .take_while(|region| region.range.start() < range.end());
         first..first + touched.count()
-    }
-
-    fn merge_with_next(&mut self, index: usize) {
-        if let Some([region, next]) = self.regions.get_mut(index..index + 2)
-            && let Some(merged) = region.merged_with(next)
-        {
-            *region = merged;
-            self.regions.remove(index + 1);
-        }
     }
 }
 

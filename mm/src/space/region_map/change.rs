@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::RegionMap;
-use crate::addr::{UserRange, VirtAddr};
+use crate::addr::UserRange;
 use crate::error::SpaceError;
 use crate::space::protection::Protection;
 use crate::space::region::{Region, RegionFlags};
@@ -85,45 +85,29 @@ impl RegionMap {
         check: impl Fn(&Region) -> Result<(), SpaceError>,
         change: impl Fn(&mut Region),
     ) -> Result<(), SpaceError> {
-        let mut indices = self.indices(range);
-        let (mut covered, mut allowed) = (range.start(), Ok(()));
-        for region in self.regions.get(indices.clone()).unwrap_or_default() {
-            if covered < region.range.start() {
-                return Err(SpaceError::NotMapped);
-            }
+        let first = self.first_ending_after(range.start());
+        let (mut covered, mut behind, mut allowed) = (range.start(), first, Ok(()));
+        while covered < range.end() {
+            let next = self.regions.get(behind);
+            let next = next.filter(|next| next.range.start() <= covered);
+            let region = next.ok_or(SpaceError::NotMapped)?;
             allowed = allowed.and_then(|()| check(region));
             covered = region.range.end();
-        }
-        if covered < range.end() {
-            return Err(SpaceError::NotMapped);
+            behind += 1;
         }
         allowed?;
-        self.reserve()?;
-        // The upper end first: the lower parts keep their indices.
-        self.split(indices.end.saturating_sub(1), range.end());
-        if self.split(indices.start, range.start()) {
-            indices = indices.start + 1..indices.end + 1;
+        let inside = self.split_at_ends(range, first..behind)?;
+        let below = inside.start.checked_sub(1);
+        for index in inside.rev() {
+            if let Some(region) = self.regions.get_mut(index) {
+                change(region);
+            }
+            self.join_with_next(index);
         }
-        let regions = self.regions.get_mut(indices.clone());
-        regions.unwrap_or_default().iter_mut().for_each(change);
-        self.merge_around(indices);
+        if let Some(below) = below {
+            self.join_with_next(below);
+        }
         Ok(())
-    }
-
-    /// Makes two of the region at `index` if it has `boundary` inside, and says whether it has. There is room for it.
-    fn split(&mut self, index: usize, boundary: VirtAddr) -> bool {
-        let Some(region) = self.regions.get_mut(index) else {
-            return false;
-        };
-        if boundary <= region.range.start() || region.range.end() <= boundary {
-            return false;
-        }
-        let (Some(below), Some(above)) = (region.below(boundary), region.from(boundary)) else {
-            return false;
-        };
-        *region = below;
-        self.regions.insert(index + 1, above);
-        true
     }
 }
 

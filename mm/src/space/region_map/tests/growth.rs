@@ -20,7 +20,7 @@ fn map_with(regions: impl IntoIterator<Item = Region>) -> RegionMap {
 
 /// All of user space from `page` on, as one region.
 fn everything_from(page: usize) -> Region {
-    let range = UserRange::all().from(address(page)).unwrap();
+    let range = UserRange::all().split_at(address(page)).unwrap().1;
     Region::new(range, READ, Backing::Anonymous)
 }
 

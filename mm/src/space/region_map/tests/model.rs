@@ -47,7 +47,7 @@ impl PageSource for Endless {
 impl Checked {
     fn new() -> Checked {
         let mut map = RegionMap::new();
-        let rest = UserRange::all().from(address(PAGES)).unwrap();
+        let rest = UserRange::all().split_at(address(PAGES)).unwrap().1;
         // Nothing is like it.
         let rest = Region::anonymous(rest, Protection::all(), RegionFlags::PAGE_ALLOC);
         map.insert(rest).unwrap();
