@@ -60,12 +60,12 @@ pub fn alloc_zeroed(kind: FrameKind) -> Result<Frame, NoMemory> {
     if is_left_dirty(kind) {
         return alloc(kind);
     }
-    if let Some(number) = cache::alloc_zeroed(kind) {
-        return Ok(Frame::adopt(number));
+    let (number, is_zeroed) = cache::alloc_maybe_zeroed(kind)?;
+    let frame = Frame::adopt(number);
+    if !is_zeroed {
+        // SAFETY: the frame is memory and nobody else's yet.
+        unsafe { zero_page(frame.as_ptr()) };
     }
-    let frame = alloc(kind)?;
-    // SAFETY: the frame is memory and nobody else's yet.
-    unsafe { zero_page(frame.as_ptr()) };
     Ok(frame)
 }
 

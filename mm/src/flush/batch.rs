@@ -1,6 +1,7 @@
 //! [`FlushBatch`]: what a change of a page table has taken away, until no CPU can reach it any more.
 
 use core::fmt;
+use core::mem::ManuallyDrop;
 
 use smp::{CpuId, CpuSet, Pinned, irq, pin};
 
@@ -29,8 +30,8 @@ pub struct FlushBatch<'a, M: Machine = Kernel> {
     /// walker has to forget.
     pages: InlineList<VirtAddr, MOST_PAGES>,
     are_pages_many: bool,
-    /// What is given back in the end.
-    released: M::Released,
+    /// What is given back in the end. Nothing is left of it to drop: a batch is complete before it goes.
+    released: ManuallyDrop<M::Released>,
 }
 
 impl<'a> FlushBatch<'a> {
@@ -53,7 +54,7 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
             is_unreachable: false,
             pages: InlineList::new(),
             are_pages_many: false,
-            released: M::Released::default(),
+            released: ManuallyDrop::default(),
         }
     }
 

@@ -149,30 +149,38 @@ fn with_own<R>(action: impl FnOnce(&mut CpuCache) -> R) -> Option<R> {
 /// Takes a frame with any contents. It has one reference, no owner, and the kind `kind`.
 #[inline]
 pub(super) fn alloc(kind: FrameKind) -> Result<NonZeroU32, NoMemory> {
-    let number = with_own(|cache| {
-        let number = match cache.plain.pop() {
-            Some(number) => number,
-            None => refill(cache)?,
-        };
-        cache.counters.add(kind.index(), 1);
-        Ok(number)
-    });
+    let number = with_own(|cache| cache.take_plain(kind));
     let number = number.unwrap_or_else(|| alloc_early(kind))?;
     prepare(number, kind);
     Ok(number)
 }
 
-/// Takes a frame that holds only zeros, if this CPU has one. Otherwise as `alloc`.
+/// As `alloc`, but a frame that holds only zeros if this CPU has one; says whether it is one.
 #[inline]
-pub(super) fn alloc_zeroed(kind: FrameKind) -> Option<NonZeroU32> {
-    let number = with_own(|cache| {
-        let number = cache.zeroed.pop()?;
-        cache.counters.add(kind.index(), 1);
-        Some(number)
+pub(super) fn alloc_maybe_zeroed(kind: FrameKind) -> Result<(NonZeroU32, bool), NoMemory> {
+    let taken = with_own(|cache| match cache.zeroed.pop() {
+        Some(number) => {
+            cache.counters.add(kind.index(), 1);
+            Ok((number, true))
+        }
+        None => Ok((cache.take_plain(kind)?, false)),
     });
-    let number = number.flatten()?;
+    let (number, is_zeroed) = taken.unwrap_or_else(|| Ok((alloc_early(kind)?, false)))?;
     prepare(number, kind);
-    Some(number)
+    Ok((number, is_zeroed))
+}
+
+impl CpuCache {
+    /// Takes a frame with any contents, which counts as one of the kind `kind`.
+    #[inline]
+    fn take_plain(&mut self, kind: FrameKind) -> Result<NonZeroU32, NoMemory> {
+        let number = match self.plain.pop() {
+            Some(number) => number,
+            None => refill(self)?,
+        };
+        self.counters.add(kind.index(), 1);
+        Ok(number)
+    }
 }
 
 #[inline]

@@ -100,6 +100,7 @@ impl Memory {
     ///
     /// # Errors
     /// As for [`Space::remove`].
+    #[inline]
     fn remove(&mut self, range: UserRange, batch: &mut FlushBatch<'_>) -> Result<(), SpaceError> {
         self.unmap(range, batch, |regions| regions.remove(range))
     }
@@ -108,6 +109,7 @@ impl Memory {
     ///
     /// # Errors
     /// `NoMemory` (SPACE-6), and those of `change`. Nothing has changed then.
+    #[inline]
     pub(super) fn unmap<E: From<NoMemory>>(
         &mut self,
         range: UserRange,

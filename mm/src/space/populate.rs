@@ -12,14 +12,20 @@ use crate::space::{FaultAccess, FaultError, Space};
 
 impl Space {
     /// Fills in all pages of the region that has just been added as `range`, if it is eager; or else takes it out again.
+    #[inline]
     pub(super) fn populate_new(
         &self,
         range: UserRange,
         flags: RegionFlags,
     ) -> Result<(), SpaceError> {
-        if !flags.contains(RegionFlags::EAGER) {
-            return Ok(());
+        if flags.contains(RegionFlags::EAGER) {
+            self.populate_or_undo(range, flags)
+        } else {
+            Ok(())
         }
+    }
+
+    fn populate_or_undo(&self, range: UserRange, flags: RegionFlags) -> Result<(), SpaceError> {
         let Err(error) = self.populate(range) else {
             return Ok(());
         };

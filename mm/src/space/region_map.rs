@@ -161,12 +161,17 @@ impl RegionMap {
     /// # Errors
     /// `Pinned` if something in it is, `NoMemory`.
     pub(super) fn remove(&mut self, range: UserRange) -> Result<(), SpaceError> {
-        let indices = self.indices(range);
-        let touched = self.regions.get(indices.clone()).unwrap_or_default();
-        if touched.iter().any(Region::is_pinned) {
-            return Err(SpaceError::Pinned);
+        let first = self.first_ending_after(range.start());
+        let mut behind = first;
+        while let Some(region) = self.regions.get(behind)
+            && region.range.start() < range.end()
+        {
+            if region.is_pinned() {
+                return Err(SpaceError::Pinned);
+            }
+            behind += 1;
         }
-        Ok(self.cut_out(range, indices)?)
+        Ok(self.cut_out(range, first..behind)?)
     }
 
     /// Takes out what has been inserted as `range`, pinned or not.
@@ -178,6 +183,7 @@ impl RegionMap {
     }
 
     /// Takes `range` out of all regions that have an address in common with it, those at `indices`.
+    #[inline]
     fn cut_out(&mut self, range: UserRange, indices: Range<usize>) -> Result<(), NoMemory> {
         let inside = self.split_at_ends(range, indices)?;
         if inside.len() == 1 {

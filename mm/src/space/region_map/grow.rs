@@ -108,25 +108,34 @@ impl RegionMap {
         below: VirtAddr,
     ) -> Option<UserRange> {
         let len_bytes = len_pages.checked_mul(PAGE_SIZE)?;
-        let align = align_bytes.max(PAGE_SIZE) as u64;
-        let holes = (0..=self.regions.len()).rev();
-        holes.into_iter().find_map(|index| {
-            let before = index
-                .checked_sub(1)
-                .and_then(|index| self.regions.get(index));
-            let lowest = before.map_or(Some(user_start()), may_reach_up)?;
-            let end = self
-                .regions
-                .get(index)
-                .map_or(Some(USER_END), may_reach_down)?;
-            let highest = end.min(below).checked_sub(len_bytes as u64)?.as_u64();
-            let start = highest - highest % align;
-            if start < lowest.as_u64() {
-                return None;
+        let align_bytes = align_bytes.max(PAGE_SIZE) as u64;
+        let mut end = USER_END;
+        for region in self.regions.iter().rev() {
+            let start = may_reach_up(region);
+            let place = place_at_end(start, end.min(below), len_bytes, align_bytes);
+            if place.is_some() {
+                return place;
             }
-            UserRange::page_aligned(start as usize, len_bytes).ok()
-        })
+            end = may_reach_down(region);
+        }
+        place_at_end(user_start(), end.min(below), len_bytes, align_bytes)
     }
+}
+
+/// The last `len_bytes` bytes between `start` and `end` that begin at a multiple of `align_bytes`.
+#[inline]
+fn place_at_end(
+    start: VirtAddr,
+    end: VirtAddr,
+    len_bytes: usize,
+    align_bytes: u64,
+) -> Option<UserRange> {
+    let highest = end.checked_sub(len_bytes as u64)?.as_u64();
+    let place = highest - highest % align_bytes;
+    if place < start.as_u64() {
+        return None;
+    }
+    UserRange::page_aligned(place as usize, len_bytes).ok()
 }
 
 /// A region's range after growing.
@@ -147,25 +156,25 @@ impl Grown {
 }
 
 /// The first address that `region` leaves to what is to lie behind it.
-fn may_reach_up(region: &Region) -> Option<VirtAddr> {
+#[inline]
+fn may_reach_up(region: &Region) -> VirtAddr {
     let end = region.range.end();
     if !region.grows_up() {
-        return Some(end);
+        return end;
     }
-    region
-        .growth_limit
-        .map_or(end, |limit| limit.max(end))
-        .checked_add(guard_bytes())
+    let limit = region.growth_limit.map_or(end, |limit| limit.max(end));
+    // Beyond all addresses, nothing lies behind it.
+    limit.checked_add(guard_bytes()).unwrap_or(USER_END)
 }
 
 /// The end of what `region` leaves to what is to lie before it.
-fn may_reach_down(region: &Region) -> Option<VirtAddr> {
+#[inline]
+fn may_reach_down(region: &Region) -> VirtAddr {
     let start = region.range.start();
     if !region.grows_down() {
-        return Some(start);
+        return start;
     }
-    region
-        .growth_limit
-        .map_or(start, |limit| limit.min(start))
-        .checked_sub(guard_bytes())
+    let limit = region.growth_limit.map_or(start, |limit| limit.min(start));
+    // Below all addresses, nothing lies before it.
+    limit.checked_sub(guard_bytes()).unwrap_or(user_start())
 }
