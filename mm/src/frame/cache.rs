@@ -156,7 +156,7 @@ pub(super) fn alloc(kind: FrameKind) -> Result<NonZeroU32, NoMemory> {
 }
 
 /// As `alloc`, but a frame that holds only zeros if this CPU has one; says whether it is one.
-#[inline]
+#[inline(always)]
 pub(super) fn alloc_maybe_zeroed(kind: FrameKind) -> Result<(NonZeroU32, bool), NoMemory> {
     let taken = with_own(|cache| match cache.zeroed.pop() {
         Some(number) => {

@@ -24,7 +24,7 @@ impl PageTable {
     ///
     /// # Errors
     /// `NoMemory`, and those of `commit`. Nothing that can be seen has changed then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unmap_range<E: From<NoMemory>>(
         &mut self,
         start: VirtAddr,

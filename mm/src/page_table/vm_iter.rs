@@ -136,32 +136,21 @@ impl<'t, A: Access> VmIter<'t, A> {
 
     #[inline(always)]
     fn walk_down(table: &'t PageTable, geometry: X86, va: u64) -> Self {
-        // Of the entries above the one that was read last.
+        let mut iter = VmIter::nowhere(table, va);
+        // What the entries have in common that have been read, and what any of them has.
         let (mut all, mut any) = (u64::MAX, 0);
-        let mut last = (u64::MAX, 0);
         let stop = walk(geometry, table.root_pa().as_u64(), va, |at| {
             // SAFETY: the root's page, or one that an entry which the walk has just read names; PT-1 and PT-3 keep it.
-            let entry = unsafe { Table::new(PhysAddr::new(at.table)) }
-                .slot(at.index)
-                .load()
-                .raw();
-            last = (all, any);
+            let table = unsafe { Table::new(PhysAddr::new(at.table)) };
+            let denied = denied_by(all, any);
+            iter.container = Container { table, denied };
+            iter.slot = table.slot(at.index);
+            let entry = iter.slot.load().raw();
             (all, any) = (all & entry, any | entry);
             entry
         });
-        // SAFETY: as above.
-        let container = unsafe { Table::new(PhysAddr::new(stop.at.table)) };
-        VmIter {
-            table,
-            va,
-            slot: container.slot(stop.at.index),
-            level: stop.at.level,
-            container: Container {
-                table: container,
-                denied: denied_by(last.0, last.1),
-            },
-            access: PhantomData,
-        }
+        iter.level = stop.at.level;
+        iter
     }
 
     /// The virtual address of this position.

@@ -46,6 +46,7 @@ impl<'t> VmIterMut<'t> {
     }
 
     /// Unmaps what the table of level 1 of this position maps from here on, before `end`. What was mapped is `batch`'s.
+    #[inline(always)]
     pub fn unmap_rest_of_table(&mut self, end: VirtAddr, batch: &mut FlushBatch<'_>) {
         self.assert_private();
         let mut removed = 0;

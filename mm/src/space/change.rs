@@ -16,6 +16,7 @@ impl Space {
     ///
     /// # Errors
     /// `Pinned` if something there is; `NoMemory` for splitting a region or a table. Nothing has changed then.
+    #[inline]
     pub fn remove(&self, range: UserRange) -> Result<(), SpaceError> {
         let mut memory = self.memory.write();
         // SPACE-5: completes before the lock is given back.
@@ -100,7 +101,7 @@ impl Memory {
     ///
     /// # Errors
     /// As for [`Space::remove`].
-    #[inline]
+    #[inline(never)]
     fn remove(&mut self, range: UserRange, batch: &mut FlushBatch<'_>) -> Result<(), SpaceError> {
         self.unmap(range, batch, |regions| regions.remove(range))
     }

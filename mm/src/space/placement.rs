@@ -36,22 +36,28 @@ impl Placement {
         len_pages: usize,
         align_bytes: usize,
     ) -> Option<UserRange> {
-        if limbo::is_in_use() {
-            self.find_rested(|below| regions.find_free(len_pages, align_bytes, below))
-        } else {
-            regions.find_free(len_pages, align_bytes, USER_END)
+        let rests = limbo::is_in_use();
+        let mut below = if rests { self.below() } else { USER_END };
+        let found = loop {
+            match regions.find_free(len_pages, align_bytes, below) {
+                // Nothing has rested there for as long.
+                None if below < USER_END => below = USER_END,
+                found => break found?,
+            }
+        };
+        if rests {
+            self.below = found.start();
+            self.left -= 1;
         }
+        Some(found)
     }
 
-    /// What `find`, which looks below an address, finds below the last one.
+    /// Where a search begins while addresses rest.
     #[cold]
-    fn find_rested(&mut self, find: impl Fn(VirtAddr) -> Option<UserRange>) -> Option<UserRange> {
+    fn below(&mut self) -> VirtAddr {
         if self.left == 0 {
             *self = Placement::new();
         }
-        let found = find(self.below).or_else(|| find(USER_END))?;
-        self.below = found.start();
-        self.left -= 1;
-        Some(found)
+        self.below
     }
 }

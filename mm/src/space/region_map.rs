@@ -132,6 +132,7 @@ impl RegionMap {
 
     /// Adds `region`, which belongs before the one at `index`, as a part of its neighbours where it is like them (REGION-2).
     /// There is room for it.
+    #[inline(always)]
     fn insert_at(&mut self, index: usize, region: Region) {
         if let Some(below) = index.checked_sub(1)
             && let Some(neighbour) = self.regions.get_mut(below)
@@ -183,7 +184,7 @@ impl RegionMap {
     }
 
     /// Takes `range` out of all regions that have an address in common with it, those at `indices`.
-    #[inline]
+    #[inline(always)]
     fn cut_out(&mut self, range: UserRange, indices: Range<usize>) -> Result<(), NoMemory> {
         let inside = self.split_at_ends(range, indices)?;
         if inside.len() == 1 {
