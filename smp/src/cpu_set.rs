@@ -16,6 +16,16 @@ fn bit_of(cpu: CpuId) -> u64 {
     1 << (cpu.index() % WORD_BITS)
 }
 
+/// The bit of `cpu` if it is in the word at `place`, or none.
+#[inline]
+fn own_bit(place: usize, cpu: CpuId) -> u64 {
+    if place == word_of(cpu) {
+        bit_of(cpu)
+    } else {
+        0
+    }
+}
+
 /// A set of CPUs.
 #[derive(Copy, Clone)]
 pub struct CpuSet {
@@ -287,12 +297,7 @@ impl AtomicCpuSet {
     #[inline]
     pub fn has_others_after_publish(&self, cpu: CpuId) -> bool {
         let others = |place: usize, word: &AtomicU64| {
-            let own_bit = if place == word_of(cpu) {
-                bit_of(cpu)
-            } else {
-                0
-            };
-            word.fetch_or(0, Ordering::SeqCst) & !own_bit
+            word.fetch_or(0, Ordering::SeqCst) & !own_bit(place, cpu)
         };
         let Some((first, rest)) = self.possible_words().split_first() else {
             return false;
@@ -308,17 +313,14 @@ impl AtomicCpuSet {
         }) != 0
     }
 
-    /// The set as it is, without `cpu`. Acquire as in [`load`](AtomicCpuSet::load).
+    /// Adds those of the set as it is, other than `cpu`, to `others`: a set is too large to be handed around. Acquire as in
+    /// [`load`](AtomicCpuSet::load).
     #[inline]
-    pub fn load_others(&self, cpu: CpuId) -> CpuSet {
-        let words = self.possible_words();
-        let mut others = CpuSet::EMPTY;
-        others.used = words.len();
-        for (bits, word) in others.words.iter_mut().zip(words) {
-            *bits = word.load(Ordering::Acquire);
+    pub fn add_others_to(&self, others: &mut CpuSet, cpu: CpuId) {
+        for (place, word) in self.possible_words().iter().enumerate() {
+            others.words[place] |= word.load(Ordering::Acquire) & !own_bit(place, cpu);
+            others.used = others.used.max(place + 1);
         }
-        others.remove(cpu);
-        others
     }
 
     #[inline]
@@ -378,7 +380,9 @@ mod tests {
                 let mut others = set;
                 others.remove(cpu);
                 prop_assert_eq!(atomic.has_others_after_publish(cpu), !others.is_empty());
-                prop_assert_eq!(atomic.load_others(cpu), others);
+                let mut loaded = CpuSet::EMPTY;
+                atomic.add_others_to(&mut loaded, cpu);
+                prop_assert_eq!(loaded, others);
             }
             prop_assert_eq!(CpuSet::from_words(set.used_words().iter().copied()), set);
             prop_assert_eq!(model.into_iter().collect::<CpuSet>(), set);

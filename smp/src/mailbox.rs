@@ -30,16 +30,20 @@ pub use post::{Bell, Class, Mailboxes, Pending};
 
 use crate::OutOfMemory;
 use crate::cpu_set::CpuSet;
+use crate::irq::IrqOff;
 use crate::pin::{self, Pinned};
 
 /// How many words a request can carry: what a flush of 14 pages needs, page by page.
 pub const WORDS_MAX: usize = 17;
 
-/// What a target shall do: `function(words)`, with interrupts off.
+/// What a target runs, with interrupts off, on the words of a request.
+pub type Function = fn(&[usize], &IrqOff);
+
+/// What a target shall do: `function(words)`.
 #[derive(Copy, Clone, Debug)]
 pub struct Request<'w> {
     /// Run by each target. In the flush class it keeps MAIL-5.
-    pub function: fn(&[usize]),
+    pub function: Function,
     /// Its argument, at most [`WORDS_MAX`] words. They are copied, so that targets never look at the sender's stack.
     pub words: &'w [usize],
 }

@@ -8,7 +8,7 @@ use loom::thread;
 use smp::mailbox::{Bell, Class, Mailboxes, Request};
 use smp::pin::pin;
 use smp::wait::{SpinWait, set_spin_limit};
-use smp::{CpuId, CpuSet, SpinLock, host, lock::RawLock, rank};
+use smp::{CpuId, CpuSet, IrqOff, SpinLock, host, lock::RawLock, rank};
 
 /// The lock and what it guards, whose accesses loom watches.
 struct Guarded<R: rank::Rank> {
@@ -99,7 +99,7 @@ impl Bell for NoBell {
     fn ring(&self, _targets: &CpuSet) {}
 }
 
-fn nothing(_words: &[usize]) {}
+fn nothing(_words: &[usize], _off: &IrqOff) {}
 
 /// TLB-4: the holder waits for the answer of the CPU that waits for its lock.
 #[test]

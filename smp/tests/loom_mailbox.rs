@@ -12,7 +12,7 @@ use loom::thread;
 use smp::mailbox::{Bell, Class, Mailboxes, Pending, Request};
 use smp::pin::{Pinned, pin};
 use smp::wait::set_spin_limit;
-use smp::{CpuId, CpuSet, host, irq};
+use smp::{CpuId, CpuSet, IrqOff, host, irq};
 
 /// The interrupt line of each CPU.
 #[derive(Clone)]
@@ -41,7 +41,7 @@ unsafe impl Sync for Machine {}
 unsafe impl Send for Machine {}
 
 /// What targets run: the words are the machine's address, the sender, and what the payload should be.
-fn look_at_payload(words: &[usize]) {
+fn look_at_payload(words: &[usize], _off: &IrqOff) {
     // SAFETY: the sender holds the machine until the request has been answered.
     let machine = unsafe { &*(words[0] as *const Machine) };
     // SAFETY: the sender leaves the payload alone while its request is under way.

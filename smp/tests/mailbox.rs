@@ -7,7 +7,7 @@ use std::thread;
 
 use smp::mailbox::{self, Bell, Class, Mailboxes, Request};
 use smp::pin::pin;
-use smp::{CpuId, CpuSet, SpinLock, host, irq, rank};
+use smp::{CpuId, CpuSet, IrqOff, SpinLock, host, irq, rank};
 
 const CPUS: usize = 6;
 const ROUNDS: usize = 300;
@@ -23,7 +23,7 @@ impl Bell for Lines {
 }
 
 /// Counts one request of the sender `words[1]` on the CPU that runs this, in the table at `words[0]`.
-fn count(words: &[usize]) {
+fn count(words: &[usize], _off: &IrqOff) {
     // SAFETY: the senders hold the table until their requests have been answered.
     let served = unsafe { &*(words[0] as *const [[AtomicUsize; CPUS]; CPUS]) };
     served[smp::cpu::id_racy().index()][words[1]].fetch_add(1, Ordering::Relaxed);
@@ -101,7 +101,7 @@ fn a_cpu_that_waits_for_a_lock_with_interrupts_off_serves_flush_requests() {
             thread::yield_now();
         }
         let request = Request {
-            function: |_| (),
+            function: |_, _| (),
             words: &[],
         };
         mailbox::send_flush(&pin(), &CpuSet::first(2), request).wait();
@@ -113,7 +113,7 @@ fn a_cpu_that_waits_for_a_lock_with_interrupts_off_serves_flush_requests() {
 fn a_request_to_oneself_or_to_nobody_is_done_at_once() {
     let mailboxes = Mailboxes::new(1, |_: &CpuSet| panic!("rang")).unwrap();
     let request = Request {
-        function: |_| panic!("ran"),
+        function: |_, _| panic!("ran"),
         words: &[],
     };
     let pin = pin();
@@ -132,7 +132,7 @@ fn a_request_to_oneself_or_to_nobody_is_done_at_once() {
 fn a_call_with_interrupts_off_is_refused() {
     let mailboxes = Mailboxes::new(2, |_: &CpuSet| ()).unwrap();
     let request = Request {
-        function: |_| (),
+        function: |_, _| (),
         words: &[],
     };
     let off = irq::disable();

@@ -20,12 +20,12 @@ futex=proc/src/futex.rs
 life=proc/src/process/life.rs
 wait=proc/src/wait.rs
 
-mutation sets-read-by-a-load "$cpu_set" 'word.fetch_or(0, Ordering::SeqCst) & !own_bit' \
-    'word.load(Ordering::SeqCst) & !own_bit' \
+mutation sets-read-by-a-load "$cpu_set" 'word.fetch_or(0, Ordering::SeqCst) & !own_bit(place, cpu)' \
+    'word.load(Ordering::SeqCst) & !own_bit(place, cpu)' \
     mm loom_flush tlb_3
 
-mutation sets-read-relaxed "$cpu_set" 'word.fetch_or(0, Ordering::SeqCst) & !own_bit' \
-    'word.fetch_or(0, Ordering::Relaxed) & !own_bit' \
+mutation sets-read-relaxed "$cpu_set" 'word.fetch_or(0, Ordering::SeqCst) & !own_bit(place, cpu)' \
+    'word.fetch_or(0, Ordering::Relaxed) & !own_bit(place, cpu)' \
     mm loom_flush tlb_3
 
 mutation bit-set-by-load-and-store "$cpu_set" 'self.words[word_of(cpu)].fetch_or(bit_of(cpu), Ordering::SeqCst) & bit_of(cpu) == 0' \

@@ -89,11 +89,15 @@ pub struct Published<'s> {
 }
 
 impl Published<'_> {
-    /// The other CPUs that have to answer.
+    /// Calls `action` with the other CPUs that have to answer, if there are any.
     // Who was there before and is missing now has left since, and will catch up (TLB-2).
     #[inline]
-    pub fn others(&self) -> CpuSet {
-        self.set.load_others(self.cpu)
+    pub fn with_others<R>(&self, action: impl FnOnce(&CpuSet) -> R) -> Option<R> {
+        self.has_others.then(|| {
+            let mut others = CpuSet::EMPTY;
+            self.set.add_others_to(&mut others, self.cpu);
+            action(&others)
+        })
     }
 }
 

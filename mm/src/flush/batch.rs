@@ -162,7 +162,7 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
         let ask = |others: &CpuSet| Asked::ask(machine, &pin, others, self.space(), Task::Leave);
         let asked = match machine.strategy() {
             Strategy::Broadcast => others_of(machine, pin.cpu()).as_ref().map(ask),
-            _ => published.has_others.then(|| ask(&published.others())),
+            _ => published.with_others(ask),
         };
         if let Some(own) = machine.cpu(pin.cpu()) {
             let off = irq::disable();
@@ -210,9 +210,7 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
         let task = Task::Flush { generation, pages };
         let ask = |others: &CpuSet| Asked::ask(machine, pin, others, self.space(), task);
         let asked = match machine.strategy() {
-            Strategy::Targeted | Strategy::Deferred => {
-                published.has_others.then(|| ask(&published.others()))
-            }
+            Strategy::Targeted | Strategy::Deferred => published.with_others(ask),
             Strategy::Broadcast => others_of(machine, pin.cpu()).as_ref().map(ask),
             Strategy::Nobody => None,
         };
@@ -274,11 +272,10 @@ impl<M: Machine> FlushBatch<'_, M> {
         let published = self.space.publish(Reach::Active, pin.cpu());
         // First: what is in limbo does not wait for this CPU.
         self.flush_here(&pin, Reach::Active, published.generation, true);
-        if published.has_others {
-            let others = published.others();
-            let (machine, space) = (self.machine, self.space);
-            limbo.put(machine, &pin, space, range, &others, &mut self.released);
-        }
+        let (machine, space) = (self.machine, self.space);
+        published.with_others(|others| {
+            limbo.put(machine, &pin, space, range, others, &mut self.released);
+        });
         self.give_back();
     }
 }

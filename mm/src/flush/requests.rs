@@ -5,7 +5,7 @@
 //! MAIL-5.
 
 use smp::mailbox::{Pending, Request, WORDS_MAX};
-use smp::{CpuSet, Pinned, irq, time};
+use smp::{CpuSet, IrqOff, Pinned, time};
 
 use crate::addr::VirtAddr;
 use crate::flush::active::SpaceId;
@@ -95,28 +95,27 @@ impl<'p, M: Machine> Asked<'p, M> {
 }
 
 /// [`Task::Sweep`], on a target.
-fn sweep_for_another<M: Machine>(words: &[usize]) {
+fn sweep_for_another<M: Machine>(words: &[usize], off: &IrqOff) {
     if let [machine, ..] = words {
         // SAFETY: as in `flush_for_another`.
         let machine = unsafe { M::from_word(*machine) };
         if let Some(limbo) = machine.limbo() {
-            limbo.sweep(machine, &irq::disable());
+            limbo.sweep(machine, off);
         }
     }
 }
 
 /// [`Task::Flush`], on a target.
-fn flush_for_another<M: Machine>(words: &[usize]) {
+fn flush_for_another<M: Machine>(words: &[usize], off: &IrqOff) {
     if let [machine, space, generation, pages @ ..] = words {
         // SAFETY: `Asked::ask` put the word of a machine of this type there, whose CPU this one is.
         let machine = unsafe { M::from_word(*machine) };
         let space = SpaceId::from_u64(*space as u64);
         let pages = pages.iter().map(|page| VirtAddr::new(*page as u64));
-        let off = irq::disable();
         if let Some(own) = machine.cpu(off.cpu()) {
             let flushed =
                 own.tlb
-                    .flush_for_another(space, *generation as u64, pages, &machine, &off);
+                    .flush_for_another(space, *generation as u64, pages, &machine, off);
             // The acknowledgement follows the flush: it is given when this function has returned.
             own.counters.count_served(flushed);
         }
@@ -124,15 +123,14 @@ fn flush_for_another<M: Machine>(words: &[usize]) {
 }
 
 /// [`Task::Leave`], on a target.
-fn leave_for_another<M: Machine>(words: &[usize]) {
+fn leave_for_another<M: Machine>(words: &[usize], off: &IrqOff) {
     if let [machine, space] = words {
         // SAFETY: as in `flush_for_another`.
         let machine = unsafe { M::from_word(*machine) };
-        let off = irq::disable();
         if let Some(own) = machine.cpu(off.cpu()) {
             own.tlb
-                .leave_if_loaded(SpaceId::from_u64(*space as u64), &off, || {
-                    machine.load_kernel_root(&off)
+                .leave_if_loaded(SpaceId::from_u64(*space as u64), off, || {
+                    machine.load_kernel_root(off)
                 });
             own.counters.count_served(Flushed::Nothing);
         }

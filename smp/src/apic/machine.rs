@@ -64,11 +64,11 @@ pub(crate) unsafe fn send_fixed(apic_id: u32, vector: u8) {
 /// As for [`send_fixed`].
 pub(crate) unsafe fn send_fixed_to_all(apic_ids: impl Iterator<Item = u32>, vector: u8) {
     let delivery = Delivery::Fixed(vector);
-    if registers::memory_base().is_some() {
+    if let Some(base) = registers::memory_base() {
         let off = irq::disable();
         for apic_id in apic_ids {
-            // SAFETY: the caller's condition.
-            unsafe { send_in_memory(delivery, apic_id, &off) };
+            // SAFETY: 1. where the registers are; 2. the caller's condition.
+            unsafe { send_in_memory(base, delivery, apic_id, &off) };
         }
     } else {
         command::multicast(delivery, apic_ids, |command| {
@@ -109,12 +109,12 @@ pub(crate) unsafe fn send_start_up(apic_id: u32, page: u8) {
 /// The effect of `delivery` on the target is expected.
 #[inline(always)]
 unsafe fn send(delivery: Delivery, apic_id: u32) {
-    if registers::memory_base().is_none() {
+    if let Some(base) = registers::memory_base() {
+        // SAFETY: 1. where the registers are; 2. the caller answers for the effect.
+        unsafe { send_in_memory(base, delivery, apic_id, &irq::disable()) };
+    } else {
         // SAFETY: x2APIC mode, since the registers are not in memory; the caller answers for the effect.
         unsafe { registers::write_command(command::to_one(delivery, apic_id)) };
-    } else {
-        // SAFETY: as above.
-        unsafe { send_in_memory(delivery, apic_id, &irq::disable()) };
     }
 }
 
@@ -122,16 +122,19 @@ unsafe fn send(delivery: Delivery, apic_id: u32) {
 /// one before it. The registers are uncached memory, so the writes stay behind all stores before them.
 ///
 /// # Safety
-/// 1. xAPIC mode.
+/// 1. `base` is what `memory_base` says.
 /// 2. As for [`send`].
-unsafe fn send_in_memory(delivery: Delivery, apic_id: u32, _off: &IrqOff) {
-    while registers::read(Register::InterruptCommand) & DELIVERY_PENDING != 0 {
+#[inline(always)]
+unsafe fn send_in_memory(base: usize, delivery: Delivery, apic_id: u32, _off: &IrqOff) {
+    // SAFETY: (1).
+    let command = || unsafe { registers::read_at(base, Register::InterruptCommand) };
+    while command() & DELIVERY_PENDING != 0 {
         spin_loop();
     }
-    // SAFETY: 1. the destination is the upper byte of its register; 2. the caller answers for the effect.
+    // SAFETY: (1); the destination is the upper byte of its register; the caller answers for the effect.
     unsafe {
-        registers::write(Register::InterruptCommandHigh, apic_id << 24);
-        registers::write(Register::InterruptCommand, delivery.low_word());
+        registers::write_at(base, Register::InterruptCommandHigh, apic_id << 24);
+        registers::write_at(base, Register::InterruptCommand, delivery.low_word());
     }
 }
 

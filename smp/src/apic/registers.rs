@@ -53,8 +53,8 @@ pub(super) unsafe fn set_memory_base(base: Option<usize>) {
 #[inline(always)]
 pub(super) fn read(register: Register) -> u32 {
     match memory_base() {
-        // SAFETY: the caller of `set_memory_base` promised that the registers are mapped; all in `Register` can be read.
-        Some(base) => unsafe { address(base, register).read_volatile() },
+        // SAFETY: where the registers are.
+        Some(base) => unsafe { read_at(base, register) },
         // SAFETY: this CPU is in x2APIC mode (promise of `set_memory_base`); all in `Register` can be read.
         None => unsafe { msr::read(FIRST_MSR + register as u32) as u32 },
     }
@@ -67,8 +67,8 @@ pub(super) fn read(register: Register) -> u32 {
 #[inline(always)]
 pub(super) unsafe fn write(register: Register, value: u32) {
     match memory_base() {
-        // SAFETY: mapped, as in `read`; the caller answers for the effect.
-        Some(base) => unsafe { address(base, register).write_volatile(value) },
+        // SAFETY: where the registers are; the caller answers for the effect.
+        Some(base) => unsafe { write_at(base, register, value) },
         // SAFETY: this CPU is in x2APIC mode, as in `read`; the caller answers for the effect.
         None => unsafe { msr::write(FIRST_MSR + register as u32, u64::from(value)) },
     }
@@ -83,6 +83,27 @@ pub(super) unsafe fn write(register: Register, value: u32) {
 pub(super) unsafe fn write_command(command: u64) {
     // SAFETY: the caller's two conditions.
     unsafe { msr::write_fenced(FIRST_MSR + Register::InterruptCommand as u32, command) };
+}
+
+/// As [`read`], in xAPIC mode.
+///
+/// # Safety
+/// `base` is what [`memory_base`] says.
+#[inline(always)]
+pub(super) unsafe fn read_at(base: usize, register: Register) -> u32 {
+    // SAFETY: the caller of `set_memory_base` promised that the registers are mapped; all in `Register` can be read.
+    unsafe { address(base, register).read_volatile() }
+}
+
+/// As [`write`](fn@write), in xAPIC mode.
+///
+/// # Safety
+/// 1. `base` is what [`memory_base`] says.
+/// 2. As for [`write`](fn@write).
+#[inline(always)]
+pub(super) unsafe fn write_at(base: usize, register: Register, value: u32) {
+    // SAFETY: mapped, as in `read_at`; the caller answers for the effect.
+    unsafe { address(base, register).write_volatile(value) };
 }
 
 fn address(base: usize, register: Register) -> *mut u32 {

@@ -1,6 +1,7 @@
 //! What one CPU asks others for.
 
-use super::{Request, WORDS_MAX};
+use super::{Function, Request, WORDS_MAX};
+use crate::irq::IrqOff;
 use crate::sync::{AtomicU32, Ordering, UnsafeCell};
 
 /// A CPU's request in one class, and how many targets have not finished with it.
@@ -13,7 +14,7 @@ pub(super) struct Record {
 /// A [`Request`] with the words themselves.
 #[derive(Debug)]
 struct Copied {
-    function: fn(&[usize]),
+    function: Function,
     /// How many words count; at most `WORDS_MAX`.
     len: usize,
     words: [usize; WORDS_MAX],
@@ -68,16 +69,16 @@ impl Record {
     ///
     /// # Safety
     /// MAIL-2: the caller has just taken the sender's bit out of its own inbox, with Acquire.
-    pub(super) unsafe fn run(&self) {
+    pub(super) unsafe fn run(&self, off: &IrqOff) {
         self.request.with(|request| {
             // SAFETY: the request was written before the bit was set and is not written again before the count below is
             // 0, which it cannot be without our step.
             let request = unsafe { &*request };
-            (request.function)(request.words.get(..request.len).unwrap_or_default());
+            (request.function)(request.words.get(..request.len).unwrap_or_default(), off);
         });
         // Release pairs with the Acquire in `is_finished`.
         self.unfinished.fetch_sub(1, Ordering::Release);
     }
 }
 
-fn nothing(_words: &[usize]) {}
+fn nothing(_words: &[usize], _off: &IrqOff) {}
