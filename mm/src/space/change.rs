@@ -46,7 +46,7 @@ impl Space {
     /// `NotMapped` if a page of it is in no region, `KernelOnly` if only the kernel may use some of it and `protection` lets
     /// users in, `ReadOnly` if it lets them write a file that may not be written, `NoMemory` for splitting a region or a table. Nothing has changed then.
     pub fn protect(&self, range: UserRange, protection: Protection) -> Result<(), SpaceError> {
-        self.change_rights(range, protection, |regions| {
+        self.change_rights(range, protection, move |regions| {
             regions.protect(range, protection)
         })
     }
@@ -69,7 +69,7 @@ impl Space {
         protection: Protection,
         is_pinned: bool,
     ) -> Result<(), SpaceError> {
-        self.change_rights(range, protection, |regions| {
+        self.change_rights(range, protection, move |regions| {
             regions.protect_and_pin(range, protection, is_pinned)
         })
     }
@@ -89,10 +89,10 @@ impl Space {
         // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(&self.cpus);
         let (start, end) = (range.start(), range.end());
-        let perm_of = |leaf: &Leaf<'_>| perm_for(leaf, protection);
+        let perm_of = move |leaf: &Leaf<'_>| perm_for(leaf, protection);
         table
             .get_mut()
-            .protect_range(start, end, &mut batch, perm_of, || change(regions))
+            .protect_range(start, end, &mut batch, perm_of, move || change(regions))
     }
 }
 
@@ -103,7 +103,7 @@ impl Memory {
     /// As for [`Space::remove`].
     #[inline(never)]
     fn remove(&mut self, range: UserRange, batch: &mut FlushBatch<'_>) -> Result<(), SpaceError> {
-        self.unmap(range, batch, |regions| regions.remove(range))
+        self.unmap(range, batch, move |regions| regions.remove(range))
     }
 
     /// Unmaps all pages in `range`, after `change` has taken that out of the regions.
@@ -125,7 +125,7 @@ impl Memory {
         let (start, end) = (range.start(), range.end());
         table
             .get_mut()
-            .unmap_range(start, end, batch, || change(regions))
+            .unmap_range(start, end, batch, move || change(regions))
     }
 
     /// SPACE-6, for changing the pages in `range`.

@@ -176,14 +176,21 @@ impl Region {
     }
 
     /// Becomes the region that is this one and `next` together, if they touch and differ in nothing else. Says whether it has.
-    #[inline]
+    #[inline(always)]
     pub(super) fn absorb(&mut self, next: &Region) -> bool {
+        // What neighbours mostly differ in comes first.
+        self.range.end() == next.range.start()
+            && self.protection == next.protection
+            && self.absorb_neighbour(next)
+    }
+
+    /// As `absorb`, if they touch and have the same rights.
+    #[inline(never)]
+    fn absorb_neighbour(&mut self, next: &Region) -> bool {
         let Some(range) = self.range.joined_with(next.range) else {
             return false;
         };
-        let is_alike = self.protection == next.protection
-            && self.flags == next.flags
-            && self.growth_limit == next.growth_limit;
+        let is_alike = self.flags == next.flags && self.growth_limit == next.growth_limit;
         let len_bytes = self.range.len_bytes() as u64;
         if !is_alike || !self.backing.absorb(len_bytes, &next.backing) {
             return false;

@@ -20,8 +20,8 @@ impl RegionMap {
     ) -> Result<(), SpaceError> {
         self.change(
             range,
-            |region| check_protectable(region, protection),
-            |region| region.protection = protection,
+            move |region| check_protectable(region, protection),
+            move |region| region.protection = protection,
         )
     }
 
@@ -37,8 +37,8 @@ impl RegionMap {
     ) -> Result<(), SpaceError> {
         self.change(
             range,
-            |region| check_protectable(region, protection),
-            |region| {
+            move |region| check_protectable(region, protection),
+            move |region| {
                 region.protection = protection;
                 region.flags.set(RegionFlags::PINNED, is_pinned);
             },
