@@ -9,6 +9,9 @@
 //!   that came before that look is seen by the read that comes after: the lock of the list orders the two.
 //! - **FUTEX-2** who is taken out of the list has been woken; everybody else takes himself out. So each wake-up is counted
 //!   once, whatever else ends the wait.
+//! - **FUTEX-3** private memory can become shared memory, and so get another name, while somebody waits there (`share`).
+//!   Whoever has made it so takes those out that wait by the old name, and they begin anew ([`restart`]). A thread looks
+//!   at the name again when it is in the list: either it sees the new one there, or it is found there.
 //!
 //! Reading the word may sleep, since it may fault, and so the thread may sleep, and be woken, while it is in the list. That is
 //! why it hangs there by a link of its own, and goes by whether it is still there, not by how often it was woken.
@@ -31,14 +34,27 @@ const LISTS: usize = 128;
 
 static WAITERS: [Waiters; LISTS] = [const { Waiters::new() }; LISTS];
 
+/// The key of who is to begin anew: no name has these words.
+const RESTARTED: [u64; 2] = [0; 2];
+
 /// If the word at `address` is `value`, sleeps until [`wake`] is called for it.
 ///
 /// # Errors
 /// `EAGAIN` if the word is something else, `EINVAL` if it is not aligned, `EFAULT` if it cannot be read, `EINTR`.
 pub fn wait(space: &Space, address: usize, value: u32) -> Result<(), Errno> {
-    let name = name(space, address)?;
-    let is_value = || Ok(UserPtr::<u32>::new(address).read()? == value);
-    waiters(&name).wait(name.words(), is_value)
+    loop {
+        let key = name(space, address)?;
+        let look = || match UserPtr::<u32>::new(address).read()? {
+            // FUTEX-3.
+            _ if name(space, address)?.words() != key.words() => Ok(Seen::Renamed),
+            found if found == value => Ok(Seen::Value),
+            _ => Ok(Seen::Other),
+        };
+        match waiters(&key).wait(key.words(), look)? {
+            Ended::Woken => return Ok(()),
+            Ended::Restarted => {}
+        }
+    }
 }
 
 /// Wakes up to `count` threads that wait for the word at `address`, the first to come first. Returns how many.
@@ -48,6 +64,13 @@ pub fn wait(space: &Space, address: usize, value: u32) -> Result<(), Errno> {
 pub fn wake(space: &Space, address: usize, count: usize) -> Result<usize, Errno> {
     let name = name(space, address)?;
     Ok(waiters(&name).wake(name.words(), count))
+}
+
+/// Has all begin anew that wait for words in the page of `space` at `page`, which has become shared memory (FUTEX-3).
+pub(crate) fn restart(space: &Space, page: VirtAddr) {
+    for waiters in &WAITERS {
+        waiters.restart(|key| space.is_private_name(key, page));
+    }
 }
 
 fn name(space: &Space, address: usize) -> Result<MemoryName, Errno> {
@@ -79,25 +102,30 @@ impl Waiters {
         }
     }
 
-    /// If the word behind `key` `is_value`, sleeps until it is woken.
+    /// If `look` sees the value that the word behind `key` is to have, sleeps until it is woken, or to begin anew.
+    ///
+    /// # Errors
+    /// `EAGAIN` if it sees another one; `EINTR`; those of `look`.
     fn wait(
         &self,
         key: [u64; 2],
-        is_value: impl FnOnce() -> Result<bool, Errno>,
-    ) -> Result<(), Errno> {
+        look: impl FnOnce() -> Result<Seen, Errno>,
+    ) -> Result<Ended, Errno> {
         let current = Thread::current();
         current.set_futex_key(key);
         self.list.lock().push_back(current.clone());
         // FUTEX-1.
-        let outcome = match is_value() {
-            Ok(true) => self.sleep(&current),
-            Ok(false) => Err(Errno::EAGAIN),
+        let outcome = match look() {
+            Ok(Seen::Value) => self.sleep(&current).map(|()| Ended::Woken),
+            Ok(Seen::Other) => Err(Errno::EAGAIN),
+            Ok(Seen::Renamed) => Ok(Ended::Restarted),
             Err(error) => Err(error),
         };
         // FUTEX-2: who has been woken, has been; the word may have changed just because of that.
         match self.list.lock().remove(&current) {
             Some(_) => outcome,
-            None => Ok(()),
+            None if current.futex_key() == RESTARTED => Ok(Ended::Restarted),
+            None => Ok(Ended::Woken),
         }
     }
 
@@ -128,4 +156,33 @@ impl Waiters {
         let mut list = self.list.lock();
         list.take_where(count, is_wanted, Thread::unpark)
     }
+
+    /// Has all begin anew who wait for a word behind one of these keys.
+    fn restart(&self, is_wanted: impl Fn([u64; 2]) -> bool) {
+        let mut list = self.list.lock();
+        let is_wanted = |thread: &Thread| is_wanted(thread.futex_key());
+        list.take_where(usize::MAX, is_wanted, |thread| {
+            thread.set_futex_key(RESTARTED);
+            Thread::unpark(thread);
+        });
+    }
+}
+
+/// What a thread sees that is about to sleep.
+enum Seen {
+    /// The value for which it is to sleep.
+    Value,
+    /// Another one.
+    Other,
+    /// That the word has another name by now.
+    Renamed,
+}
+
+/// How a wait has ended.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+enum Ended {
+    /// By a wake-up.
+    Woken,
+    /// For the word has another name.
+    Restarted,
 }

@@ -3,7 +3,7 @@
 #[cfg(all(test, loom))]
 mod model;
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 
 use abi::Errno;
 
@@ -13,24 +13,53 @@ use crate::process::life::Life;
 use crate::table::{self, Entry};
 use crate::thread::{Id, Thread};
 
-/// Waits until the thread `id` of the caller's process has ended. Returns what it gave to `exit_thread`; it is not forgotten
-/// by that, but by [`poll_join`].
+/// A thread that has ended and is still there, unless another one joins it. This does not keep it, and is never another
+/// thread that has got its id.
+pub struct Unjoined {
+    value: usize,
+    thread: Weak<Thread>,
+}
+
+impl Unjoined {
+    /// What it gave to `exit_thread`.
+    pub fn value(&self) -> usize {
+        self.value
+    }
+
+    /// Forgets it.
+    ///
+    /// # Errors
+    /// `ESRCH` if another thread has joined it.
+    pub fn join(self, caller: &Thread) -> Result<(), Errno> {
+        let process = caller.process().ok_or(Errno::ESRCH)?;
+        let thread = self.thread.upgrade().ok_or(Errno::ESRCH)?;
+        let ended = process.life.lock().join(&thread).ok_or(Errno::ESRCH)?;
+        drop(thread);
+        exit::forget(process, ended);
+        Ok(())
+    }
+}
+
+/// Waits until the thread `id` of the caller's process has ended; it is not forgotten by that.
 ///
 /// # Errors
 /// `ESRCH` if the process has no such thread, or it has been joined; `EDEADLK` for the caller itself; `EINTR`.
-pub fn wait_for_end(caller: &Thread, id: Id) -> Result<usize, Errno> {
+pub fn wait_for_end(caller: &Thread, id: Id) -> Result<Unjoined, Errno> {
     let process = caller.process().ok_or(Errno::ESRCH)?;
     process
         .thread_ended
-        .wait_until(|| value_at_end(caller, process, id).transpose())?
+        .wait_until(|| poll_end(caller, process, id).transpose())?
 }
 
-/// What the thread gave to `exit_thread`; none if it has not ended.
-fn value_at_end(caller: &Thread, process: &Arc<Process>, id: Id) -> Result<Option<usize>, Errno> {
+/// As [`wait_for_end`], at once: none if it has not ended.
+fn poll_end(caller: &Thread, process: &Arc<Process>, id: Id) -> Result<Option<Unjoined>, Errno> {
     let thread = find_other(caller, process, id)?;
     let life = process.life.lock();
     if life.has_ended(&thread) {
-        return Ok(Some(thread.value()));
+        return Ok(Some(Unjoined {
+            value: thread.value(),
+            thread: Arc::downgrade(&thread),
+        }));
     }
     expect_running(&life, &thread).map(|()| None)
 }

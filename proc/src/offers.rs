@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::{Errno, OFFERS_MAX};
+use mm::SpaceError;
 use mm::addr::VirtAddr;
 use mm::flush::SpaceId;
 use mm::space::{OfferedPage, Space};
@@ -20,8 +21,8 @@ use smp::lock::SpinLock;
 use smp::rank;
 
 use crate::process::Process;
-use crate::table;
 use crate::thread::Id;
+use crate::{futex, table};
 
 /// The pages that a process has offered.
 pub(crate) struct Offers(SpinLock<Vec<Offer>, rank::Offers>);
@@ -51,7 +52,7 @@ pub fn break_share() {
 pub fn share(owner: &Process, partner: Id, page: VirtAddr) -> Result<(), Errno> {
     let space = owner.space().ok_or(Errno::EINVAL)?;
     let (to, ()) = with_partner(owner, partner, |_| ())?;
-    let page = space.offer(page)?;
+    let page = offer(space, page)?;
     let offer = Offer {
         page,
         space: to.id(),
@@ -72,11 +73,19 @@ pub fn attach(taker: &Process, owner: Id, remote: VirtAddr, local: VirtAddr) -> 
     let offered = match offered {
         Some(offered) => offered,
         // Relaxed: set at boot.
-        None if IS_SHARE_BROKEN.load(Ordering::Relaxed) => from.offer(remote)?,
+        None if IS_SHARE_BROKEN.load(Ordering::Relaxed) => offer(&from, remote)?,
         None => return Err(Errno::EPERM),
     };
     let taken = from.take_offer(&offered)?.ok_or(Errno::EPERM)?;
     Ok(space.attach(local, taken)?)
+}
+
+/// [`Space::offer`], with all that hangs on it.
+fn offer(space: &Space, page: VirtAddr) -> Result<OfferedPage, SpaceError> {
+    let offered = space.offer(page)?;
+    // It may have become shared memory just now.
+    futex::restart(space, page);
+    Ok(offered)
 }
 
 /// The space of the process `id`, which is not `caller` and runs, and what `look` finds there (OFFER-5).

@@ -1,6 +1,6 @@
 //! Waiting for children.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 
 use abi::{Errno, ExitStatus};
 
@@ -55,12 +55,33 @@ pub fn poll_child(parent: &Process, which: Which) -> Result<Option<Ended>, Errno
     Ok(Some(reap(child)))
 }
 
-/// Waits until a child of `parent` has ended, which it is then for [`poll_child`] to reap, unless another thread of `parent` does
-/// that first.
+/// A child that has ended and is still there, unless another thread of its parent reaps it. This does not keep it, and is
+/// never another child that has got its id.
+pub struct Unreaped {
+    ended: Ended,
+    child: Weak<Process>,
+}
+
+impl Unreaped {
+    /// How it ended.
+    pub fn status(&self) -> ExitStatus {
+        self.ended.status
+    }
+
+    /// Reaps it; none if another thread of `parent` has done that.
+    pub fn reap(self, parent: &Process) -> Option<Ended> {
+        let child = self.child.upgrade()?;
+        let zombie = parent.family.lock().zombies.remove(&child)?;
+        drop(child);
+        Some(reap(zombie))
+    }
+}
+
+/// Waits until a child of `parent` has ended.
 ///
 /// # Errors
 /// `ECHILD` if there is no such child; `EINTR`.
-pub fn wait_for_end(parent: &Process, which: Which) -> Result<Ended, Errno> {
+pub fn wait_for_end(parent: &Process, which: Which) -> Result<Unreaped, Errno> {
     parent
         .child_ended
         .wait_until(|| poll_end(parent, which).transpose())?
@@ -70,7 +91,7 @@ pub fn wait_for_end(parent: &Process, which: Which) -> Result<Ended, Errno> {
 ///
 /// # Errors
 /// `ECHILD` if there is no such child.
-pub fn poll_end(parent: &Process, which: Which) -> Result<Option<Ended>, Errno> {
+pub fn poll_end(parent: &Process, which: Which) -> Result<Option<Unreaped>, Errno> {
     let wanted = find(which)?;
     let family = parent.family.lock();
     let ended = match &wanted {
@@ -81,7 +102,10 @@ pub fn poll_end(parent: &Process, which: Which) -> Result<Option<Ended>, Errno> 
         return expect_child(parent, &family, wanted.as_deref()).map(|()| None);
     };
     drop(family);
-    Ok(Some(end_of(&child)))
+    Ok(Some(Unreaped {
+        ended: end_of(&child),
+        child: Arc::downgrade(&child),
+    }))
 }
 
 /// The process, if a certain one is wanted.
@@ -125,4 +149,33 @@ fn reap(child: Arc<Process>) -> Ended {
     table::free(ended.id);
     drop(parent);
     ended
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+
+    use abi::ExitStatus;
+    use mm::aspace::SpaceRef;
+
+    use super::{Which, poll_child, poll_end};
+    use crate::exit::tests::{born, end};
+    use crate::file::Descriptors;
+    use crate::name::Name;
+    use crate::process::Process;
+
+    #[test]
+    fn who_was_reaped_in_between_is_not_taken_for_another_with_its_id() {
+        let (parent, _thread) = born(None);
+        let id = end(born(Some(&parent)), 3);
+        let unreaped = poll_end(&parent, Which::Any).unwrap().unwrap();
+        assert_eq!(unreaped.status(), ExitStatus::exited(3));
+        assert!(poll_child(&parent, Which::Id(id)).unwrap().is_some());
+        let (space, descriptors) = (SpaceRef::Base, Descriptors::new());
+        let name = Name::new("newer");
+        let newer = Process::new_kernel(id, name, space, descriptors, Some(parent.clone()));
+        parent.family.lock().zombies.push_back(Arc::new(newer));
+        assert_eq!(unreaped.reap(&parent), None);
+        assert!(parent.family.lock().zombies.pop_front().is_some());
+    }
 }

@@ -2,7 +2,7 @@
 
 use abi::{Errno, ExitStatus, PATH_MAX, Pid, WAIT_ANY, WaitFlags, layout};
 use mm::user::{UserPtr, UserString};
-use proc::wait_pid::{Which, poll_child, poll_end, wait_for_end};
+use proc::wait_pid::{Which, poll_end, wait_for_end};
 
 use super::Call;
 
@@ -90,13 +90,11 @@ pub(super) fn waitpid(call: &Call<'_>) -> Result<usize, Errno> {
         };
         if !status.is_null() {
             // Before the child is forgotten, since the place may be bad.
-            status.write(ended.status.raw())?;
+            status.write(ended.status().raw())?;
         }
-        match poll_child(parent, Which::Id(ended.id)) {
-            Ok(Some(_)) => return Ok(ended.id as usize),
-            Err(errno) if which != Which::Any => return Err(errno),
-            // Another thread has waited for it in between.
-            _ => {}
+        // If another thread has waited for it in between, this one begins anew.
+        if let Some(ended) = ended.reap(parent) {
+            return Ok(ended.id as usize);
         }
     }
 }

@@ -50,14 +50,13 @@ pub(super) fn join_thread(call: &Call<'_>) -> Result<usize, Errno> {
 /// `join_thread_wait(tid, value)`, in which `value` is the place for it.
 pub(super) fn join_thread_wait(call: &Call<'_>) -> Result<usize, Errno> {
     let [tid, place, ..] = call.arguments();
-    let value = join::wait_for_end(call.thread, tid as Pid)?;
+    let unjoined = join::wait_for_end(call.thread, tid as Pid)?;
     let place = UserPtr::<usize>::new(place);
     if !place.is_null() {
         // Before the thread is forgotten, since the place may be bad.
-        place.write(value)?;
+        place.write(unjoined.value())?;
     }
-    // It has ended, so there is a value, unless another thread has just joined it.
-    join::poll_join(call.thread, tid as Pid)?;
+    unjoined.join(call.thread)?;
     Ok(0)
 }
 

@@ -40,9 +40,19 @@ impl Space {
                 }
             }
             _ => MemoryName {
-                words: [self.id().as_u64() << 1 | 1, address.as_u64()],
+                words: [self.first_word_of_private(), address.as_u64()],
                 _source: None,
             },
         })
+    }
+
+    /// Whether `words` are the name of a place in the page at `page` as long as that is private.
+    pub fn is_private_name(&self, words: [u64; 2], page: VirtAddr) -> bool {
+        let [first, address] = words;
+        first == self.first_word_of_private() && VirtAddr::new(address).page_align_down() == page
+    }
+
+    fn first_word_of_private(&self) -> u64 {
+        self.id().as_u64() << 1 | 1
     }
 }

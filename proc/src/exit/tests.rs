@@ -40,7 +40,7 @@ pub(crate) fn born(parent: Option<&Arc<Process>>) -> (Arc<Process>, Arc<Thread>)
 }
 
 /// Ends a process with `code`, as the CPU that switches away from it does.
-fn end((process, thread): (Arc<Process>, Arc<Thread>), code: i32) -> Id {
+pub(crate) fn end((process, thread): (Arc<Process>, Arc<Thread>), code: i32) -> Id {
     let id = process.id();
     super::end_process(&process, ExitStatus::exited(code));
     assert!(thread.is_dying());

@@ -7,8 +7,10 @@ use alloc::sync::Arc;
 use abi::{Errno, Signal};
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread::{self, JoinHandle};
+use smp::lock::SpinLock;
+use smp::rank;
 
-use super::Waiters;
+use super::{Ended, Seen, Waiters};
 use crate::model_threads::{assert_nothing_is_left, bounded, end, new_process, run};
 use crate::thread::Thread;
 use crate::wait::{WaitQueue, Waiter};
@@ -41,10 +43,13 @@ impl Word {
     }
 
     /// As the kernel does it; the page may be missing at first.
-    fn is_zero(&self) -> Result<bool, Errno> {
+    fn look(&self) -> Result<Seen, Errno> {
         let is_there = || (self.is_missing.load(Ordering::Relaxed) == 0).then_some(());
         self.arrived.wait_uninterrupted(is_there);
-        Ok(self.value.load(Ordering::Relaxed) == 0)
+        Ok(match self.value.load(Ordering::Relaxed) {
+            0 => Seen::Value,
+            _ => Seen::Other,
+        })
     }
 
     fn set(&self) {
@@ -56,10 +61,17 @@ impl Word {
         self.arrived.wake_all();
     }
 
+    /// Waits for the word, whose name does not change.
+    fn wait(&self, key: [u64; 2]) -> Result<(), Errno> {
+        let ended = self.waiters.wait(key, || self.look())?;
+        assert_eq!(ended, Ended::Woken);
+        Ok(())
+    }
+
     /// Lets `thread` wait for the word, on another CPU.
     fn start_waiting(self: &Arc<Word>, thread: &Arc<Thread>) -> JoinHandle<Result<(), Errno>> {
         let (word, thread) = (self.clone(), thread.clone());
-        thread::spawn(move || run(&thread, |_| word.waiters.wait(KEY, || word.is_zero())))
+        thread::spawn(move || run(&thread, |_| word.wait(KEY)))
     }
 }
 
@@ -168,6 +180,66 @@ fn who_sleeps_while_it_reads_the_word_is_woken_all_the_same() {
         word.arrive();
         word.set();
         woken += word.waiters.wake(KEY, 1);
+        let outcome = waiter.join().expect("the waiter");
+        assert_eq!(outcome, expected(woken, Errno::EAGAIN));
+        end(thread);
+        assert_nothing_is_left();
+    });
+}
+
+/// A word whose name changes, behind the lock of a space.
+struct Renamed {
+    word: Arc<Word>,
+    key: SpinLock<[u64; 2], rank::File>,
+}
+
+impl Renamed {
+    fn key(&self) -> [u64; 2] {
+        *self.key.lock()
+    }
+
+    /// As [`super::wait`].
+    fn wait(&self) -> Result<(), Errno> {
+        loop {
+            let key = self.key();
+            let look = || match self.key() == key {
+                true => self.word.look(),
+                false => Ok(Seen::Renamed),
+            };
+            if self.word.waiters.wait(key, look)? == Ended::Woken {
+                return Ok(());
+            }
+        }
+    }
+
+    fn rename(&self) {
+        *self.key.lock() = OTHER_KEY;
+        self.word.waiters.restart(|key| key == KEY);
+    }
+}
+
+/// FUTEX-3.
+#[test]
+fn who_waits_by_the_old_name_is_not_left_asleep() {
+    bounded(2, || {
+        let [thread] = new_process(None);
+        let renamed = Arc::new(Renamed {
+            word: Word::new(),
+            key: SpinLock::new(KEY),
+        });
+        // As in `Word::new`.
+        assert_eq!(renamed.key(), KEY);
+        let waiter = {
+            let (renamed, thread) = (renamed.clone(), thread.clone());
+            thread::spawn(move || run(&thread, |_| renamed.wait()))
+        };
+        let renamer = {
+            let renamed = renamed.clone();
+            thread::spawn(move || renamed.rename())
+        };
+        renamed.word.set();
+        let woken = renamed.word.waiters.wake(renamed.key(), 1);
+        renamer.join().expect("the renamer");
         let outcome = waiter.join().expect("the waiter");
         assert_eq!(outcome, expected(woken, Errno::EAGAIN));
         end(thread);

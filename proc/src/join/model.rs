@@ -15,8 +15,9 @@ const VALUE: usize = 7;
 
 /// What `join_thread_wait` does.
 fn join(caller: &Thread, id: Id) -> Result<usize, Errno> {
-    let value = wait_for_end(caller, id)?;
-    poll_join(caller, id)?;
+    let unjoined = wait_for_end(caller, id)?;
+    let value = unjoined.value();
+    unjoined.join(caller)?;
     Ok(value)
 }
 

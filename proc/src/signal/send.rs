@@ -29,7 +29,10 @@ struct Target {
 /// `ESRCH` if there is no such process or thread, or it has ended; `EPERM` for `init` and processes of the kernel; `EAGAIN`
 /// if whoever could take the signal is in a handler and it is not SIGKILL. Nothing has changed then.
 pub fn kill(id: Id, signal: Signal) -> Result<(), Errno> {
-    let target = find(id)?;
+    send(&Target::behind(id, table::find(id))?, signal)
+}
+
+fn send(target: &Target, signal: Signal) -> Result<(), Errno> {
     let process = &target.process;
     let life = process.life.lock();
     target.check(&life)?;
@@ -64,11 +67,13 @@ pub fn kill(id: Id, signal: Signal) -> Result<(), Errno> {
 
 /// Sends `signal` to all children of the process `parent`.
 pub fn kill_children(parent: Id, signal: Signal) {
-    table::for_each(|id, _| {
-        let process = table::find_process(id);
-        if process.is_some_and(|process| process.parent_id() == parent) {
+    table::for_each(|id, entry| {
+        let Ok(target) = Target::behind(id, entry) else {
+            return;
+        };
+        if target.thread.is_none() && target.process.parent_id() == parent {
             // One that has ended just now, is in a handler, or is the kernel's own, stays as it is.
-            let _ = kill(id, signal);
+            let _ = send(&target, signal);
         }
     });
 }
@@ -78,7 +83,7 @@ pub fn kill_children(parent: Id, signal: Signal) {
 /// # Errors
 /// `ESRCH` if there is no such process or thread, or it has ended; `EPERM` for `init` and processes of the kernel.
 pub fn check(id: Id) -> Result<(), Errno> {
-    let target = find(id)?;
+    let target = Target::behind(id, table::find(id))?;
     target.check(&target.process.life.lock())
 }
 
@@ -121,17 +126,21 @@ fn rouse(thread: Arc<Thread>) {
     Thread::unpark(thread);
 }
 
-fn find(id: Id) -> Result<Target, Errno> {
-    let (process, thread) = match table::find(id) {
-        Entry::Thread(thread) => (thread.process().cloned().ok_or(Errno::ESRCH)?, Some(thread)),
-        Entry::Process(process) => (process, None),
-        Entry::Free | Entry::Reserved => return Err(Errno::ESRCH),
-    };
-    let thread = thread.filter(|_| process.id() != id);
-    Ok(Target { process, thread })
-}
-
 impl Target {
+    /// What stands behind `id`.
+    ///
+    /// # Errors
+    /// `ESRCH` if that is no process or thread.
+    fn behind(id: Id, entry: Entry) -> Result<Target, Errno> {
+        let (process, thread) = match entry {
+            Entry::Thread(thread) => (thread.process().cloned().ok_or(Errno::ESRCH)?, Some(thread)),
+            Entry::Process(process) => (process, None),
+            Entry::Free | Entry::Reserved => return Err(Errno::ESRCH),
+        };
+        let thread = thread.filter(|_| process.id() != id);
+        Ok(Target { process, thread })
+    }
+
     /// Checks that it has not ended and that signals may be sent to it, with the `life` of its process locked.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ mod memory;
 mod move_pages;
 mod offer_attacks;
 mod offer_races;
+mod offer_waits;
 mod offers;
 mod page_free;
 mod pipes;
@@ -95,6 +96,7 @@ const GROUPS: &[&[runner::Test]] = &[
     offers::TESTS,
     offer_attacks::TESTS,
     offer_races::TESTS,
+    offer_waits::TESTS,
     forks::TESTS,
     big_pages::TESTS,
     five_levels::TESTS,
