@@ -134,7 +134,7 @@ impl Space {
     /// `WrongLength` if there can be no such region. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
         let (range, flags) = (region.range, region.flags);
-        self.memory.write().insert(region)?;
+        self.memory.write().insert(region, &self.cpus)?;
         self.populate_new(range, flags)
     }
 
@@ -158,7 +158,7 @@ impl Space {
             .ok_or(SpaceError::NoMemory)?;
         let region = make(range)?;
         let flags = region.flags;
-        memory.insert(region)?;
+        memory.insert(region, &self.cpus)?;
         drop(memory);
         self.populate_new(range, flags)?;
         Ok(range)
@@ -252,7 +252,11 @@ impl Memory {
     }
 
     /// Adds a region, once nothing that was there before can be reached any more.
-    fn insert(&mut self, region: Region) -> Result<(), SpaceError> {
+    fn insert(&mut self, region: Region, cpus: &ActiveCpus) -> Result<(), SpaceError> {
+        if region.flags.contains(RegionFlags::EAGER) {
+            // Should memory run out while it is filled in, then taking it out again must not need any.
+            self.prepare_pages(region.range, &mut FlushBatch::new(cpus))?;
+        }
         // A space that has been destroyed stays empty.
         let table = self.table.as_ref().ok_or(SpaceError::NotMapped)?;
         let (space, range) = (table.space(), region.range);

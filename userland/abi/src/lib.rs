@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arguments;
+mod call_errors;
 mod calls;
 mod console;
 mod errno;
@@ -24,6 +25,7 @@ mod status;
 mod sysinfo;
 mod thread;
 
+pub use call_errors::ErrnoSet;
 pub use calls::{Argument, Pid, Sysno, SystemCall, TABLE};
 pub use console::{LOG_MAX, SCREEN_COLUMNS, SCREEN_ROWS};
 pub use errno::Errno;

@@ -3,8 +3,9 @@
 //! Programs use the safe functions of the other modules; tests that pass nonsense on purpose use these.
 
 use core::arch::asm;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use abi::{Dirent, MappingInfo, Pid, SysInfo, Sysno, ThreadRegisters};
+use abi::{Dirent, Errno, ErrnoSet, MappingInfo, Pid, SysInfo, Sysno, ThreadRegisters};
 
 /// Enters the kernel with what the registers shall hold, and returns what it left in `rax`.
 macro_rules! enter {
@@ -77,7 +78,7 @@ macro_rules! stubs {
             /// write, map or end.
             #[inline(always)]
             pub unsafe fn $name($($argument: $type),*) -> isize {
-                enter_with!(Sysno::$variant.number() $(, $argument as usize)*)
+                noted(Sysno::$variant, enter_with!(Sysno::$variant.number() $(, $argument as usize)*))
             }
         )+
     };
@@ -91,4 +92,58 @@ abi::for_each_system_call!(stubs);
 pub unsafe fn by_number(number: usize, arguments: [usize; 6]) -> isize {
     let [a, b, c, d, e, f] = arguments;
     enter_with!(number, a, b, c, d, e, f)
+}
+
+/// Which errors the calls have returned.
+pub struct ErrorNotes([[AtomicU64; 2]; Sysno::COUNT]);
+
+impl ErrorNotes {
+    /// No errors.
+    pub const NONE: ErrorNotes =
+        ErrorNotes([const { [const { AtomicU64::new(0) }; 2] }; Sysno::COUNT]);
+
+    /// The errors that `call` has returned.
+    pub fn of(&self, call: Sysno) -> ErrnoSet {
+        // Relaxed: who asks has waited for those whose calls count.
+        let [low, high] = self.0[call.number()]
+            .each_ref()
+            .map(|word| u128::from(word.load(Ordering::Relaxed)));
+        ErrnoSet::from_bits(low | high << u64::BITS)
+    }
+
+    fn note(&self, call: Sysno, errno: Errno) {
+        let [word, bit] = [errno.number() / 64, errno.number() % 64];
+        if let Some(word) = self.0[call.number()].get(word) {
+            // Relaxed: see `of`.
+            word.fetch_or(1 << bit, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Where errors are noted; null: nowhere.
+static NOTES: AtomicPtr<ErrorNotes> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Has all errors that calls return from now on noted, those of [`by_number`] excepted: for tests that want to know whether
+/// they have seen all.
+pub fn note_errors(notes: &'static ErrorNotes) {
+    // Release pairs with the Acquire in `note`: the notes are there.
+    NOTES.store(core::ptr::from_ref(notes).cast_mut(), Ordering::Release);
+}
+
+/// `result`, as `call` has returned it.
+#[inline(always)]
+fn noted(call: Sysno, result: isize) -> isize {
+    if let Err(errno) = abi::decode(result) {
+        note(call, errno);
+    }
+    result
+}
+
+#[cold]
+#[inline(never)]
+fn note(call: Sysno, errno: Errno) {
+    // SAFETY: null, or from a reference that lives to the end of the program.
+    if let Some(notes) = unsafe { NOTES.load(Ordering::Acquire).as_ref() } {
+        notes.note(call, errno);
+    }
 }

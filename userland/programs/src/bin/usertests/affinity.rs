@@ -14,6 +14,7 @@ tests![
     a_parent_moves_its_child,
     affinity_refuses_sets_without_a_cpu,
     affinity_checks_pointers_and_ids,
+    nobody_moves_another_than_himself_and_his_children,
 ];
 
 fn a_pinned_process_is_on_its_cpu_at_once() {
@@ -103,4 +104,17 @@ fn affinity_checks_pointers_and_ids() {
     // SAFETY: a length of 0 leaves nothing to be written.
     let result = unsafe { system_call::get_affinity(0, UNMAPPED as *mut u8, 0) };
     assert_eq!(decode(result), Err(Errno::EINVAL));
+}
+
+fn nobody_moves_another_than_himself_and_his_children() {
+    let sibling = start_spinner();
+    let parent = process::getpid();
+    join(start(|| {
+        for other in [parent, sibling, 1] {
+            let moved = process::set_affinity(other, &CpuMask::ALL);
+            assert_eq!(moved, Err(Errno::EPERM), "{other}");
+            ok(process::get_affinity(other));
+        }
+    }));
+    kill(sibling);
 }

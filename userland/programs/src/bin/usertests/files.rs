@@ -247,6 +247,12 @@ fn a_closed_descriptor_is_bad() {
         assert_eq!(file::read(fd, &mut [0]), Err(Errno::EBADF), "{fd}");
         assert_eq!(file::write(fd, &[0]), Err(Errno::EBADF), "{fd}");
         assert_eq!(file::duplicate(fd).err(), Some(Errno::EBADF), "{fd}");
+        // SAFETY: no memory is touched.
+        let seek = unsafe { system_call::seek(fd, 0, 0) };
+        assert_eq!(decode(seek), Err(Errno::EBADF), "{fd}");
+        // SAFETY: the kernel writes nothing, since there is no directory.
+        let entries = unsafe { system_call::readdir(fd, core::ptr::null_mut(), 0) };
+        assert_eq!(decode(entries), Err(Errno::EBADF), "{fd}");
     }
 }
 

@@ -15,6 +15,7 @@ mod caught;
 mod check;
 mod common_pipe;
 mod console_calls;
+mod coverage;
 mod exit_races;
 mod faults;
 mod files;
@@ -32,6 +33,7 @@ mod map;
 mod mapping_info;
 mod memory;
 mod move_pages;
+mod no_memory;
 mod offer_attacks;
 mod offer_races;
 mod offer_waits;
@@ -39,6 +41,7 @@ mod offers;
 mod page_free;
 mod pipes;
 mod placement;
+mod pointer_arguments;
 mod pointers;
 mod protect;
 mod runner;
@@ -101,6 +104,8 @@ const GROUPS: &[&[runner::Test]] = &[
     big_pages::TESTS,
     five_levels::TESTS,
     pointers::TESTS,
+    pointer_arguments::TESTS,
+    no_memory::TESTS,
     float::TESTS,
     threads::TESTS,
     thread_join::TESTS,
@@ -144,7 +149,13 @@ fn main(arguments: Arguments) -> i32 {
         ulib::eprintln!("usertests: no test is called {unknown}");
         return 2;
     }
-    runner::run(tests().filter(|test| is_wanted(&patterns, test.name)))
+    let coverage = match coverage::start() {
+        Ok(coverage) => coverage,
+        Err(errno) => panic!("no memory to note errors in: {errno}"),
+    };
+    let code = runner::run(tests().filter(|test| is_wanted(&patterns, test.name)));
+    let is_complete = coverage.report(patterns.is_empty());
+    if is_complete { code } else { 1 }
 }
 
 /// With names given only those, but none of those given with a `-`.

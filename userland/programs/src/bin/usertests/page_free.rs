@@ -6,6 +6,7 @@ use ulib::memory::page_alloc_range;
 use ulib::{Errno, Protection, process};
 
 use crate::check::{AREA_START, BAD_RANGES, expect_fatal, expect_marks, mark_pages, ok, peek};
+use crate::memory::page_alloc;
 use crate::runner::tests;
 
 tests![
@@ -114,6 +115,11 @@ fn pinned_pages_cannot_be_freed() {
         both | Protection::PIN,
     ));
     assert_eq!(free(AREA_START, 3), Err(Errno::EPERM));
+    // Nor are pinned pages replaced.
+    assert_eq!(page_alloc(AREA_START + PAGE_SIZE), Err(Errno::EPERM));
+    // SAFETY: nothing is replaced.
+    let replaced = unsafe { page_alloc_range(AREA_START, 3) };
+    assert_eq!(replaced, Err(Errno::EPERM));
     expect_marks(AREA_START, 3, 1);
     ok(protect(AREA_START + PAGE_SIZE, PAGE_SIZE, both));
     assert_eq!(free(AREA_START, 3), Ok(()));

@@ -2,9 +2,10 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use abi::decode;
+use abi::{COMMON_PIPE_LEN, decode};
 use alloc::vec;
-use ulib::{Errno, ExitStatus, Signal, file, futex, process, system_call, thread};
+use ulib::mapping::{MapRequest, Mapping};
+use ulib::{Errno, ExitStatus, Signal, common_pipe, file, futex, process, system_call, thread};
 
 use crate::caught::{self, catch, has_caught, has_ended, interrupt};
 use crate::check::{join, kill, ok, start, start_spinner};
@@ -20,6 +21,9 @@ tests![
     a_signal_ends_a_wait_for_a_thread,
     a_signal_ends_a_wait_for_a_word,
     a_signal_ends_a_read_of_the_console,
+    a_signal_ends_a_read_of_the_empty_common_pipe,
+    a_signal_ends_a_write_to_the_full_common_pipe,
+    a_signal_ends_the_filling_of_a_very_long_mask,
     a_signal_ends_the_wait_of_one_thread_only,
     a_signal_to_a_process_ends_what_its_first_thread_waits_for,
     sigkill_ends_a_wait_for_a_word_a_thread_or_a_line,
@@ -241,4 +245,40 @@ fn sigkill_ends_a_wait_for_a_word_a_thread_or_a_line() {
         process::sleep_ms(5);
         kill(child);
     }
+}
+
+fn a_signal_ends_a_read_of_the_empty_common_pipe() {
+    let outcomes = interrupted(
+        || common_pipe::read(&mut [0]),
+        || {
+            ok(whole(|| common_pipe::write(b"x")));
+            whole(|| common_pipe::read(&mut [0]))
+        },
+    );
+    assert_eq!(outcomes, (Err(Errno::EINTR), Ok(1)));
+}
+
+fn a_signal_ends_a_write_to_the_full_common_pipe() {
+    ok(common_pipe::write(&[7; COMMON_PIPE_LEN]));
+    let outcomes = interrupted(
+        || common_pipe::write(b"x"),
+        || whole(|| common_pipe::read(&mut [0; 2 * COMMON_PIPE_LEN])),
+    );
+    assert_eq!(outcomes, (Err(Errno::EINTR), Ok(COMMON_PIPE_LEN)));
+}
+
+fn a_signal_ends_the_filling_of_a_very_long_mask() {
+    const LEN: usize = 64 << 20;
+    let mask = ok(Mapping::new(&MapRequest::anonymous(LEN)));
+    let address = mask.address();
+    // SAFETY: the kernel writes to the mapping, which nobody reads.
+    let fill = move || decode(unsafe { system_call::get_affinity(0, address as *mut u8, LEN) });
+    let wait = move || {
+        loop {
+            if let Err(errno) = fill() {
+                return errno;
+            }
+        }
+    };
+    assert_eq!(interrupted(wait, || ()), (Errno::EINTR, ()));
 }

@@ -73,6 +73,8 @@ fn what_is_no_program_cannot_be_started() {
     ];
     for (name, expected) in cases {
         assert_eq!(process::spawn(name), Err(expected), "'{name:.40}'");
+        let with_argument = process::spawn_with(name, "argument");
+        assert_eq!(with_argument, Err(expected), "'{name:.40}'");
     }
     assert_eq!(
         process::wait_any(),
