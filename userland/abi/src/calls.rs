@@ -68,8 +68,8 @@ macro_rules! for_each_system_call {
             ///
             /// Returns the child's id.
             ///
-            /// Errors: `ENOENT` if there is no such file or `name` is empty; `ENOTDIR`; `ENAMETOOLONG`; `EISDIR`; `ENOEXEC` if
-            /// the file is no program for this machine; `EFAULT`; `ENOMEM`; `EAGAIN` if the process table is full.
+            /// Errors: `ENOENT` if there is no such file or `name` is empty; `ENOTDIR`; `ENAMETOOLONG`; `EISDIR`;
+            /// `ENOEXEC` if the file is no program for this machine; `EFAULT`; `ENOMEM`; `EAGAIN` if the process table is full.
             Spawn: fn spawn(name: *const u8) -> Pid;
 
             /// Like `spawn`; the child's argument string is `name`, a space, and the NUL-terminated string `argument`

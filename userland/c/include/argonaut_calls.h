@@ -235,8 +235,8 @@ __attribute__((noreturn)) static inline void sys_exit(int status) {
 
    Returns the child's id.
 
-   Errors: ENOENT if there is no such file or name is empty; ENAMETOOLONG; EISDIR; ENOEXEC if
-   the file is no program for this machine; EFAULT; ENOMEM; EAGAIN if the process table is full. */
+   Errors: ENOENT if there is no such file or name is empty; ENOTDIR; ENAMETOOLONG; EISDIR;
+   ENOEXEC if the file is no program for this machine; EFAULT; ENOMEM; EAGAIN if the process table is full. */
 static inline pid_t sys_spawn(const char* name) {
     return (pid_t) argonaut_enter1(SYSCALL_SPAWN, (long) name);
 }
@@ -447,7 +447,7 @@ __attribute__((noreturn)) static inline void sys_panic(const char* message) {
    wraps or leaves user space, a bit of protection or flags has no meaning, the flags contradict each
    other or what goes with them, or the limit is below len; EEXIST if something is mapped in the range;
    EBADF; EACCES if the file is not open for what the mapping does; ENODEV if it is not a regular
-   file; ENOMEM; EIO if an eager mapping's file cannot be read. Nothing has changed then. */
+   file; ENOMEM. Nothing has changed then. */
 static inline void* sys_map(void* address, size_t len, uint32_t protection, uint32_t flags, int fd, uint64_t offset) {
     return (void*) argonaut_enter6(SYSCALL_MAP, (long) address, (long) len, (long) protection, (long) flags, (long) fd, (long) offset);
 }
