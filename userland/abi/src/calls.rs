@@ -2,6 +2,9 @@
 //!
 //! A later call is one entry at the end of the table: entries are numbered from 0 in the order in which they stand, and
 //! a number never changes once programs use it.
+//!
+//! The paragraph that begins with `Errors:` names all errors of a call but `ENOSYS`: [`SystemCall::errors`] reads it, and
+//! `usertests` fails if a call returns another one, or if no test has seen one of them.
 
 /// A process or thread id. Valid ids are positive; 0 and -1 have a meaning in some calls.
 pub type Pid = i32;

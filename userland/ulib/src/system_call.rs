@@ -97,10 +97,17 @@ pub unsafe fn by_number(number: usize, arguments: [usize; 6]) -> isize {
 /// Which errors the calls have returned.
 pub struct ErrorNotes([[AtomicU64; 2]; Sysno::COUNT]);
 
+impl Default for ErrorNotes {
+    fn default() -> ErrorNotes {
+        ErrorNotes::new()
+    }
+}
+
 impl ErrorNotes {
     /// No errors.
-    pub const NONE: ErrorNotes =
-        ErrorNotes([const { [const { AtomicU64::new(0) }; 2] }; Sysno::COUNT]);
+    pub const fn new() -> ErrorNotes {
+        ErrorNotes([const { [const { AtomicU64::new(0) }; 2] }; Sysno::COUNT])
+    }
 
     /// The errors that `call` has returned.
     pub fn of(&self, call: Sysno) -> ErrnoSet {
@@ -123,8 +130,8 @@ impl ErrorNotes {
 /// Where errors are noted; null: nowhere.
 static NOTES: AtomicPtr<ErrorNotes> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Has all errors that calls return from now on noted, those of [`by_number`] excepted: for tests that want to know whether
-/// they have seen all.
+/// Has all errors noted that calls return from now on, those of [`by_number`] excepted: for tests that want to know
+/// whether they have seen all.
 pub fn note_errors(notes: &'static ErrorNotes) {
     // Release pairs with the Acquire in `note`: the notes are there.
     NOTES.store(core::ptr::from_ref(notes).cast_mut(), Ordering::Release);

@@ -1,7 +1,7 @@
 //! Whether the tests have seen all errors that the calls promise, and no others.
 //!
-//! What counts is what the kernel has really returned to the tests, in all of their processes: `ulib` notes it in memory that
-//! they share. What is promised stands in the documentation of the calls (`abi`).
+//! What counts is what the kernel has really returned to the tests, in all of their processes: `ulib` notes it in
+//! memory that they share. What is promised stands in the documentation of the calls (`abi`).
 
 use abi::layout::PAGE_SIZE;
 use abi::{Errno, Sysno, TABLE};
@@ -39,7 +39,7 @@ pub(crate) fn start() -> Result<Coverage, Errno> {
     let place = core::ptr::with_exposed_provenance_mut::<ErrorNotes>(memory);
     // SAFETY: a new page, which is large enough and stays to the end of the program.
     let notes = unsafe {
-        place.write(ErrorNotes::NONE);
+        place.write(ErrorNotes::new());
         &*place
     };
     note_errors(notes);

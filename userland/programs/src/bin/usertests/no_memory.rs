@@ -1,7 +1,7 @@
 //! What the calls do when there is no memory left.
 //!
-//! A call may find what it needs in what the kernel has over from before. So each is made again and again until there is
-//! nothing left of that either.
+//! A call may find what it needs in what the kernel has over from before. So most are made again and again, until there
+//! is nothing left of that either.
 
 use abi::layout::{PAGE_SIZE, PROGRAM_BASE};
 use abi::{OpenFlags, Sysno, decode};
