@@ -221,7 +221,7 @@ impl Renamed {
 /// FUTEX-3.
 #[test]
 fn who_waits_by_the_old_name_is_not_left_asleep() {
-    bounded(2, || {
+    bounded(3, || {
         let [thread] = new_process(None);
         let renamed = Arc::new(Renamed {
             word: Word::new(),
@@ -233,13 +233,9 @@ fn who_waits_by_the_old_name_is_not_left_asleep() {
             let (renamed, thread) = (renamed.clone(), thread.clone());
             thread::spawn(move || run(&thread, |_| renamed.wait()))
         };
-        let renamer = {
-            let renamed = renamed.clone();
-            thread::spawn(move || renamed.rename())
-        };
+        renamed.rename();
         renamed.word.set();
         let woken = renamed.word.waiters.wake(renamed.key(), 1);
-        renamer.join().expect("the renamer");
         let outcome = waiter.join().expect("the waiter");
         assert_eq!(outcome, expected(woken, Errno::EAGAIN));
         end(thread);
