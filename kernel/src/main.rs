@@ -13,6 +13,7 @@ mod backtrace;
 mod boot;
 mod breaks;
 mod device;
+mod failures;
 mod kernel_programs;
 mod mappings;
 mod memory_view;
@@ -40,6 +41,7 @@ extern "C" fn main(start_info: usize) -> ! {
         .inspect(|archive| backtrace::find_symbols(archive)); // so that a panic can name functions
     features::require(); // refuses processors that lack what the kernel is built on
     breaks::pull_all(&command_line);
+    failures::arrange(&command_line);
     memory::init(&info); // frames and heap
     let topology = cpus::find(&info);
     memory::build_map(&info, &command_line); // the kernel's own page tables

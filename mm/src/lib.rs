@@ -10,6 +10,7 @@ extern crate std;
 pub mod addr;
 pub mod aspace;
 pub mod error;
+pub mod fail;
 pub mod flush;
 pub mod frame;
 pub mod heap;

@@ -11,6 +11,7 @@ use smp::{CpuLocal, PerCpu, SpinLock, pin, rank};
 
 use crate::addr::{PAGE_SIZE, VirtAddr};
 use crate::error::{MapError, NoMemory};
+use crate::fail;
 use crate::frame::{self, Frame, FrameChain, FrameKind};
 use crate::kernel_map::{self, WINDOW_BYTES, WINDOW_START};
 use crate::page_table::Perm;
@@ -54,6 +55,7 @@ pub struct StackAccounts {
 /// The stacks that a CPU keeps for itself.
 struct OwnPool {
     stacks: FrameChain,
+    limit: usize,
     /// How many that are, for the accounts.
     len: &'static AtomicUsize,
 }
@@ -71,6 +73,7 @@ pub(crate) fn init(cpus: usize) -> Result<(), NoMemory> {
         .map_err(|_| NoMemory)?;
     let empty = |cpu| OwnPool {
         stacks: FrameChain::new(),
+        limit: if fail::is_enabled() { 0 } else { OWN_LIMIT },
         len: OWN_LEN.of(cpu),
     };
     OWN.init(cpus, empty).map_err(|_| NoMemory)
@@ -113,6 +116,7 @@ impl KernelStack {
         if let Some(lowest) = take_own() {
             return Ok(KernelStack::of_pooled(lowest));
         }
+        fail::point()?;
         let mut shared = SHARED.lock();
         match shared.pop() {
             Some(lowest) => Ok(KernelStack::of_pooled(lowest)),
@@ -178,7 +182,7 @@ fn put_own(lowest: Frame) -> Result<(), Frame> {
         return Err(lowest);
     }
     OWN.with(&pin::pin(), |own| {
-        if own.stacks.len() >= OWN_LIMIT {
+        if own.stacks.len() >= own.limit {
             return Err(lowest);
         }
         own.stacks.push(lowest)?;

@@ -60,6 +60,7 @@ pub fn init(
     run_user: fn(&Thread, UserRegisters),
 ) -> Result<(), NoMemory> {
     mm::rw_lock::set_sleeper(&sleep_places::SLEEPER);
+    mm::fail::set_current_thread(sched::current_id);
     table::init(total_frames)?;
     sleep::init(possible_cpus)?;
     sched::init(possible_cpus, run_user)

@@ -83,6 +83,7 @@ pub(crate) struct Reservation {
 /// `EAGAIN` if the table is full.
 pub(crate) fn reserve() -> Result<Reservation, Errno> {
     let table = table().ok_or(Errno::EAGAIN)?;
+    mm::fail::point().map_err(|NoMemory| Errno::EAGAIN)?;
     let id = table.reserve()?;
     Ok(Reservation { table, id })
 }

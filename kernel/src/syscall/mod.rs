@@ -5,6 +5,7 @@
 
 mod common_pipe;
 mod cpu;
+mod failures;
 mod file;
 mod futex;
 mod map;
@@ -63,9 +64,10 @@ mod handlers {
 /// Does what the caller's registers ask for and stores the result in them.
 #[inline]
 pub(crate) fn dispatch(thread: &Thread, registers: &mut UserRegisters) {
+    let call = Call { thread, registers };
     let result = match HANDLERS.get(registers.rax as usize) {
-        Some(handler) => handler(&Call { thread, registers }),
-        None => Err(Errno::ENOSYS),
+        Some(handler) => handler(&call),
+        None => failures::beyond_the_table(&call),
     };
     registers.set_result(abi::encode(result));
 }

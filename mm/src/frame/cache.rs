@@ -6,7 +6,8 @@
 //! There are two stores: of frames with any contents, and of frames that hold only zeros. They are filled and emptied by
 //! halves, so that a CPU at a boundary does not go to the pool at each step. Their size depends on the memory and the
 //! number of CPUs: together they hold at most about a thirtieth of the memory, so that running out of memory means just
-//! that. Until `init` has run the limit is 0 and the boot CPU goes to the pool each time.
+//! that. Until `init` has run the limit is 0 and the boot CPU goes to the pool each time; it stays 0 where failures are
+//! injected ([`crate::fail`]).
 
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -17,6 +18,7 @@ use super::descriptor::{Descriptor, Tag};
 use super::kind::FrameKind;
 use super::{pool, table};
 use crate::error::NoMemory;
+use crate::fail;
 
 /// The most that a store of plain frames can hold: so much that a process of some MiB comes and goes without the pool.
 const PLAIN_CAPACITY: usize = 2048;
@@ -129,6 +131,9 @@ pub(super) fn init(cpus: usize, free_frames: usize) -> Result<(), NoMemory> {
             counters: counters_of(cpu),
         })
         .map_err(|_| NoMemory)?;
+    if fail::is_enabled() {
+        return Ok(());
+    }
     let per_store = free_frames / SHARE_OF_MEMORY / cpus.max(1) / 2;
     // Relaxed: no other CPU runs yet.
     PLAIN_LIMIT.store(per_store.clamp(2, PLAIN_CAPACITY) as u32, Ordering::Relaxed);
@@ -196,6 +201,7 @@ fn prepare(number: NonZeroU32, kind: FrameKind) {
 /// Half fills the empty store of plain frames and takes one. When the pool is empty, zeroed frames do as well.
 #[cold]
 fn refill(cache: &mut CpuCache) -> Result<NonZeroU32, NoMemory> {
+    fail::point()?;
     let limit = PLAIN_LIMIT.load(Ordering::Relaxed);
     let plain = &mut cache.plain;
     pool::take_singles((limit / 2).max(1), |number| {
@@ -212,6 +218,7 @@ fn refill(cache: &mut CpuCache) -> Result<NonZeroU32, NoMemory> {
 
 #[cold]
 fn alloc_early(kind: FrameKind) -> Result<NonZeroU32, NoMemory> {
+    fail::point()?;
     let number = pool::take(0, Tag::CACHED)
         .and_then(NonZeroU32::new)
         .ok_or(NoMemory)?;
@@ -301,6 +308,7 @@ pub(super) fn alloc_block(order: u32, kind: FrameKind) -> Result<NonZeroU32, NoM
 
 /// As `alloc_block`, if the pool has such a block as it is.
 pub(super) fn alloc_whole_block(order: u32, kind: FrameKind) -> Result<NonZeroU32, NoMemory> {
+    fail::point()?;
     let number = pool::take(order, Tag::in_use(kind, order))
         .and_then(NonZeroU32::new)
         .ok_or(NoMemory)?;

@@ -13,6 +13,7 @@ use smp::{CpuLocal, PerCpu, pin};
 
 use super::shard;
 use crate::error::NoMemory;
+use crate::fail;
 
 /// The sizes of the classes. Larger blocks are fewer, so that the steps may be wider.
 const SIZES: [u16; 12] = [32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048];
@@ -154,6 +155,7 @@ pub(super) unsafe fn deallocate(allocation: NonNull<u8>, layout: Layout) {
 
 #[cold]
 fn allocate_early(layout: Layout) -> Option<NonNull<u8>> {
+    fail::point().ok()?;
     let block = shard::allocate(block_layout(layout))?;
     EARLY_BYTES.fetch_add(layout.size(), Ordering::Relaxed);
     Some(block)
@@ -212,6 +214,7 @@ impl Own {
 
     #[cold]
     fn allocate_from_shard(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        fail::point().ok()?;
         let layout = block_layout(layout);
         shard::allocate(layout).or_else(|| {
             // What is kept here, of all classes together, may do.
@@ -239,7 +242,10 @@ impl Own {
 
 impl Store {
     fn new(class: usize) -> Store {
-        let limit = (MOST_BYTES / SIZES[class] as usize).clamp(2, CAPACITY) as u8;
+        let limit = match fail::is_enabled() {
+            false => (MOST_BYTES / SIZES[class] as usize).clamp(2, CAPACITY) as u8,
+            true => 0,
+        };
         Store {
             len: 0,
             limit,

@@ -43,7 +43,7 @@ use crate::exit;
 use crate::parking::Finish;
 use crate::registers::UserRegisters;
 use crate::sync::{AtomicU8, Ordering};
-use crate::thread::{Start, Thread};
+use crate::thread::{Id, Start, Thread};
 
 pub use self::idle::run_idle_loop;
 
@@ -106,6 +106,15 @@ pub(crate) fn init(
 /// The thread that calls this.
 pub fn current() -> Arc<Thread> {
     RUNNING.current()
+}
+
+/// The id of the thread that calls this; 0 for an idle loop, and before there is one.
+pub(crate) fn current_id() -> Id {
+    if RUNNING.has_current() {
+        RUNNING.with_current(Thread::id)
+    } else {
+        0
+    }
 }
 
 /// Gives the other threads of this CPU their turn. Returns at once if there are none.

@@ -14,6 +14,7 @@ mod call_errors;
 mod calls;
 mod console;
 mod errno;
+pub mod failures;
 mod file;
 mod flag_set;
 pub mod init;

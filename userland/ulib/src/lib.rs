@@ -25,6 +25,7 @@ mod arguments;
 mod c_string;
 pub mod common_pipe;
 mod cpu_mask;
+pub mod failures;
 pub mod file;
 mod fixed_string;
 pub mod futex;

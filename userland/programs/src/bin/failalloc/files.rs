@@ -1,0 +1,179 @@
+//! Files, descriptors and pipes.
+
+use core::fmt::Write;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use abi::{OpenFlags, Sysno, Whence};
+use ulib::failures::Plan;
+use ulib::file::{self, File};
+use ulib::{Errno, FixedString, process};
+
+use crate::sweep::{Attempt, Operation};
+
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "pipe",
+        attempt: pipe,
+        undo: |_| close_pipe(),
+        is_undone_exactly: true,
+    },
+    Operation {
+        name: "write to a pipe",
+        attempt: write_to_pipe,
+        undo: |_| {},
+        is_undone_exactly: true,
+    },
+    Operation {
+        name: "open",
+        attempt: open,
+        undo: close,
+        is_undone_exactly: true,
+    },
+    Operation {
+        name: "open a new file",
+        attempt: open_new,
+        undo: close,
+        is_undone_exactly: false,
+    },
+    Operation {
+        name: "dup, many times",
+        attempt: dup_many,
+        undo: |_| {},
+        is_undone_exactly: true,
+    },
+    Operation {
+        name: "write to a file",
+        attempt: write_to_file,
+        undo: |_| {},
+        is_undone_exactly: true,
+    },
+    Operation {
+        name: "write into the initrd's file",
+        attempt: write_to_initial_file,
+        undo: |_| {},
+        is_undone_exactly: false,
+    },
+];
+
+/// The descriptors of the last pipe.
+static ENDS: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+
+fn pipe(plan: Plan) -> Attempt {
+    let ends = ENDS.as_ptr().addr();
+    // SAFETY: the kernel writes two numbers, for which there is room.
+    unsafe { Attempt::call(plan, Sysno::Pipe, [ends, 0, 0, 0, 0, 0]) }
+}
+
+fn close_pipe() {
+    for end in &ENDS {
+        close(end.load(Ordering::Relaxed) as usize);
+    }
+}
+
+fn close(fd: usize) {
+    drop(File::from_descriptor(fd as i32));
+}
+
+/// Data to write: more than a page.
+static DATA: [u8; 3 * 4096] = [b'x'; 3 * 4096];
+
+fn write_to(plan: Plan, file: &File) -> Attempt {
+    let (fd, data) = (file.descriptor() as usize, DATA.as_ptr().addr());
+    // SAFETY: the kernel only reads.
+    let attempt = unsafe { Attempt::call(plan, Sysno::Write, [fd, data, DATA.len(), 0, 0, 0]) };
+    Attempt {
+        result: attempt.result.map(|_| 0),
+        ..attempt
+    }
+}
+
+fn write_to_pipe(plan: Plan) -> Attempt {
+    match file::pipe() {
+        Ok((_reader, writer)) => write_to(plan, &writer),
+        Err(errno) => Attempt::not_begun(errno),
+    }
+}
+
+fn call_open(plan: Plan, path: &str, flags: OpenFlags) -> Attempt {
+    let arguments = [path.as_ptr().addr(), flags.bits() as usize, 0, 0, 0, 0];
+    // SAFETY: the kernel only reads, a string with its NUL.
+    unsafe { Attempt::call(plan, Sysno::Open, arguments) }
+}
+
+fn open(plan: Plan) -> Attempt {
+    call_open(plan, "nop\0", OpenFlags::READ)
+}
+
+/// How many files this process has made, for their names.
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+/// A name that no file has: a number for each process, and one in it.
+fn new_name() -> FixedString<32> {
+    let mut name = FixedString::new();
+    let made = MADE.fetch_add(1, Ordering::Relaxed);
+    // The room is enough for two numbers.
+    let _ = write!(name, "new-{}-{made}\0", process::clock_ns());
+    name
+}
+
+fn open_new(plan: Plan) -> Attempt {
+    let flags = OpenFlags::WRITE.bits() | OpenFlags::CREATE.bits() | OpenFlags::EXCLUSIVE.bits();
+    match OpenFlags::from_bits(flags) {
+        Some(flags) => call_open(plan, new_name().as_str(), flags),
+        None => Attempt::not_begun(Errno::EINVAL),
+    }
+}
+
+/// Descriptors until their table has grown, all under the plan.
+fn dup_many(plan: Plan) -> Attempt {
+    const MANY: usize = 40;
+    let mut copies: [Option<File>; MANY] = [const { None }; MANY];
+    let mut attempt = Attempt::not_begun(Errno::EINVAL);
+    let mut failed = 0;
+    for copy in &mut copies {
+        let rest = Plan {
+            // An attempt of `fail=alloc` begins with each call: here every call has the whole plan.
+            ..plan
+        };
+        // SAFETY: the call touches no memory.
+        attempt = unsafe { Attempt::call(rest, Sysno::Dup, [1, 0, 0, 0, 0, 0]) };
+        failed += attempt.failed;
+        match attempt.result {
+            Ok(fd) => *copy = Some(File::from_descriptor(fd as i32)),
+            Err(_) => break,
+        }
+    }
+    Attempt { failed, ..attempt }
+}
+
+fn write_to_file(plan: Plan) -> Attempt {
+    rewrite(plan, "failalloc-data", OpenFlags::CREATE)
+}
+
+/// The file's pages are in the image until somebody writes there.
+fn write_to_initial_file(plan: Plan) -> Attempt {
+    match open_with("hello", OpenFlags::WRITE, OpenFlags::WRITE) {
+        Ok(file) => {
+            let _ = file.seek(0, Whence::Start);
+            write_to(plan, &file)
+        }
+        Err(errno) => Attempt::not_begun(errno),
+    }
+}
+
+fn open_with(path: &str, mode: OpenFlags, flags: OpenFlags) -> Result<File, Errno> {
+    let flags = OpenFlags::from_bits(mode.bits() | flags.bits()).ok_or(Errno::EINVAL)?;
+    File::open(path, flags)
+}
+
+/// Writes into an empty file, and empties it again.
+fn rewrite(plan: Plan, path: &str, flags: OpenFlags) -> Attempt {
+    let attempt = match open_with(path, OpenFlags::WRITE, flags) {
+        Ok(file) => write_to(plan, &file),
+        Err(errno) => return Attempt::not_begun(errno),
+    };
+    match open_with(path, OpenFlags::WRITE, OpenFlags::TRUNCATE) {
+        Ok(_emptied) => attempt,
+        Err(errno) => Attempt::not_begun(errno),
+    }
+}

@@ -1,0 +1,174 @@
+//! Mapping memory, and changing what is mapped.
+
+use abi::layout::PAGE_SIZE;
+use abi::{MapFlags, OpenFlags, Protection, Sysno};
+use ulib::failures::Plan;
+use ulib::file::File;
+use ulib::mapping::{MapRequest, map, mapping, unmap};
+use ulib::memory;
+
+use crate::sweep::{Attempt, Operation};
+
+pub(crate) const OPERATIONS: &[Operation] = &[
+    exact("page_alloc_range", page_alloc_range, page_free_all),
+    exact("page_free of the middle", page_free_middle, page_free_ends),
+    exact("map lazy", map_lazy, unmap_some),
+    exact("map eager", map_eager, unmap_some),
+    exact("map eager, big pages", map_big, unmap_big),
+    exact("map a file", map_file, unmap_some),
+    exact("map a file, shared", map_file_shared, unmap_some),
+    exact("map shared memory", map_shared, unmap_some),
+    exact("protect of the middle", protect_middle, unmap_some),
+    exact("protect in a big page", protect_in_big, unmap_big),
+    exact("unmap of the middle", unmap_middle, unmap_some),
+    exact("move", move_pages, unmap_some),
+];
+
+const fn exact(name: &'static str, attempt: fn(Plan) -> Attempt, undo: fn(usize)) -> Operation {
+    Operation {
+        name,
+        attempt,
+        undo,
+        is_undone_exactly: true,
+    }
+}
+
+/// Up to a boundary of page tables of level 1, and beyond.
+const PLACE: usize = 0xffff_a000_0020_0000 - 4 * PAGE_SIZE;
+const LEN: usize = 8 * PAGE_SIZE;
+const BIG_LEN: usize = 4 << 20;
+
+fn page_alloc_range(plan: Plan) -> Attempt {
+    // SAFETY: nothing else is there.
+    unsafe { Attempt::call(plan, Sysno::PageAllocRange, [PLACE, LEN / PAGE_SIZE, 0, 0, 0, 0]) }
+}
+
+fn page_free_all(_: usize) {
+    // SAFETY: nothing uses it.
+    let _ = unsafe { memory::page_free(PLACE, LEN / PAGE_SIZE) };
+}
+
+fn page_free_middle(plan: Plan) -> Attempt {
+    // SAFETY: nothing else is there.
+    if let Err(errno) = unsafe { memory::page_alloc_range(PLACE, LEN / PAGE_SIZE) } {
+        return Attempt::not_begun(errno);
+    }
+    // SAFETY: nothing uses it.
+    let attempt =
+        unsafe { Attempt::call(plan, Sysno::PageFree, [PLACE + 3 * PAGE_SIZE, 1, 0, 0, 0, 0]) };
+    if attempt.result.is_err() {
+        page_free_all(0);
+    }
+    attempt
+}
+
+fn page_free_ends(_: usize) {
+    for (page, len_pages) in [(0, 3), (4, 4)] {
+        // SAFETY: nothing uses it.
+        let _ = unsafe { memory::page_free(PLACE + page * PAGE_SIZE, len_pages) };
+    }
+}
+
+fn call_map(plan: Plan, request: &MapRequest) -> Attempt {
+    let arguments = [
+        request.address,
+        request.len,
+        request.protection.bits() as usize,
+        request.flags.bits() as usize,
+        request.fd as usize,
+        request.offset as usize,
+    ];
+    // SAFETY: nothing that is there is replaced.
+    unsafe { Attempt::call(plan, Sysno::Map, arguments) }
+}
+
+fn map_lazy(plan: Plan) -> Attempt {
+    call_map(plan, &MapRequest::anonymous(LEN))
+}
+
+fn map_eager(plan: Plan) -> Attempt {
+    let request = MapRequest::anonymous(LEN).at(PLACE);
+    call_map(plan, &request.flags(MapFlags::EAGER))
+}
+
+fn map_big(plan: Plan) -> Attempt {
+    call_map(plan, &MapRequest::anonymous(BIG_LEN).flags(MapFlags::EAGER))
+}
+
+fn map_file(plan: Plan) -> Attempt {
+    map_a_file(plan, MapFlags::EAGER)
+}
+
+fn map_file_shared(plan: Plan) -> Attempt {
+    map_a_file(plan, MapFlags::EAGER.union(MapFlags::SHARED))
+}
+
+fn map_a_file(plan: Plan, flags: MapFlags) -> Attempt {
+    match File::open("nop", OpenFlags::READ) {
+        Ok(file) => {
+            let request = MapRequest::file(&file, 0, LEN).protection(Protection::READ);
+            call_map(plan, &request.flags(flags))
+        }
+        Err(errno) => Attempt::not_begun(errno),
+    }
+}
+
+fn map_shared(plan: Plan) -> Attempt {
+    let flags = MapFlags::SHARED.union(MapFlags::EAGER);
+    call_map(plan, &MapRequest::anonymous(LEN).flags(flags))
+}
+
+fn unmap_some(address: usize) {
+    // SAFETY: nothing uses it.
+    let _ = unsafe { unmap(address, LEN) };
+}
+
+fn unmap_big(address: usize) {
+    // SAFETY: nothing uses it.
+    let _ = unsafe { unmap(address, BIG_LEN) };
+}
+
+/// Has a call change a mapping of `len` bytes. If it fails the mapping has to be as it was.
+fn change(plan: Plan, len: usize, call: Sysno, arguments: impl Fn(usize) -> [usize; 6]) -> Attempt {
+    let request = MapRequest::anonymous(len).flags(MapFlags::EAGER);
+    let start = match map(&request) {
+        Ok(start) => start,
+        Err(errno) => return Attempt::not_begun(errno),
+    };
+    let before = mapping(start);
+    // SAFETY: nothing uses it.
+    let mut attempt = unsafe { Attempt::call(plan, call, arguments(start)) };
+    match attempt.result {
+        Ok(_) => attempt.result = Ok(start),
+        Err(_) => {
+            assert_eq!(mapping(start), before, "a call that failed has changed the mapping");
+            // SAFETY: nothing uses it.
+            let _ = unsafe { unmap(start, len) };
+        }
+    }
+    attempt
+}
+
+fn protect_middle(plan: Plan) -> Attempt {
+    change(plan, LEN, Sysno::Protect, |start| {
+        let rights = Protection::READ.bits() as usize;
+        [start + 3 * PAGE_SIZE, 2 * PAGE_SIZE, rights, 0, 0, 0]
+    })
+}
+
+fn protect_in_big(plan: Plan) -> Attempt {
+    change(plan, BIG_LEN, Sysno::Protect, |start| {
+        let rights = Protection::READ.bits() as usize;
+        [start + 3 * PAGE_SIZE, 2 * PAGE_SIZE, rights, 0, 0, 0]
+    })
+}
+
+fn unmap_middle(plan: Plan) -> Attempt {
+    change(plan, LEN, Sysno::Unmap, |start| {
+        [start + 3 * PAGE_SIZE, 2 * PAGE_SIZE, 0, 0, 0, 0]
+    })
+}
+
+fn move_pages(plan: Plan) -> Attempt {
+    change(plan, LEN, Sysno::Move, |start| [start, LEN, 0, 0, 0, 0])
+}
