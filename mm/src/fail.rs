@@ -86,7 +86,11 @@ pub fn disarm() -> u32 {
 /// [`NoMemory`] if the plan wants it to fail.
 #[inline]
 pub fn point() -> Result<(), NoMemory> {
-    if is_enabled() { PLAN.ask(current_thread) } else { Ok(()) }
+    if is_enabled() {
+        PLAN.ask(current_thread)
+    } else {
+        Ok(())
+    }
 }
 
 /// The thread that calls this; 0 before there are any.
@@ -150,7 +154,13 @@ mod tests {
     }
 
     fn outcomes(plan: &Plan, thread: i32, len: usize) -> String {
-        let letter = |_| if plan.ask(|| thread).is_ok() { '.' } else { 'x' };
+        let letter = |_| {
+            if plan.ask(|| thread).is_ok() {
+                '.'
+            } else {
+                'x'
+            }
+        };
         (0..len).map(letter).collect()
     }
 

@@ -3,11 +3,12 @@
 use alloc::sync::Arc;
 
 use abi::Errno;
+use mm::NoMemory;
 
 use crate::process::Process;
-use crate::sched;
 use crate::table::Reservation;
 use crate::thread::{Beginning, Id, Thread};
+use crate::{sched, signal};
 
 /// Gives `process` its first thread, puts it into the table and the family tree, and lets it run.
 ///
@@ -18,7 +19,7 @@ pub(crate) fn give_life(
     process: Arc<Process>,
     beginning: Beginning<'_>,
 ) -> Result<Id, Errno> {
-    let thread = Thread::new(reservation.id(), process.clone(), beginning)?;
+    let thread = new_thread(&reservation, &process, beginning)?;
     // The family comes first: a process that ends finds its place there.
     let parent = process.parent.lock().clone();
     if let Some(parent) = parent {
@@ -37,8 +38,21 @@ pub(crate) fn add_thread(
     process: &Arc<Process>,
     beginning: Beginning<'_>,
 ) -> Result<Id, Errno> {
-    let thread = Thread::new(reservation.id(), process.clone(), beginning)?;
+    let thread = new_thread(&reservation, process, beginning)?;
     start(reservation, process, thread)
+}
+
+/// A thread that can take signals as soon as others can find it.
+fn new_thread(
+    reservation: &Reservation,
+    process: &Arc<Process>,
+    beginning: Beginning<'_>,
+) -> Result<Arc<Thread>, NoMemory> {
+    let thread = Thread::new(reservation.id(), process.clone(), beginning)?;
+    if signal::lacks_context(&thread) {
+        signal::provide_context(&thread)?;
+    }
+    Ok(thread)
 }
 
 fn start(reservation: Reservation, process: &Process, thread: Arc<Thread>) -> Result<Id, Errno> {
@@ -51,14 +65,23 @@ fn start(reservation: Reservation, process: &Process, thread: Arc<Thread>) -> Re
 /// Makes a thread visible: to whoever ends `process`, and by its id.
 ///
 /// # Errors
-/// `EAGAIN` if the process is about to end. Then nothing is visible.
+/// `EAGAIN` if the process is about to end; `ENOMEM`. Then nothing is visible.
 pub(crate) fn introduce(
     reservation: Reservation,
     process: &Process,
     thread: Arc<Thread>,
 ) -> Result<(), Errno> {
-    if !process.life.lock().add(thread.clone()) {
-        return Err(Errno::EAGAIN);
+    loop {
+        let mut life = process.life.lock();
+        if !signal::lacks_context(&thread) {
+            if !life.add(thread.clone()) {
+                return Err(Errno::EAGAIN);
+            }
+            break;
+        }
+        drop(life);
+        // SIGNAL-4: the process has just set its first handler.
+        signal::provide_context(&thread)?;
     }
     // Nothing fails from here on.
     process.any_space().add_thread();

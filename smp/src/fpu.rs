@@ -78,19 +78,16 @@ impl FpuState {
         Ok(state)
     }
 
-    /// A copy of this state.
-    ///
-    /// # Errors
-    /// [`OutOfMemory`].
-    pub fn try_clone(&self) -> Result<FpuState, OutOfMemory> {
-        let copy = FpuState::allocate()?;
-        // SAFETY: both are areas of this size. What a state does not use of its area is never read but here, as bytes.
+    /// Makes this a copy of `other`.
+    pub fn copy_from(&mut self, other: &FpuState) {
+        // SAFETY: both are areas of this size, and this one is ours alone. What a state does not use of its area is never read
+        // but here, as bytes.
         unsafe {
-            self.area
+            other
+                .area
                 .as_ptr()
-                .copy_to_nonoverlapping(copy.area.as_ptr(), area_size())
+                .copy_to_nonoverlapping(self.area.as_ptr(), area_size())
         };
-        Ok(copy)
     }
 
     /// Makes this a copy of what the registers hold, as [`FpuState::copy_of_current`].

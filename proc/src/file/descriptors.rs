@@ -107,7 +107,7 @@ impl Descriptors {
     pub fn open(&self, tree: &FileTree, path: &[u8], flags: OpenFlags) -> Result<usize, Errno> {
         // Before anything is made; another thread can still take the last number meanwhile.
         self.table.lock().make_room(1)?;
-        let file = try_arc(OpenFile::open(tree, path, flags)?)?;
+        let file = OpenFile::open(tree, path, flags)?;
         file.truncate_as_asked()?;
         let [number] = self.add([file])?;
         Ok(number)

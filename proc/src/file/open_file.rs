@@ -87,7 +87,11 @@ impl OpenFile {
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `ENAMETOOLONG` or `ENOMEM`; `EEXIST` if it must not exist; `EISDIR` if it is a directory and
     /// shall be written or made; `EINVAL` if it is to be cut but not written.
-    pub(super) fn open(tree: &FileTree, path: &[u8], flags: OpenFlags) -> Result<OpenFile, Errno> {
+    pub(super) fn open(
+        tree: &FileTree,
+        path: &[u8],
+        flags: OpenFlags,
+    ) -> Result<Arc<OpenFile>, Errno> {
         if flags.contains(OpenFlags::TRUNCATE) && !flags.writable() {
             return Err(Errno::EINVAL);
         }
@@ -95,8 +99,9 @@ impl OpenFile {
         let node = if !flags.contains(OpenFlags::CREATE) {
             tree.lookup(path)?
         } else {
-            match tree.create(path)? {
-                Created::New(file) => Node::File(file),
+            let open_new = |file| try_arc(OpenFile::new(Object::File(file), flags));
+            match tree.create(path, open_new)? {
+                Created::New(file) => return Ok(file),
                 Created::Existing(_) if flags.contains(OpenFlags::EXCLUSIVE) => {
                     return Err(Errno::EEXIST);
                 }
@@ -110,7 +115,7 @@ impl OpenFile {
             }
             Node::Directory(directory) => Object::Directory(directory),
         };
-        Ok(OpenFile::new(object, flags))
+        Ok(try_arc(OpenFile::new(object, flags))?)
     }
 
     /// Cuts the file, if it was opened with that flag.

@@ -52,9 +52,9 @@ pub struct FileTree {
 }
 
 /// What [`FileTree::create`] came to.
-pub enum Created {
-    /// There was none; this is the new, empty file.
-    New(Arc<RegularFile>),
+pub enum Created<T> {
+    /// There was none; this has been made of the new, empty file.
+    New(T),
     /// There was something of that name already.
     Existing(Node),
 }
@@ -106,10 +106,17 @@ impl FileTree {
 
     /// Makes an empty file at `path`, if there is nothing.
     ///
+    /// What the caller needs of a new file `prepare` makes, before anybody can find it: if there is no memory for that, there
+    /// is no file either.
+    ///
     /// # Errors
     /// `ENOENT` or `ENOTDIR` if its directory does not exist; `EISDIR` if the path must be a directory but is none;
     /// `ENOMEM`.
-    pub fn create(&self, path: Path<'_>) -> Result<Created, Errno> {
+    pub fn create<T>(
+        &self,
+        path: Path<'_>,
+        prepare: impl FnOnce(Arc<RegularFile>) -> Result<T, NoMemory>,
+    ) -> Result<Created<T>, Errno> {
         let Some((directory, name)) = path.split_name() else {
             return match self.lookup(path) {
                 Ok(existing) => Ok(Created::Existing(existing)),
@@ -122,8 +129,9 @@ impl FileTree {
             return Ok(Created::Existing(existing));
         }
         let file = try_arc(RegularFile::new(&[]))?;
-        Ok(match directory.add(name, Node::File(file.clone()))? {
-            None => Created::New(file),
+        let prepared = prepare(file.clone())?;
+        Ok(match directory.add(name, Node::File(file))? {
+            None => Created::New(prepared),
             Some(existing) => Created::Existing(existing),
         })
     }

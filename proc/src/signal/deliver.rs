@@ -4,12 +4,10 @@ use core::fmt;
 
 use abi::layout::{RED_ZONE_LEN, SIGNAL_RETURN};
 use abi::{ExitStatus, FaultKind, Signal};
-use mm::NoMemory;
 use mm::addr::VirtAddr;
 use mm::user::UserPtr;
 use smp::fiber::{FpuState, HasFiber};
 
-use super::Context;
 use crate::exit;
 use crate::registers::UserRegisters;
 use crate::thread::Thread;
@@ -35,8 +33,6 @@ pub enum Undeliverable {
     InHandler,
     /// The stack of the thread cannot be written.
     BadStack,
-    /// There is no memory to put the registers aside.
-    NoMemory,
     /// The thread is where no code can be. Some processors let it get there, and none lets the kernel send it back.
     Nowhere,
 }
@@ -47,7 +43,6 @@ impl fmt::Display for Undeliverable {
             Undeliverable::NoHandler => "without a handler",
             Undeliverable::InHandler => "in a signal handler",
             Undeliverable::BadStack => "with no stack for the signal handler",
-            Undeliverable::NoMemory => "with no memory for the signal handler",
             Undeliverable::Nowhere => "where no signal handler could return to",
         })
     }
@@ -136,7 +131,7 @@ fn enter_handler(
     handler: usize,
     cause: Cause,
 ) -> Result<(), Undeliverable> {
-    put_aside(thread, registers).map_err(|NoMemory| Undeliverable::NoMemory)?;
+    put_aside(thread, registers);
     // As after a call: the return address lies 8 bytes below a multiple of 16.
     let below = registers.rsp.wrapping_sub(RED_ZONE_LEN as u64);
     let stack_pointer = (below & !15).wrapping_sub(8);
@@ -153,16 +148,11 @@ fn enter_handler(
     Ok(())
 }
 
-fn put_aside(thread: &Thread, registers: &UserRegisters) -> Result<(), NoMemory> {
-    if let Some(context) = &mut *thread.signal_context.lock() {
-        context.registers.clone_from(registers);
-        context.fpu.save_current();
-        return Ok(());
-    }
-    let context = mm::heap::try_box(Context {
-        registers: registers.clone(),
-        fpu: FpuState::copy_of_current().map_err(|_| NoMemory)?,
-    })?;
-    *thread.signal_context.lock() = Some(context);
-    Ok(())
+/// Keeps what the thread goes back to (SIGNAL-2).
+fn put_aside(thread: &Thread, registers: &UserRegisters) {
+    let Some(context) = &mut *thread.signal_context.lock() else {
+        unreachable!("SIGNAL-4: a thread of a process with handlers has no context")
+    };
+    context.registers.clone_from(registers);
+    context.fpu.save_current();
 }

@@ -4,22 +4,30 @@ use abi::{Errno, NO_HANDLER, Signal};
 use mm::addr::VirtAddr;
 
 use crate::process::Process;
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
 const COUNT: usize = Signal::MAX as usize + 1;
 
-/// The handlers of a process: by signal the address of a function in user space, or [`NO_HANDLER`].
-pub(crate) struct Handlers([AtomicUsize; COUNT]);
+/// The handlers of a process.
+pub(crate) struct Handlers {
+    /// By signal the address of a function in user space, or [`NO_HANDLER`].
+    addresses: [AtomicUsize; COUNT],
+    /// Whether there is or has been one (SIGNAL-4).
+    are_used: AtomicBool,
+}
 
 impl Handlers {
     /// None.
     pub(crate) fn new() -> Handlers {
-        Handlers(core::array::from_fn(|_| AtomicUsize::new(NO_HANDLER)))
+        Handlers {
+            addresses: core::array::from_fn(|_| AtomicUsize::new(NO_HANDLER)),
+            are_used: AtomicBool::new(false),
+        }
     }
 
     /// The handler for `signal`.
     pub(crate) fn get(&self, signal: Signal) -> Option<usize> {
-        let place = self.0.get(signal.number() as usize)?;
+        let place = self.addresses.get(signal.number() as usize)?;
         // Relaxed: an address in user space. What lies there is the program's matter.
         let handler = place.load(Ordering::Relaxed);
         (handler != NO_HANDLER).then_some(handler)
@@ -27,40 +35,49 @@ impl Handlers {
 
     /// Sets the handler for `signal`, and returns the one before.
     fn replace(&self, signal: Signal, handler: usize) -> usize {
-        match self.0.get(signal.number() as usize) {
-            // Relaxed: as in `get`.
-            Some(place) => place.swap(handler, Ordering::Relaxed),
+        match self.addresses.get(signal.number() as usize) {
+            // Release pairs with the Acquire in `copy_from`.
+            Some(place) => place.swap(handler, Ordering::Release),
             None => NO_HANDLER,
         }
     }
 
     /// Takes over those of another process, for a new one.
     pub(crate) fn copy_from(&self, other: &Handlers) {
-        for (place, other) in self.0.iter().zip(&other.0) {
-            // Relaxed: as in `get`.
-            place.store(other.load(Ordering::Relaxed), Ordering::Relaxed);
+        for (place, other) in self.addresses.iter().zip(&other.addresses) {
+            // Acquire pairs with the Release in `replace`: who copies a handler sees below that there are some. Relaxed:
+            // nobody else has the new process yet.
+            place.store(other.load(Ordering::Acquire), Ordering::Relaxed);
         }
+        self.are_used.store(other.are_used(), Ordering::Relaxed);
+    }
+
+    /// Whether there is or has been a handler.
+    pub(crate) fn are_used(&self) -> bool {
+        // Relaxed: SIGNAL-4, the lock of `life` orders it.
+        self.are_used.load(Ordering::Relaxed)
     }
 }
 
 /// Makes `handler` the handler of `process` for `signal`, and returns the one before.
 ///
 /// # Errors
-/// `EINVAL` if `signal` cannot be caught, or `handler` is not in user space.
+/// `EINVAL` if `signal` cannot be caught, or `handler` is not in user space; `ENOMEM` if there is no memory for what threads are to
+/// go back to from their handlers.
 pub fn set_handler(process: &Process, signal: Signal, handler: usize) -> Result<usize, Errno> {
     if signal == Signal::SIGKILL {
         return Err(Errno::EINVAL);
     }
-    check(handler)?;
+    prepare(process, handler)?;
     Ok(process.handlers.replace(signal, handler))
 }
 
 /// Makes `handler` the handler of `process` for all signals that can be caught.
 ///
 /// # Errors
-/// `EINVAL` if `handler` is not in user space.
+/// `EINVAL` if `handler` is not in user space; `ENOMEM` as in [`set_handler`].
 pub fn set_all_handlers(process: &Process, handler: usize) -> Result<(), Errno> {
-    check(handler)?;
+    prepare(process, handler)?;
     for signal in (1..=Signal::MAX).filter_map(Signal::from_number) {
         if signal != Signal::SIGKILL {
             process.handlers.replace(signal, handler);
@@ -69,10 +86,19 @@ pub fn set_all_handlers(process: &Process, handler: usize) -> Result<(), Errno> 
     Ok(())
 }
 
-fn check(handler: usize) -> Result<(), Errno> {
-    if handler == NO_HANDLER || VirtAddr::new(handler as u64).is_user() {
-        Ok(())
-    } else {
-        Err(Errno::EINVAL)
+/// Checks that `handler` can be a handler, and gives each thread what it needs for its call (SIGNAL-4).
+fn prepare(process: &Process, handler: usize) -> Result<(), Errno> {
+    if handler == NO_HANDLER {
+        return Ok(());
     }
+    if !VirtAddr::new(handler as u64).is_user() {
+        return Err(Errno::EINVAL);
+    }
+    // Relaxed: see `are_used`.
+    process.handlers.are_used.store(true, Ordering::Relaxed);
+    let find_one_without = || process.life.lock().running().find_arc(super::lacks_context);
+    while let Some(thread) = find_one_without() {
+        super::provide_context(&thread)?;
+    }
+    Ok(())
 }

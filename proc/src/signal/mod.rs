@@ -14,13 +14,17 @@
 //! A fault of the thread itself takes the last two steps only.
 //!
 //! Handlers belong to the process. Being in one, and the registers that are put aside, belong to the thread. A thread is in
-//! one handler at most, so there is one place for the registers: it is made for the first signal, and stays.
+//! one handler at most, so there is one place for the registers, its *context*. It is made when the process sets its first
+//! handler, and in later threads with them, so that memory may lack then but not when a signal has been accepted.
 //!
 //! - **SIGNAL-1** a thread is in a handler from the moment that it takes a signal until its registers are restored. WANT-3
 //!   says who may change that.
 //! - **SIGNAL-2** while a thread is in a handler, its context holds what it goes back to.
 //! - **SIGNAL-3** a signal without a handler is never posted: it ends the process at once, or, if it is SIGCHLD, does nothing.
 //!   One that lost its handler afterwards has that effect when the thread takes it.
+//! - **SIGNAL-4** while a process has handlers, or has had any, each of its running threads has a context. Who sets a handler
+//!   says first that there are some, and then looks, with `life` locked, for threads without a context; who adds a thread looks, with
+//!   `life` locked, whether there are handlers. So one of the two sees the other.
 
 pub mod deliver;
 mod handlers;
@@ -68,21 +72,50 @@ impl SignalState {
         if !thread.attention.is_in_handler() {
             return Ok(SignalState::new());
         }
-        let context = thread.signal_context.lock().take();
-        let copy = context.as_deref().map(Context::try_clone).transpose();
-        *thread.signal_context.lock() = context;
+        let mut copy = Context::new()?;
+        // SIGNAL-2.
+        if let Some(context) = &*thread.signal_context.lock() {
+            copy.registers.clone_from(&context.registers);
+            copy.fpu.copy_from(&context.fpu);
+        }
         Ok(SignalState {
             attention: thread.attention.copy_for_fork(),
-            context: copy?,
+            context: Some(copy),
         })
     }
 }
 
 impl Context {
-    fn try_clone(&self) -> Result<Box<Context>, NoMemory> {
+    /// Room for one; what is in it means nothing.
+    fn new() -> Result<Box<Context>, NoMemory> {
         mm::heap::try_box(Context {
-            registers: self.registers.clone(),
-            fpu: self.fpu.try_clone().map_err(|_| NoMemory)?,
+            registers: UserRegisters::start(0, 0, 0, 0),
+            fpu: FpuState::new().map_err(|_| NoMemory)?,
         })
     }
+}
+
+/// Whether `thread` lacks the context that SIGNAL-4 wants it to have. Believe it with the `life` of its process locked only.
+pub(crate) fn lacks_context(thread: &Thread) -> bool {
+    let has_handlers = thread
+        .process()
+        .is_some_and(|process| process.handlers.are_used());
+    has_handlers && thread.signal_context.lock().is_none()
+}
+
+/// Gives `thread` a context if it has none.
+///
+/// # Errors
+/// [`NoMemory`].
+pub(crate) fn provide_context(thread: &Thread) -> Result<(), NoMemory> {
+    let context = Context::new()?;
+    let mut place = thread.signal_context.lock();
+    let spare = match &*place {
+        None => place.replace(context),
+        Some(_) => Some(context),
+    };
+    // Freed without the lock.
+    drop(place);
+    drop(spare);
+    Ok(())
 }

@@ -288,14 +288,14 @@ macro_rules! for_each_system_call {
             /// with all registers as they were, those of the FPU too. While it runs, the thread takes no other signal; a
             /// fault, or a stack that cannot be written, ends the process.
             ///
-            /// Errors: `EINVAL` if `handler` is neither 0 nor in user space.
+            /// Errors: `EINVAL` if `handler` is neither 0 nor in user space; `ENOMEM`.
             Signal: fn signal(handler: usize) -> usize;
 
             /// Makes `handler` the process's handler for `signal`; 0: none.
             ///
             /// Returns the handler that it had; 0: none.
             ///
-            /// Errors: `EINVAL` if `signal` is no signal or `SIGKILL`, or `handler` is neither 0 nor in user space.
+            /// Errors: `EINVAL` if `signal` is no signal or `SIGKILL`, or `handler` is neither 0 nor in user space; `ENOMEM`.
             SigAction: fn sigaction(signal: i32, handler: usize) -> usize;
 
             /// Ends the handler that the caller is in: it goes on where the signal has interrupted it. Outside of a

@@ -64,7 +64,11 @@ fn touch_big(plan: Plan) -> Attempt {
 }
 
 fn write_shared(plan: Plan) -> Attempt {
-    touch_in_child(plan, &MapRequest::anonymous(LEN).flags(MapFlags::SHARED), write)
+    touch_in_child(
+        plan,
+        &MapRequest::anonymous(LEN).flags(MapFlags::SHARED),
+        write,
+    )
 }
 
 fn read_file_page(plan: Plan) -> Attempt {
@@ -85,7 +89,11 @@ static FAULTS: AtomicU32 = AtomicU32::new(0);
 
 /// Lets the thread try again, with memory this time.
 extern "C" fn note_want_of_memory(_signal: i32, _address: usize, kind: usize) {
-    assert_eq!(FaultKind::from_number(kind), Some(FaultKind::NoMemory), "another fault");
+    assert_eq!(
+        FaultKind::from_number(kind),
+        Some(FaultKind::NoMemory),
+        "another fault"
+    );
     let _ = failures::disarm();
     FAULTS.fetch_add(1, Ordering::Relaxed);
 }

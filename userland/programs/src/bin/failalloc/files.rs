@@ -3,7 +3,7 @@
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use abi::{OpenFlags, Sysno, Whence};
+use abi::{OpenFlags, Sysno};
 use ulib::failures::Plan;
 use ulib::file::{self, File};
 use ulib::{Errno, FixedString, process};
@@ -36,22 +36,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         is_undone_exactly: false,
     },
     Operation {
-        name: "dup, many times",
-        attempt: dup_many,
-        undo: |_| {},
-        is_undone_exactly: true,
-    },
-    Operation {
         name: "write to a file",
         attempt: write_to_file,
         undo: |_| {},
         is_undone_exactly: true,
-    },
-    Operation {
-        name: "write into the initrd's file",
-        attempt: write_to_initial_file,
-        undo: |_| {},
-        is_undone_exactly: false,
     },
 ];
 
@@ -124,41 +112,8 @@ fn open_new(plan: Plan) -> Attempt {
     }
 }
 
-/// Descriptors until their table has grown, all under the plan.
-fn dup_many(plan: Plan) -> Attempt {
-    const MANY: usize = 40;
-    let mut copies: [Option<File>; MANY] = [const { None }; MANY];
-    let mut attempt = Attempt::not_begun(Errno::EINVAL);
-    let mut failed = 0;
-    for copy in &mut copies {
-        let rest = Plan {
-            // An attempt of `fail=alloc` begins with each call: here every call has the whole plan.
-            ..plan
-        };
-        // SAFETY: the call touches no memory.
-        attempt = unsafe { Attempt::call(rest, Sysno::Dup, [1, 0, 0, 0, 0, 0]) };
-        failed += attempt.failed;
-        match attempt.result {
-            Ok(fd) => *copy = Some(File::from_descriptor(fd as i32)),
-            Err(_) => break,
-        }
-    }
-    Attempt { failed, ..attempt }
-}
-
 fn write_to_file(plan: Plan) -> Attempt {
     rewrite(plan, "failalloc-data", OpenFlags::CREATE)
-}
-
-/// The file's pages are in the image until somebody writes there.
-fn write_to_initial_file(plan: Plan) -> Attempt {
-    match open_with("hello", OpenFlags::WRITE, OpenFlags::WRITE) {
-        Ok(file) => {
-            let _ = file.seek(0, Whence::Start);
-            write_to(plan, &file)
-        }
-        Err(errno) => Attempt::not_begun(errno),
-    }
 }
 
 fn open_with(path: &str, mode: OpenFlags, flags: OpenFlags) -> Result<File, Errno> {

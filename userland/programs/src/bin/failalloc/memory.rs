@@ -5,23 +5,24 @@ use abi::{MapFlags, OpenFlags, Protection, Sysno};
 use ulib::failures::Plan;
 use ulib::file::File;
 use ulib::mapping::{MapRequest, map, mapping, unmap};
-use ulib::memory;
+use ulib::{Errno, memory};
 
 use crate::sweep::{Attempt, Operation};
 
 pub(crate) const OPERATIONS: &[Operation] = &[
     exact("page_alloc_range", page_alloc_range, page_free_all),
-    exact("page_free of the middle", page_free_middle, page_free_ends),
+    exact("page_free of the middle", page_free_middle, |_| {}),
     exact("map lazy", map_lazy, unmap_some),
     exact("map eager", map_eager, unmap_some),
     exact("map eager, big pages", map_big, unmap_big),
     exact("map a file", map_file, unmap_some),
     exact("map a file, shared", map_file_shared, unmap_some),
     exact("map shared memory", map_shared, unmap_some),
-    exact("protect of the middle", protect_middle, unmap_some),
-    exact("protect in a big page", protect_in_big, unmap_big),
-    exact("unmap of the middle", unmap_middle, unmap_some),
-    exact("move", move_pages, unmap_some),
+    exact("protect of the middle", protect_middle, |_| {}),
+    exact("protect in a big page", protect_in_big, |_| {}),
+    exact("unmap of the middle", unmap_middle, |_| {}),
+    exact("unmap in a big page", unmap_in_big, |_| {}),
+    exact("move", move_pages, |_| {}),
 ];
 
 const fn exact(name: &'static str, attempt: fn(Plan) -> Attempt, undo: fn(usize)) -> Operation {
@@ -40,7 +41,13 @@ const BIG_LEN: usize = 4 << 20;
 
 fn page_alloc_range(plan: Plan) -> Attempt {
     // SAFETY: nothing else is there.
-    unsafe { Attempt::call(plan, Sysno::PageAllocRange, [PLACE, LEN / PAGE_SIZE, 0, 0, 0, 0]) }
+    unsafe {
+        Attempt::call(
+            plan,
+            Sysno::PageAllocRange,
+            [PLACE, LEN / PAGE_SIZE, 0, 0, 0, 0],
+        )
+    }
 }
 
 fn page_free_all(_: usize) {
@@ -49,24 +56,16 @@ fn page_free_all(_: usize) {
 }
 
 fn page_free_middle(plan: Plan) -> Attempt {
-    // SAFETY: nothing else is there.
-    if let Err(errno) = unsafe { memory::page_alloc_range(PLACE, LEN / PAGE_SIZE) } {
-        return Attempt::not_begun(errno);
-    }
-    // SAFETY: nothing uses it.
-    let attempt =
-        unsafe { Attempt::call(plan, Sysno::PageFree, [PLACE + 3 * PAGE_SIZE, 1, 0, 0, 0, 0]) };
-    if attempt.result.is_err() {
-        page_free_all(0);
-    }
-    attempt
-}
-
-fn page_free_ends(_: usize) {
-    for (page, len_pages) in [(0, 3), (4, 4)] {
-        // SAFETY: nothing uses it.
-        let _ = unsafe { memory::page_free(PLACE + page * PAGE_SIZE, len_pages) };
-    }
+    Attempt::in_child(|| {
+        // SAFETY: nothing else is there.
+        unsafe { memory::page_alloc_range(PLACE, LEN / PAGE_SIZE) }?;
+        change(
+            plan,
+            Sysno::PageFree,
+            PLACE,
+            [PLACE + 3 * PAGE_SIZE, 1, 0, 0, 0, 0],
+        )
+    })
 }
 
 fn call_map(plan: Plan, request: &MapRequest) -> Attempt {
@@ -128,47 +127,55 @@ fn unmap_big(address: usize) {
     let _ = unsafe { unmap(address, BIG_LEN) };
 }
 
-/// Has a call change a mapping of `len` bytes. If it fails the mapping has to be as it was.
-fn change(plan: Plan, len: usize, call: Sysno, arguments: impl Fn(usize) -> [usize; 6]) -> Attempt {
-    let request = MapRequest::anonymous(len).flags(MapFlags::EAGER);
-    let start = match map(&request) {
-        Ok(start) => start,
-        Err(errno) => return Attempt::not_begun(errno),
-    };
+/// Has a call change what is mapped at `start`. If it fails that has to be as it was.
+fn change(plan: Plan, call: Sysno, start: usize, arguments: [usize; 6]) -> Result<(), Errno> {
     let before = mapping(start);
     // SAFETY: nothing uses it.
-    let mut attempt = unsafe { Attempt::call(plan, call, arguments(start)) };
-    match attempt.result {
-        Ok(_) => attempt.result = Ok(start),
-        Err(_) => {
-            assert_eq!(mapping(start), before, "a call that failed has changed the mapping");
-            // SAFETY: nothing uses it.
-            let _ = unsafe { unmap(start, len) };
-        }
+    let result = unsafe { plan.call(call, arguments) }.0;
+    match result {
+        Err(_) if mapping(start) != before => Err(Errno::EIO),
+        result => result.map(drop),
     }
-    attempt
+}
+
+/// A child maps memory, and has a call change it.
+fn change_in_child(
+    plan: Plan,
+    len: usize,
+    call: Sysno,
+    arguments: fn(usize) -> [usize; 6],
+) -> Attempt {
+    Attempt::in_child(|| {
+        let start = map(&MapRequest::anonymous(len).flags(MapFlags::EAGER))?;
+        change(plan, call, start, arguments(start))
+    })
+}
+
+fn read_only_middle(start: usize) -> [usize; 6] {
+    let rights = Protection::READ.bits() as usize;
+    [start + 3 * PAGE_SIZE, 2 * PAGE_SIZE, rights, 0, 0, 0]
 }
 
 fn protect_middle(plan: Plan) -> Attempt {
-    change(plan, LEN, Sysno::Protect, |start| {
-        let rights = Protection::READ.bits() as usize;
-        [start + 3 * PAGE_SIZE, 2 * PAGE_SIZE, rights, 0, 0, 0]
-    })
+    change_in_child(plan, LEN, Sysno::Protect, read_only_middle)
 }
 
 fn protect_in_big(plan: Plan) -> Attempt {
-    change(plan, BIG_LEN, Sysno::Protect, |start| {
-        let rights = Protection::READ.bits() as usize;
-        [start + 3 * PAGE_SIZE, 2 * PAGE_SIZE, rights, 0, 0, 0]
-    })
+    change_in_child(plan, BIG_LEN, Sysno::Protect, read_only_middle)
 }
 
 fn unmap_middle(plan: Plan) -> Attempt {
-    change(plan, LEN, Sysno::Unmap, |start| {
+    change_in_child(plan, LEN, Sysno::Unmap, |start| {
+        [start + 3 * PAGE_SIZE, 2 * PAGE_SIZE, 0, 0, 0, 0]
+    })
+}
+
+fn unmap_in_big(plan: Plan) -> Attempt {
+    change_in_child(plan, BIG_LEN, Sysno::Unmap, |start| {
         [start + 3 * PAGE_SIZE, 2 * PAGE_SIZE, 0, 0, 0, 0]
     })
 }
 
 fn move_pages(plan: Plan) -> Attempt {
-    change(plan, LEN, Sysno::Move, |start| [start, LEN, 0, 0, 0, 0])
+    change_in_child(plan, LEN, Sysno::Move, |start| [start, LEN, 0, 0, 0, 0])
 }

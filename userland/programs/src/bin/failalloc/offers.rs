@@ -67,34 +67,27 @@ impl Drop for Partner {
 }
 
 fn share(plan: Plan) -> Attempt {
-    let share = || {
+    Attempt::in_child(|| {
         let page = written_page()?;
         let partner = Partner::start(|| Ok(()))?;
         let arguments = [partner.pid as usize, page.address(), 0, 0, 0, 0];
         // SAFETY: the page keeps its contents.
-        Ok(unsafe { Attempt::call(plan, Sysno::Share, arguments) })
-    };
-    share().unwrap_or_else(Attempt::not_begun)
+        unsafe { plan.call(Sysno::Share, arguments) }.0.map(drop)
+    })
 }
 
 /// Where the partner's page comes.
 const PLACE: usize = 0xffff_b000_0000_0000;
 
 fn attach(plan: Plan) -> Attempt {
-    let attach = || {
+    Attempt::in_child(|| {
         let page = written_page()?;
         let own = process::getpid();
         let partner = Partner::start(|| offer::share(own, page.address()))?;
         let arguments = [partner.pid as usize, page.address(), PLACE, 0, 0, 0];
         // SAFETY: nothing is mapped there.
-        let attempt = unsafe { Attempt::call(plan, Sysno::Attach, arguments) };
-        if attempt.result.is_ok() {
-            // SAFETY: nothing uses it.
-            unsafe { ulib::mapping::unmap(PLACE, PAGE_SIZE) }?;
-        }
-        Ok(attempt)
-    };
-    attach().unwrap_or_else(Attempt::not_begun)
+        unsafe { plan.call(Sysno::Attach, arguments) }.0.map(drop)
+    })
 }
 
 fn written_page() -> Result<Mapping, Errno> {

@@ -111,7 +111,10 @@ const PATIENCE_MS: u64 = 2000;
 /// What an attempt's process says.
 enum Verdict {
     /// As it should be; so many allocations failed, and the operation reported it or not.
-    Fine { failed: u32, is_reported: bool },
+    Fine {
+        failed: u32,
+        is_reported: bool,
+    },
     Wrong,
 }
 
@@ -177,7 +180,10 @@ fn attempt_in_process(operation: &Operation, plan: Plan) -> Result<Verdict, &'st
     if operation.is_undone_exactly
         && let Err(difference) = accounts::check_settled(&before, PATIENCE_MS)
     {
-        println!("{} with {plan:?}, its process gone: {difference}", operation.name);
+        println!(
+            "{} with {plan:?}, its process gone: {difference}",
+            operation.name
+        );
         return Ok(Verdict::Wrong);
     }
     Ok(Verdict::Fine {
@@ -217,7 +223,7 @@ fn attempt(operation: &Operation, plan: Plan) -> Result<(u32, bool), Wrong> {
     let is_reported = result.is_err();
     match result {
         Ok(made) => (operation.undo)(made),
-        Err(Errno::ENOMEM | Errno::EAGAIN) if failed != 0 => {}
+        Err(Errno::ENOMEM | Errno::EAGAIN | Errno::ENOSPC) if failed != 0 => {}
         Err(errno) => return Err(Wrong::Unexpected(errno)),
     }
     if operation.is_undone_exactly || is_reported {

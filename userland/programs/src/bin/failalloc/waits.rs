@@ -37,6 +37,7 @@ fn wait_for_word(plan: Plan) -> Attempt {
         let word = memory.words().first().ok_or(Errno::EINVAL)?.as_ptr();
         // SAFETY: half of an aligned word that both processes only use as an atomic.
         let word = unsafe { AtomicU32::from_ptr(word.cast()) };
+        word.store(0, Ordering::Relaxed);
         let child = process::start(|| {
             while word.load(Ordering::Relaxed) == 0 {
                 futex::wake(word, 1);
