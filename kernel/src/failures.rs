@@ -3,38 +3,82 @@
 //! As a break switch does, each sets something in the part that fails, where it costs nothing that could be measured.
 //! docs/reliability.md says what is to happen then.
 
-use core::fmt;
+use core::fmt::Display;
 use core::num::NonZeroU32;
+use core::str::FromStr;
 
 use mm::fail::{self, Whose};
+use smp::bring_up::Deaf;
+use smp::ipi::Ipi;
+use smp::ipi::trouble::{self, Trouble};
 
 use crate::boot::command_line::CommandLine;
 
-/// Arranges for the failures that the boot line asks for.
+/// Arranges for the failures that the boot line asks for, but those of [`deaf_cpu`].
 ///
 /// Needs to come before frames and heap.
 pub(crate) fn arrange(command_line: &CommandLine) {
-    for value in command_line
-        .values("fail")
-        .flat_map(|values| values.split(','))
-    {
+    for value in values(command_line) {
         smp::log!("INJECTED FAILURE {value}");
-        let words = value.split_once(':');
-        match words {
-            Some(("alloc", "driver")) => fail::enable(),
-            Some(("alloc", number)) => {
+        let mut words = value.split(':');
+        match [(); 4].map(|()| words.next()) {
+            [Some("alloc"), Some("driver"), None, _] => fail::enable(),
+            [Some("alloc"), Some(number), None, _] => {
                 fail::enable();
                 fail::arm(Whose::Everybodys, parse(value, number), NonZeroU32::MIN);
+            }
+            [Some("ap"), Some(_), ..] => {}
+            [Some("lost"), Some(ipi), Some(every), None] => {
+                trouble::arrange(parse_ipi(value, ipi), parse(value, every), Trouble::Lost);
+            }
+            [Some("late"), Some(ipi), Some(every), Some(delay_ns)] => {
+                let delay_ns = parse(value, delay_ns);
+                let late = Trouble::Late { delay_ns };
+                trouble::arrange(parse_ipi(value, ipi), parse(value, every), late);
             }
             _ => unknown(&value),
         }
     }
 }
 
-fn parse(value: &str, number: &str) -> u32 {
+/// The CPU that shall not answer: its place among `others`, counted from 1.
+pub(crate) fn deaf_cpu(command_line: &CommandLine, others: &[u32]) -> Deaf {
+    for value in values(command_line) {
+        let mut words = value.split(':');
+        let (is_always, number) = match [(); 4].map(|()| words.next()) {
+            [Some("ap"), Some(number), None, _] => (true, number),
+            [Some("ap"), Some(number), Some("second"), None] => (false, number),
+            [Some("ap"), ..] => unknown(&value),
+            _ => continue,
+        };
+        let place = parse::<usize>(value, number).wrapping_sub(1);
+        return match others.get(place) {
+            Some(apic_id) if is_always => Deaf::Always(*apic_id),
+            Some(apic_id) => Deaf::InSecondRound(*apic_id),
+            None => unknown(&value),
+        };
+    }
+    Deaf::Nobody
+}
+
+fn values(command_line: &CommandLine) -> impl Iterator<Item = &'static str> {
+    command_line
+        .values("fail")
+        .flat_map(|values| values.split(','))
+}
+
+fn parse<T: FromStr>(value: &str, number: &str) -> T {
     number.parse().unwrap_or_else(|_| unknown(&value))
 }
 
-fn unknown(value: &dyn fmt::Display) -> ! {
+fn parse_ipi(value: &str, name: &str) -> Ipi {
+    match name {
+        "mailbox" => Ipi::Mailbox,
+        "reschedule" => Ipi::Reschedule,
+        _ => unknown(&value),
+    }
+}
+
+fn unknown(value: &dyn Display) -> ! {
     panic!("boot line: fail={value} is not known");
 }

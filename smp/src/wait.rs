@@ -34,6 +34,8 @@ pub struct SpinWait {
     turns: u64,
     /// When the first PAUSE was due.
     since: Option<u64>,
+    /// How long after that the last one was.
+    waited_cycles: u64,
 }
 
 impl SpinWait {
@@ -47,6 +49,7 @@ impl SpinWait {
             reads_left: spin_limit(),
             turns: 0,
             since: None,
+            waited_cycles: 0,
         }
     }
 
@@ -67,10 +70,16 @@ impl SpinWait {
         self.turns
     }
 
+    /// For how long the wait has gone on, in cycles; 0 as long as it is a matter of a few reads.
+    pub fn waited_cycles(&self) -> u64 {
+        self.waited_cycles
+    }
+
     fn pause(&mut self) -> bool {
         self.reads_left = spin_limit();
         hw::pause();
         let now = hw::timestamp();
-        now.wrapping_sub(*self.since.get_or_insert(now)) < BOUND_CYCLES
+        self.waited_cycles = now.wrapping_sub(*self.since.get_or_insert(now));
+        self.waited_cycles < BOUND_CYCLES
     }
 }

@@ -15,6 +15,7 @@ use super::command_line::CommandLine;
 use super::info::BootInfo;
 use super::{BOOT_BLOCK, entry, features, memory};
 use crate::device::io_apic;
+use crate::failures;
 use crate::trap::{segments, user_loop, vectors};
 
 /// Finds the machine's CPUs.
@@ -83,6 +84,7 @@ pub(crate) fn start_others(topology: &Topology, command_line: &CommandLine) {
     let Some(root) = mm::kernel_map::root_pa() else {
         panic!("CPUs are started before the kernel's map is built")
     };
+    let deaf = failures::deaf_cpu(command_line, &topology.others);
     // SAFETY: 1. the boot CPU, whose APIC and clock are set up. 2. the page is RAM below the first megabyte, which
     // `memory` has reserved. 3. the kernel's map is never freed, and is built below 4 GiB. 4. `topology` has no doubles.
     let woken = unsafe {
@@ -90,6 +92,7 @@ pub(crate) fn start_others(topology: &Topology, command_line: &CommandLine) {
             memory::TRAMPOLINE_PAGE,
             root.as_u64() as u32,
             &topology.others,
+            deaf,
         )
     };
     let Ok(roster) = woken else {
@@ -101,7 +104,7 @@ pub(crate) fn start_others(topology: &Topology, command_line: &CommandLine) {
     init_shared_parts(roster.count(), command_line);
     ipi::announce();
     // SAFETY: 1. the boot CPU has just announced itself. 2. `provide` leaks both. 3. the line before the last.
-    match unsafe { roster.start(enter_other_cpu, provide) } {
+    match unsafe { roster.start(enter_other_cpu, deaf, provide) } {
         Ok(count) => smp::log!("{count} CPUs"),
         Err(error) => panic!("{error}"),
     }

@@ -15,6 +15,7 @@ use crate::thread::Thread;
 /// [`NoMemory`] if there is none for the idle thread; the CPU cannot be used then.
 pub fn run_idle_loop(cpu: CpuId) -> Result<core::convert::Infallible, NoMemory> {
     RUNNING.adopt(Thread::idle(cpu)?, &irq::disable());
+    tick::begin(&irq::disable());
     loop {
         let off = irq::disable();
         if pending::any(&off) {

@@ -1,7 +1,8 @@
 //! The timer of a CPU: ticks while it is busy, and the deadlines of its sleepers.
 //!
 //! The hardware timer is one-shot and set to the next thing due: the tick if a thread runs, or the first sleeper. An
-//! idle CPU has no tick. At a tick the running thread's time is charged to it, its turn ends if others wait, and now and
+//! idle CPU has no tick, but looks at its queue once a second: should the interrupt get lost that says that there is something,
+//! that is how long it waits. At a tick the running thread's time is charged to it, its turn ends if others wait, and now and
 //! then the queues are balanced.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,6 +19,8 @@ use crate::sleep;
 /// same ones that wait then, and so move.
 const TICKS_PER_BALANCE: u64 = 3;
 const NEVER: u64 = u64::MAX;
+/// How often an idle CPU looks.
+const IDLE_PERIOD_NS: u64 = 1_000_000_000;
 const DEFAULT_PERIOD_NS: u64 = 10_000_000;
 
 /// The distance of ticks.
@@ -72,6 +75,11 @@ pub(super) fn start(pin: &Pinned) {
     });
 }
 
+/// The CPU begins, idle: from now on its timer is always set.
+pub(super) fn begin(pin: &Pinned) {
+    arm_for_sleeper(pin, time::now_ns() + IDLE_PERIOD_NS);
+}
+
 /// A sleeper of this CPU is to be woken at `deadline_ns`.
 pub(crate) fn arm_for_sleeper(pin: &Pinned, deadline_ns: u64) {
     CLOCKS.with(pin, |clock| arm(clock, deadline_ns, time::now_ns()));
@@ -106,7 +114,11 @@ pub(super) fn serve_timer(in_user_mode: bool) -> bool {
     let turn_ends = tick.is_some_and(|chance| serve_tick(&pin, in_user_mode, now, chance));
     let first_sleeper_ns = sleep::wake_expired(&pin, now).unwrap_or(NEVER);
     CLOCKS.with(&pin, |clock| {
-        let next_tick_ns = if busy { clock.next_tick_ns } else { NEVER };
+        let next_tick_ns = if busy {
+            clock.next_tick_ns
+        } else {
+            now + IDLE_PERIOD_NS
+        };
         arm(clock, next_tick_ns.min(first_sleeper_ns), now);
     });
     turn_ends

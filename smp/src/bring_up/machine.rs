@@ -23,6 +23,20 @@ pub(crate) static CANDIDATES: Candidates = Candidates {
 /// The local APIC, and the page at which the trampoline lies.
 struct LocalApic {
     trampoline_page: u8,
+    /// A CPU that gets no start-up commands (`fail=ap`).
+    deaf: Option<u32>,
+}
+
+/// What is left out when CPUs are started, so that tests see it (`fail=ap`).
+#[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
+pub enum Deaf {
+    /// Nothing.
+    #[default]
+    Nobody,
+    /// The CPU with this APIC id does not answer in the first round.
+    Always(u32),
+    /// It answers in the first round, and not in the second.
+    InSecondRound(u32),
 }
 
 impl Starter for LocalApic {
@@ -32,13 +46,16 @@ impl Starter for LocalApic {
     }
 
     fn start_up(&self, apic_id: u32) {
-        // SAFETY: the trampoline lies at that page since before this value was made.
-        unsafe { apic::send_start_up(apic_id, self.trampoline_page) };
+        if self.deaf != Some(apic_id) {
+            // SAFETY: the trampoline lies at that page since before this value was made.
+            unsafe { apic::send_start_up(apic_id, self.trampoline_page) };
+        }
     }
 
     fn patience_ms(&self, cpus: usize) -> u64 {
-        // Ten seconds, and more where many virtual CPUs share a few real ones.
-        10_000 + 50 * cpus as u64
+        // Ten seconds, and more where many virtual CPUs share a few real ones; less if it is known to be in vain.
+        let least = if self.deaf.is_some() { 1_000 } else { 10_000 };
+        least + 50 * cpus as u64
     }
 }
 
@@ -61,6 +78,7 @@ pub unsafe fn wake(
     trampoline_page: u32,
     root: u32,
     apic_ids: &[u32],
+    deaf: Deaf,
 ) -> Result<Roster, OutOfMemory> {
     let roster = Roster::new(apic_ids, apic::largest_id())?;
     // SAFETY: conditions 2 and 3.
@@ -72,7 +90,14 @@ pub unsafe fn wake(
     CANDIDATES
         .first
         .store(roster.candidates.as_ptr().cast_mut(), Ordering::Release);
-    roster.ask(&LocalApic { trampoline_page });
+    let deaf = match deaf {
+        Deaf::Always(apic_id) => Some(apic_id),
+        Deaf::Nobody | Deaf::InSecondRound(_) => None,
+    };
+    roster.ask(&LocalApic {
+        trampoline_page,
+        deaf,
+    });
     cpu::set_possible(roster.count());
     Ok(roster)
 }
@@ -96,11 +121,20 @@ impl Roster {
     pub unsafe fn start(
         self,
         entry: extern "C" fn(usize) -> !,
+        deaf: Deaf,
         provide: impl FnMut(CpuId, u32) -> Result<CpuResources, OutOfMemory>,
     ) -> Result<usize, NotStarted> {
         // SAFETY: condition 3.
         let trampoline_page = unsafe { trampoline::set_entry(entry) };
-        let count = self.release(&LocalApic { trampoline_page }, provide)?;
+        let deaf = match deaf {
+            Deaf::InSecondRound(apic_id) => Some(apic_id),
+            Deaf::Nobody | Deaf::Always(_) => None,
+        };
+        let starter = LocalApic {
+            trampoline_page,
+            deaf,
+        };
+        let count = self.release(&starter, provide)?;
         cpu::set_count(count);
         Ok(count)
     }

@@ -31,9 +31,9 @@ use core::fmt;
 use crate::percpu::PerCpuBlock;
 
 #[cfg(target_os = "none")]
-pub use self::machine::wake;
-#[cfg(target_os = "none")]
 pub(crate) use self::machine::{CANDIDATES, Candidates};
+#[cfg(target_os = "none")]
+pub use self::machine::{Deaf, wake};
 pub use self::roster::Roster;
 #[cfg(target_os = "none")]
 pub(crate) use self::roster::{ANSWERED, ASKED, Candidate, RELEASED, STARTED};

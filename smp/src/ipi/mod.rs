@@ -3,6 +3,7 @@
 //! An interrupt carries nothing: what it is about is in memory, stored before it is sent and seen by the handler.
 
 pub mod stop;
+pub mod trouble;
 
 use crate::apic;
 use crate::cpu::{self, CpuId};
@@ -54,7 +55,9 @@ impl Ipi {
 /// Interrupts `target`, which is up (one that is not gets nothing).
 #[inline]
 pub fn send(ipi: Ipi, target: CpuId) {
-    if let Some(block) = percpu::block_of(target) {
+    if let Some(block) = percpu::block_of(target)
+        && !trouble::is_lost(ipi)
+    {
         // SAFETY: a CPU that has its block handles these vectors as soon as it turns interrupts on.
         unsafe { apic::send_fixed(block.apic_id(), ipi.vector()) };
     }
@@ -63,6 +66,9 @@ pub fn send(ipi: Ipi, target: CpuId) {
 /// Interrupts each CPU in `targets`: in x2APIC mode with one command for each cluster of 16.
 #[inline]
 pub fn send_to_set(ipi: Ipi, targets: &CpuSet) {
+    if trouble::is_lost(ipi) {
+        return;
+    }
     let apic_ids = targets
         .iter()
         .filter_map(|target| Some(percpu::block_of(target)?.apic_id()));

@@ -20,6 +20,9 @@ use crate::wait::SpinWait;
 
 const WORD_BITS: usize = u64::BITS as usize;
 
+/// After so many cycles, about a tenth of a second, an interrupt is taken for lost (MAIL-6); then again after twice as many.
+const RING_AGAIN_CYCLES: u64 = 1 << 28;
+
 /// When a request is served.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum Class {
@@ -232,15 +235,30 @@ impl<B: Bell> Mailboxes<B> {
         &lane.inbox[..self.inbox_words]
     }
 
+    /// The CPUs that have not looked at the request of `sender`.
+    fn unserved(&self, sender: CpuId, class: Class) -> CpuSet {
+        let (word, bit) = place_of(sender);
+        let cpus = (0..self.boxes.len()).map(CpuId::new);
+        // Relaxed: one that looks just now is rung at for nothing, or named in a message.
+        let is_unserved =
+            |cpu: &CpuId| self.lane(*cpu, class).inbox[word].load(Ordering::Relaxed) & bit != 0;
+        cpus.filter(is_unserved).collect()
+    }
+
+    /// MAIL-6: rings at those who have not looked at the request of `sender`, which calls this.
+    #[cold]
+    fn ring_again(&self, sender: CpuId, class: Class) {
+        let targets = self.unserved(sender, class);
+        if !targets.is_empty() {
+            let _off = irq::disable();
+            self.bell.ring(&targets);
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn no_answer(&self, sender: CpuId, class: Class) -> ! {
-        let (word, bit) = place_of(sender);
-        let cpus = (0..self.boxes.len()).map(CpuId::new);
-        // Relaxed: for a message.
-        let unserved =
-            |cpu: &CpuId| self.lane(*cpu, class).inbox[word].load(Ordering::Relaxed) & bit != 0;
-        let targets: CpuSet = cpus.filter(unserved).collect();
+        let targets = self.unserved(sender, class);
         panic!(
             "no answer to a {class:?} request of CPU {sender}; not even looked at by {targets:?}"
         );
@@ -307,9 +325,14 @@ impl<'a, B: Bell> Pending<'a, B> {
         let sender = self.pin.cpu();
         let record = &mailboxes.lane(sender, class).record;
         let mut wait = SpinWait::new();
+        let mut ring_again_at = RING_AGAIN_CYCLES;
         while !record.is_finished() {
             if !wait.turn() {
                 mailboxes.no_answer(sender, class);
+            }
+            if wait.waited_cycles() >= ring_again_at {
+                ring_again_at *= 2;
+                mailboxes.ring_again(sender, class);
             }
             if record.is_finished() {
                 break;

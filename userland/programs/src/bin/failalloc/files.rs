@@ -105,30 +105,35 @@ fn new_name() -> FixedString<32> {
 }
 
 fn open_new(plan: Plan) -> Attempt {
-    let flags = OpenFlags::WRITE.bits() | OpenFlags::CREATE.bits() | OpenFlags::EXCLUSIVE.bits();
-    match OpenFlags::from_bits(flags) {
+    let bits = OpenFlags::WRITE.bits() | OpenFlags::CREATE.bits() | OpenFlags::EXCLUSIVE.bits();
+    match OpenFlags::from_bits(bits) {
         Some(flags) => call_open(plan, new_name().as_str(), flags),
         None => Attempt::not_begun(Errno::EINVAL),
     }
 }
 
+/// The file that is written to.
+const DATA_FILE: &str = "failalloc-data";
+
+/// Makes what stays: the file, and room for a pipe in this process's table of descriptors.
+pub(crate) fn prepare() -> Result<(), Errno> {
+    file::pipe()?;
+    open_to_write(DATA_FILE, OpenFlags::CREATE).map(drop)
+}
+
+/// Writes into the empty file, and empties it again.
 fn write_to_file(plan: Plan) -> Attempt {
-    rewrite(plan, "failalloc-data", OpenFlags::CREATE)
-}
-
-fn open_with(path: &str, mode: OpenFlags, flags: OpenFlags) -> Result<File, Errno> {
-    let flags = OpenFlags::from_bits(mode.bits() | flags.bits()).ok_or(Errno::EINVAL)?;
-    File::open(path, flags)
-}
-
-/// Writes into an empty file, and empties it again.
-fn rewrite(plan: Plan, path: &str, flags: OpenFlags) -> Attempt {
-    let attempt = match open_with(path, OpenFlags::WRITE, flags) {
+    let attempt = match open_to_write(DATA_FILE, OpenFlags::CREATE) {
         Ok(file) => write_to(plan, &file),
         Err(errno) => return Attempt::not_begun(errno),
     };
-    match open_with(path, OpenFlags::WRITE, OpenFlags::TRUNCATE) {
+    match open_to_write(DATA_FILE, OpenFlags::TRUNCATE) {
         Ok(_emptied) => attempt,
         Err(errno) => Attempt::not_begun(errno),
     }
+}
+
+fn open_to_write(path: &str, flags: OpenFlags) -> Result<File, Errno> {
+    let bits = OpenFlags::WRITE.bits() | flags.bits();
+    File::open(path, OpenFlags::from_bits(bits).ok_or(Errno::EINVAL)?)
 }

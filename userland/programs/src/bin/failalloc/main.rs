@@ -50,6 +50,10 @@ fn main(arguments: Arguments) -> i32 {
         arguments.operands().next().is_none()
             || arguments.operands().any(|name| name == operation.name)
     };
+    if let Err(errno) = files::prepare() {
+        eprintln!("failalloc: cannot prepare its files: {errno}");
+        return 2;
+    }
     let (mut failed, mut wrong) = (0, 0);
     for operation in operations().filter(is_wanted) {
         match sweep::sweep(operation) {

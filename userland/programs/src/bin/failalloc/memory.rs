@@ -2,9 +2,9 @@
 
 use abi::layout::PAGE_SIZE;
 use abi::{MapFlags, OpenFlags, Protection, Sysno};
-use ulib::failures::Plan;
+use ulib::failures::{Plan, disarm};
 use ulib::file::File;
-use ulib::mapping::{MapRequest, map, mapping, unmap};
+use ulib::mapping::{MapRequest, map, mapping, protect, unmap};
 use ulib::{Errno, memory};
 
 use crate::sweep::{Attempt, Operation};
@@ -19,6 +19,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     exact("map a file, shared", map_file_shared, unmap_some),
     exact("map shared memory", map_shared, unmap_some),
     exact("protect of the middle", protect_middle, |_| {}),
+    exact("protect of every other page", protect_many, |_| {}),
     exact("protect in a big page", protect_in_big, |_| {}),
     exact("unmap of the middle", unmap_middle, |_| {}),
     exact("unmap in a big page", unmap_in_big, |_| {}),
@@ -158,6 +159,21 @@ fn read_only_middle(start: usize) -> [usize; 6] {
 
 fn protect_middle(plan: Plan) -> Attempt {
     change_in_child(plan, LEN, Sysno::Protect, read_only_middle)
+}
+
+/// So many regions that their list has to grow.
+fn protect_many(plan: Plan) -> Attempt {
+    const PAGES: usize = 64;
+    Attempt::in_child(|| {
+        let start = map(&MapRequest::anonymous(PAGES * PAGE_SIZE))?;
+        plan.arm()?;
+        let pages = (1..PAGES).step_by(2).map(|page| start + page * PAGE_SIZE);
+        let result = pages
+            .map(|page| protect(page, PAGE_SIZE, Protection::READ))
+            .find(Result::is_err);
+        disarm()?;
+        result.unwrap_or(Ok(()))
+    })
 }
 
 fn protect_in_big(plan: Plan) -> Attempt {
