@@ -101,11 +101,17 @@ pub(crate) fn start_others(topology: &Topology, command_line: &CommandLine) {
     for apic_id in roster.silent().chain(roster.unreachable().iter().copied()) {
         smp::log!("the CPU with APIC id {apic_id} does not answer and is left out");
     }
-    init_shared_parts(roster.count(), command_line);
+    let answered = roster.count();
+    init_shared_parts(answered, command_line);
     ipi::announce();
     // SAFETY: 1. the boot CPU has just announced itself. 2. `provide` leaks both. 3. the line before the last.
     match unsafe { roster.start(enter_other_cpu, deaf, provide) } {
-        Ok(count) => smp::log!("{count} CPUs"),
+        Ok(count) => {
+            if count < answered {
+                smp::log!("no memory for {} CPUs: they are left out", answered - count);
+            }
+            smp::log!("{count} CPUs");
+        }
         Err(error) => panic!("{error}"),
     }
 }

@@ -3,6 +3,8 @@
 use std::vec;
 use std::vec::Vec;
 
+use proptest::prelude::*;
+
 use super::{Topology, TopologyError, discover};
 
 const BASE: usize = 0xe_0000;
@@ -309,4 +311,45 @@ fn a_root_table_of_odd_length_is_an_error() {
     let mut machine = Machine::new(&[]);
     machine.put(ROOT_AT, &table(b"XSDT", &[0; 12]));
     assert_eq!(machine.discover(0), Err(TopologyError::BadLength(*b"XSDT")));
+}
+
+/// Makes the sums of all three tables right, whatever is in them, as far as their lengths lie in memory.
+fn seal_all(memory: &mut [u8]) {
+    seal(&mut memory[..20], 8);
+    for (at, len_at, checksum_at) in [(RSDP_AT, 20, 32), (ROOT_AT, 4, 9), (MADT_AT, 4, 9)] {
+        let rest = &mut memory[at - BASE..];
+        let len = u32::from_le_bytes(rest[len_at..len_at + 4].try_into().unwrap()) as usize;
+        if let Some(table) = rest
+            .get_mut(..len)
+            .filter(|table| table.len() > checksum_at)
+        {
+            seal(table, checksum_at);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn damaged_tables_are_an_error_or_name_each_cpu_once(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        is_sealed in any::<bool>(),
+    ) {
+        let entries = [local_apic(0, ENABLED), local_x2apic(300, ENABLED), io_apic(), local_apic(1, ENABLED), local_apic(2, 0)];
+        let mut machine = Machine::new(&entries);
+        for (place, byte) in damage {
+            let len = machine.memory.len();
+            machine.memory[place.index(len)] = byte;
+        }
+        if is_sealed {
+            seal_all(&mut machine.memory);
+        }
+        if let Ok(Topology { mut others, .. }) = machine.discover(0) {
+            let count = others.len();
+            others.sort_unstable();
+            others.dedup();
+            prop_assert_eq!(others.len(), count);
+            prop_assert!(!others.contains(&0));
+        }
+    }
 }

@@ -1,6 +1,6 @@
 use mm::hw::host::machine;
 use proptest::prelude::{any, proptest};
-use tar_no_std::CorruptDataError;
+use tar_no_std::{CorruptDataError, TarArchiveRef};
 
 use super::super::{ArchiveError, read_archive};
 use super::{contents, pattern, tar};
@@ -113,7 +113,12 @@ proptest! {
             let checksum: u32 = archive[..512].iter().enumerate().map(sum).sum();
             archive[148..156].copy_from_slice(format!("{checksum:06o}\0 ").as_bytes());
         }
-        if let Ok(tree) = read_archive(archive.leak()) {
+        let archive: &'static [u8] = archive.leak();
+        // As the kernel looks for its symbols, before anything else.
+        if let Ok(archive) = TarArchiveRef::new(archive) {
+            let _ = archive.entries().map(|entry| (entry.filename().as_str().is_ok(), entry.data().len())).count();
+        }
+        if let Ok(tree) = read_archive(archive) {
             // Whatever was taken can be read.
             let _ = contents(&tree, "a/b");
         }

@@ -19,7 +19,7 @@ mod signals;
 mod sweep;
 mod waits;
 
-use ulib::{Arguments, eprintln, println};
+use ulib::{Arguments, eprintln, failures, println};
 
 use crate::sweep::Operation;
 
@@ -50,6 +50,10 @@ fn main(arguments: Arguments) -> i32 {
         arguments.operands().next().is_none()
             || arguments.operands().any(|name| name == operation.name)
     };
+    if let Err(errno) = failures::disarm() {
+        eprintln!("failalloc: the kernel was booted without fail=alloc:driver: {errno}");
+        return 2;
+    }
     if let Err(errno) = files::prepare() {
         eprintln!("failalloc: cannot prepare its files: {errno}");
         return 2;
