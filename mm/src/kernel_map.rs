@@ -13,6 +13,8 @@ mod layout;
 #[cfg(test)]
 mod tests;
 
+use core::mem::ManuallyDrop;
+
 use geometry::X86;
 use smp::IrqOff;
 use spin::Once;
@@ -47,10 +49,12 @@ struct KernelMap {
 /// # Errors
 /// `NoMemory`; `OutOfRange` if a range does not fit into the lower half or takes up too many root entries.
 pub fn build(layout: &KernelLayout<'_>) -> Result<(), MapError> {
-    let table = build::build_table(layout)?;
+    // As in `build_table`.
+    let table = ManuallyDrop::new(build::build_table(layout)?);
     let entries = KernelEntries::of(&table)?;
     addr::set_user_start(layout.levels);
     set_highest_leaf_level(layout.highest_leaf_level());
+    let table = ManuallyDrop::into_inner(table);
     MAP.call_once(|| KernelMap { table, entries });
     Ok(())
 }

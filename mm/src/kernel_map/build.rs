@@ -1,5 +1,7 @@
 //! Filling the kernel's page table.
 
+use core::mem::ManuallyDrop;
+
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::{MapError, NoMemory};
 use crate::frame::{self, Frame, FrameChain, FrameKind};
@@ -13,7 +15,8 @@ pub(super) fn build_table(layout: &KernelLayout<'_>) -> Result<PageTable, MapErr
     } else {
         X86::FOUR_LEVELS
     };
-    let mut table = PageTable::of_kernel(alloc_below_4_gib()?, geometry);
+    // Without memory it is left as it is, for whoever gets the error cannot go on: it is no table that could be retired.
+    let mut table = ManuallyDrop::new(PageTable::of_kernel(alloc_below_4_gib()?, geometry));
     let mut page = VmIterMut::new_mut(&mut table, WINDOW_START);
     page.descend_to(X86::HIGHEST_LEAF_LEVEL)?;
     for (segment, perm) in layout.segments() {
@@ -33,7 +36,7 @@ pub(super) fn build_table(layout: &KernelLayout<'_>) -> Result<PageTable, MapErr
             address += geometry.span(level);
         }
     }
-    Ok(table)
+    Ok(ManuallyDrop::into_inner(table))
 }
 
 /// A frame below 4 GiB: CPUs load the root while they can address no more.

@@ -507,7 +507,7 @@ static inline int sys_page_free(void* address, size_t len_pages) {
    with all registers as they were, those of the FPU too. While it runs, the thread takes no other signal; a
    fault, or a stack that cannot be written, ends the process.
 
-   Errors: EINVAL if handler is neither 0 nor in user space. */
+   Errors: EINVAL if handler is neither 0 nor in user space; ENOMEM. */
 static inline int sys_signal(sighandler_t handler) {
     return (int) argonaut_enter1(SYSCALL_SIGNAL, (long) handler);
 }
@@ -516,7 +516,7 @@ static inline int sys_signal(sighandler_t handler) {
 
    Returns the handler that it had; 0: none.
 
-   Errors: EINVAL if signal is no signal or SIGKILL, or handler is neither 0 nor in user space. */
+   Errors: EINVAL if signal is no signal or SIGKILL, or handler is neither 0 nor in user space; ENOMEM. */
 static inline ssize_t sys_sigaction(int signal, sighandler_t handler) {
     return (ssize_t) argonaut_enter2(SYSCALL_SIGACTION, (long) signal, (long) handler);
 }

@@ -15,24 +15,15 @@ use ulib::{Errno, Signal};
 use crate::sweep::{Attempt, Operation};
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    in_child("touch a lazy page", touch),
-    in_child("touch it, with a handler", touch_with_handler),
-    in_child("touch a big lazy page", touch_big),
-    in_child("write after a fork", write_after_fork),
-    in_child("read a page of a file", read_file_page),
-    in_child("write a page of a file", write_file_page),
-    in_child("write a shared page", write_shared),
-    in_child("a stack that grows", grow_stack),
+    Operation::new("touch a lazy page", touch, |_| {}),
+    Operation::new("touch it, with a handler", touch_with_handler, |_| {}),
+    Operation::new("touch a big lazy page", touch_big, |_| {}),
+    Operation::new("write after a fork", write_after_fork, |_| {}),
+    Operation::new("read a page of a file", read_file_page, |_| {}),
+    Operation::new("write a page of a file", write_file_page, |_| {}),
+    Operation::new("write a shared page", write_shared, |_| {}),
+    Operation::new("a stack that grows", grow_stack, |_| {}),
 ];
-
-const fn in_child(name: &'static str, attempt: fn(Plan) -> Attempt) -> Operation {
-    Operation {
-        name,
-        attempt,
-        undo: |_| {},
-        is_undone_exactly: true,
-    }
-}
 
 const LEN: usize = 8 * PAGE_SIZE;
 

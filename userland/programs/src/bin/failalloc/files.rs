@@ -11,36 +11,11 @@ use ulib::{Errno, FixedString, process};
 use crate::sweep::{Attempt, Operation};
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation {
-        name: "pipe",
-        attempt: pipe,
-        undo: |_| close_pipe(),
-        is_undone_exactly: true,
-    },
-    Operation {
-        name: "write to a pipe",
-        attempt: write_to_pipe,
-        undo: |_| {},
-        is_undone_exactly: true,
-    },
-    Operation {
-        name: "open",
-        attempt: open,
-        undo: close,
-        is_undone_exactly: true,
-    },
-    Operation {
-        name: "open a new file",
-        attempt: open_new,
-        undo: close,
-        is_undone_exactly: false,
-    },
-    Operation {
-        name: "write to a file",
-        attempt: write_to_file,
-        undo: |_| {},
-        is_undone_exactly: true,
-    },
+    Operation::new("pipe", pipe, |_| close_pipe()),
+    Operation::new("write to a pipe", write_to_pipe, |_| {}),
+    Operation::new("open", open, close),
+    Operation::new("open a new file", open_new, close).leaves_something(),
+    Operation::new("write to a file", write_to_file, |_| {}),
 ];
 
 /// The descriptors of the last pipe.

@@ -10,30 +10,21 @@ use ulib::{Errno, memory};
 use crate::sweep::{Attempt, Operation};
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    exact("page_alloc_range", page_alloc_range, page_free_all),
-    exact("page_free of the middle", page_free_middle, |_| {}),
-    exact("map lazy", map_lazy, unmap_some),
-    exact("map eager", map_eager, unmap_some),
-    exact("map eager, big pages", map_big, unmap_big),
-    exact("map a file", map_file, unmap_some),
-    exact("map a file, shared", map_file_shared, unmap_some),
-    exact("map shared memory", map_shared, unmap_some),
-    exact("protect of the middle", protect_middle, |_| {}),
-    exact("protect of every other page", protect_many, |_| {}),
-    exact("protect in a big page", protect_in_big, |_| {}),
-    exact("unmap of the middle", unmap_middle, |_| {}),
-    exact("unmap in a big page", unmap_in_big, |_| {}),
-    exact("move", move_pages, |_| {}),
+    Operation::new("page_alloc_range", page_alloc_range, page_free_all),
+    Operation::new("page_free of the middle", page_free_middle, |_| {}),
+    Operation::new("map lazy", map_lazy, unmap_some),
+    Operation::new("map eager", map_eager, unmap_some),
+    Operation::new("map eager, big pages", map_big, unmap_big),
+    Operation::new("map a file", map_file, unmap_some),
+    Operation::new("map a file, shared", map_file_shared, unmap_some),
+    Operation::new("map shared memory", map_shared, unmap_some),
+    Operation::new("protect of the middle", protect_middle, |_| {}),
+    Operation::new("protect of every other page", protect_many, |_| {}),
+    Operation::new("protect in a big page", protect_in_big, |_| {}),
+    Operation::new("unmap of the middle", unmap_middle, |_| {}),
+    Operation::new("unmap in a big page", unmap_in_big, |_| {}),
+    Operation::new("move", move_pages, |_| {}),
 ];
-
-const fn exact(name: &'static str, attempt: fn(Plan) -> Attempt, undo: fn(usize)) -> Operation {
-    Operation {
-        name,
-        attempt,
-        undo,
-        is_undone_exactly: true,
-    }
-}
 
 /// Up to a boundary of page tables of level 1, and beyond.
 const PLACE: usize = 0xffff_a000_0020_0000 - 4 * PAGE_SIZE;

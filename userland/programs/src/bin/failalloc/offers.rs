@@ -11,18 +11,8 @@ use ulib::{Errno, offer};
 use crate::sweep::{Attempt, Operation};
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation {
-        name: "share",
-        attempt: share,
-        undo: |_| {},
-        is_undone_exactly: true,
-    },
-    Operation {
-        name: "attach",
-        attempt: attach,
-        undo: |_| {},
-        is_undone_exactly: true,
-    },
+    Operation::new("share", share, |_| {}),
+    Operation::new("attach", attach, |_| {}),
 ];
 
 /// A child that waits until this is dropped.

@@ -9,36 +9,11 @@ use ulib::{process, thread};
 use crate::sweep::{Attempt, Operation};
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation {
-        name: "fork",
-        attempt: fork,
-        undo: wait,
-        is_undone_exactly: true,
-    },
-    Operation {
-        name: "spawn",
-        attempt: spawn,
-        undo: wait,
-        is_undone_exactly: true,
-    },
-    Operation {
-        name: "spawn_with",
-        attempt: spawn_with_arguments,
-        undo: wait,
-        is_undone_exactly: true,
-    },
-    Operation {
-        name: "spawn_with of the kernel",
-        attempt: spawn_kernel_program,
-        undo: wait,
-        is_undone_exactly: true,
-    },
-    Operation {
-        name: "create_thread",
-        attempt: create_thread,
-        undo: join,
-        is_undone_exactly: true,
-    },
+    Operation::new("fork", fork, wait),
+    Operation::new("spawn", spawn, wait),
+    Operation::new("spawn_with", spawn_with_arguments, wait),
+    Operation::new("spawn_with of the kernel", spawn_kernel_program, wait),
+    Operation::new("create_thread", create_thread, join),
 ];
 
 pub(crate) fn fork(plan: Plan) -> Attempt {

@@ -10,32 +10,17 @@ use crate::processes;
 use crate::sweep::{Attempt, Operation};
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    in_child("sigaction", set_handler),
-    in_child("the first signal", take_first),
-    in_child("the first fault's signal", take_first_fault),
-    Operation {
-        name: "fork with a handler",
-        attempt: fork_with_handler,
-        undo: processes::wait,
-        is_undone_exactly: true,
-    },
-    Operation {
-        name: "create_thread with a handler",
-        attempt: create_thread_with_handler,
-        undo: processes::join,
-        is_undone_exactly: true,
-    },
-    in_child("fork in a handler", fork_in_handler),
+    Operation::new("sigaction", set_handler, |_| {}),
+    Operation::new("the first signal", take_first, |_| {}).needs_nothing(),
+    Operation::new("the first fault's signal", take_first_fault, |_| {}).needs_nothing(),
+    Operation::new("fork with a handler", fork_with_handler, processes::wait),
+    Operation::new(
+        "create_thread with a handler",
+        create_thread_with_handler,
+        processes::join,
+    ),
+    Operation::new("fork in a handler", fork_in_handler, |_| {}),
 ];
-
-const fn in_child(name: &'static str, attempt: fn(Plan) -> Attempt) -> Operation {
-    Operation {
-        name,
-        attempt,
-        undo: |_| {},
-        is_undone_exactly: true,
-    }
-}
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
@@ -44,11 +29,8 @@ extern "C" fn count_call(_signal: i32, _address: usize, _kind: usize) {
 }
 
 fn call_sigaction(plan: Plan) -> Attempt {
-    let arguments = [
-        Signal::SIGUSR1.number() as usize,
-        count_call as *const () as usize,
-    ];
-    let [signal, handler] = arguments;
+    let signal = Signal::SIGUSR1.number() as usize;
+    let handler = count_call as *const () as usize;
     // SAFETY: a handler is a safe function.
     unsafe { Attempt::call(plan, Sysno::SigAction, [signal, handler, 0, 0, 0, 0]) }
 }

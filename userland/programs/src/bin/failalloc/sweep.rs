@@ -13,11 +13,46 @@ use ulib::{Errno, ExitStatus, accounts, println, process};
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
     /// Does it, with the plan in force for what the kernel does for it.
-    pub(crate) attempt: fn(Plan) -> Attempt,
+    attempt: fn(Plan) -> Attempt,
     /// Takes back what an attempt has made.
-    pub(crate) undo: fn(usize),
+    undo: fn(usize),
     /// Whether it can be taken back to the last byte. If not, its accounts are looked at after failures only.
-    pub(crate) is_undone_exactly: bool,
+    is_undone_exactly: bool,
+    /// Whether it may fail for want of memory.
+    may_fail: bool,
+}
+
+impl Operation {
+    /// One that needs memory, and that `undo` takes back to the last byte.
+    pub(crate) const fn new(
+        name: &'static str,
+        attempt: fn(Plan) -> Attempt,
+        undo: fn(usize),
+    ) -> Operation {
+        Operation {
+            name,
+            attempt,
+            undo,
+            is_undone_exactly: true,
+            may_fail: true,
+        }
+    }
+
+    /// One that cannot be taken back: a new file stays.
+    pub(crate) const fn leaves_something(self) -> Operation {
+        Operation {
+            is_undone_exactly: false,
+            ..self
+        }
+    }
+
+    /// One that is never to fail for want of memory.
+    pub(crate) const fn needs_nothing(self) -> Operation {
+        Operation {
+            may_fail: false,
+            ..self
+        }
+    }
 }
 
 /// What came of an attempt.
@@ -205,7 +240,7 @@ impl Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Wrong::First(errno) => write!(f, "without failures: {errno}"),
-            Wrong::Unexpected(errno) => write!(f, "{errno} in the place of ENOMEM"),
+            Wrong::Unexpected(errno) => write!(f, "unexpected error: {errno}"),
             Wrong::Again(errno) => write!(f, "{errno} when tried again"),
             Wrong::Lost(difference) => write!(f, "{difference}"),
             Wrong::LostAgain(difference) => write!(f, "{difference} when tried again"),
@@ -223,7 +258,8 @@ fn attempt(operation: &Operation, plan: Plan) -> Result<(u32, bool), Wrong> {
     let is_reported = result.is_err();
     match result {
         Ok(made) => (operation.undo)(made),
-        Err(Errno::ENOMEM | Errno::EAGAIN | Errno::ENOSPC) if failed != 0 => {}
+        Err(Errno::ENOMEM | Errno::EAGAIN | Errno::ENOSPC) if failed != 0 && operation.may_fail => {
+        }
         Err(errno) => return Err(Wrong::Unexpected(errno)),
     }
     if operation.is_undone_exactly || is_reported {

@@ -10,19 +10,10 @@ use ulib::{Errno, MapFlags, futex, process};
 use crate::sweep::{Attempt, Operation};
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    waiting("sleep_ms", sleep),
-    waiting("futex_wait", wait_for_word),
-    waiting("waitpid", wait_for_child),
+    Operation::new("sleep_ms", sleep, |_| {}).needs_nothing(),
+    Operation::new("futex_wait", wait_for_word, |_| {}).needs_nothing(),
+    Operation::new("waitpid", wait_for_child, |_| {}).needs_nothing(),
 ];
-
-const fn waiting(name: &'static str, attempt: fn(Plan) -> Attempt) -> Operation {
-    Operation {
-        name,
-        attempt,
-        undo: |_| {},
-        is_undone_exactly: true,
-    }
-}
 
 fn sleep(plan: Plan) -> Attempt {
     // SAFETY: the call touches no memory.
