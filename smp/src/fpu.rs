@@ -59,22 +59,29 @@ impl FpuState {
         Ok(state)
     }
 
+    /// Room to save a state in. What it holds before that means nothing, but does no harm.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub fn unsaved() -> Result<FpuState, OutOfMemory> {
+        let state = FpuState::allocate()?;
+        let area = state.area.as_ptr();
+        // SAFETY: both lie within the area, which is ours. XSAVE keeps the parts of the header that it does not know, and they
+        // must be 0; no value but that of MXCSR can be a wrong one.
+        unsafe {
+            area.add(LEGACY_SIZE).write_bytes(0, HEADER_SIZE);
+            area.add(MXCSR_AT).cast::<u32>().write(INITIAL_MXCSR);
+        }
+        Ok(state)
+    }
+
     /// A copy of what the registers hold: the state of the thread that calls this, if it has any.
     ///
     /// # Errors
     /// [`OutOfMemory`].
     pub fn copy_of_current() -> Result<FpuState, OutOfMemory> {
-        let state = FpuState::allocate()?;
-        // SAFETY: the header lies within the area. XSAVE keeps the parts of it that it does not know, and they must be 0.
-        unsafe {
-            state
-                .area
-                .as_ptr()
-                .add(LEGACY_SIZE)
-                .write_bytes(0, HEADER_SIZE)
-        };
-        // SAFETY: nobody else knows the area yet.
-        unsafe { state.save_registers() };
+        let mut state = FpuState::unsaved()?;
+        state.save_current();
         Ok(state)
     }
 

@@ -14,7 +14,7 @@ const A_HANG: Duration = Duration::from_secs(30);
 const LONG: Duration = Duration::from_secs(600);
 
 /// Words of commands that take longer than a moment: measurements, storms and long series, and what does not end.
-const SLOW: [&str; 12] = [
+const SLOW: [&str; 13] = [
     "bench",
     "hunt",
     "grind",
@@ -22,6 +22,7 @@ const SLOW: [&str; 12] = [
     "forkstorm",
     "threadstorm",
     "faultstorm",
+    "failalloc",
     "allocator",
     "forkexit",
     "shootdown",

@@ -36,20 +36,23 @@ impl Handlers {
     /// Sets the handler for `signal`, and returns the one before.
     fn replace(&self, signal: Signal, handler: usize) -> usize {
         match self.addresses.get(signal.number() as usize) {
-            // Release pairs with the Acquire in `copy_from`.
-            Some(place) => place.swap(handler, Ordering::Release),
+            // Relaxed: as in `get`.
+            Some(place) => place.swap(handler, Ordering::Relaxed),
             None => NO_HANDLER,
         }
     }
 
-    /// Takes over those of another process, for a new one.
+    /// Takes over those of another process, for a new one, which nobody else has yet.
     pub(crate) fn copy_from(&self, other: &Handlers) {
+        let mut are_used = false;
         for (place, other) in self.addresses.iter().zip(&other.addresses) {
-            // Acquire pairs with the Release in `replace`: who copies a handler sees below that there are some. Relaxed:
-            // nobody else has the new process yet.
-            place.store(other.load(Ordering::Acquire), Ordering::Relaxed);
+            // Relaxed, both: as in `get`.
+            let handler = other.load(Ordering::Relaxed);
+            place.store(handler, Ordering::Relaxed);
+            are_used |= handler != NO_HANDLER;
         }
-        self.are_used.store(other.are_used(), Ordering::Relaxed);
+        // Relaxed: see `are_used`.
+        self.are_used.store(are_used, Ordering::Relaxed);
     }
 
     /// Whether there is or has been a handler.

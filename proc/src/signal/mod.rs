@@ -90,7 +90,7 @@ impl Context {
     fn new() -> Result<Box<Context>, NoMemory> {
         mm::heap::try_box(Context {
             registers: UserRegisters::start(0, 0, 0, 0),
-            fpu: FpuState::new().map_err(|_| NoMemory)?,
+            fpu: FpuState::unsaved().map_err(|_| NoMemory)?,
         })
     }
 }

@@ -90,11 +90,11 @@ mod tests {
     #[test]
     fn every_so_many_are_lost_and_without_a_plan_none() {
         let plan = Plan::new();
-        let mut next = || plan.next_is_lost();
+        let next = || plan.next_is_lost();
         assert_eq!([next(), next()], [false, false]);
         let plan = Plan::new();
         plan.every.store(3, Ordering::Relaxed);
-        let mut next = || plan.next_is_lost();
+        let next = || plan.next_is_lost();
         let lost = [next(), next(), next(), next(), next(), next(), next()];
         assert_eq!(lost, [false, false, true, false, false, true, false]);
     }
