@@ -12,7 +12,7 @@ const COUNT: usize = Signal::MAX as usize + 1;
 pub(crate) struct Handlers {
     /// By signal the address of a function in user space, or [`NO_HANDLER`].
     addresses: [AtomicUsize; COUNT],
-    /// Whether there is or has been one (SIGNAL-4).
+    /// Whether there is one (SIGNAL-4). Changed with `life` of the process locked, together with the addresses.
     are_used: AtomicBool,
 }
 
@@ -33,13 +33,18 @@ impl Handlers {
         (handler != NO_HANDLER).then_some(handler)
     }
 
-    /// Sets the handler for `signal`, and returns the one before.
+    /// Sets the handler for `signal`, and returns the one before. `life` of the process is locked.
     fn replace(&self, signal: Signal, handler: usize) -> usize {
-        match self.addresses.get(signal.number() as usize) {
+        let before = match self.addresses.get(signal.number() as usize) {
             // Relaxed: as in `get`.
             Some(place) => place.swap(handler, Ordering::Relaxed),
             None => NO_HANDLER,
-        }
+        };
+        let is_handler = |place: &AtomicUsize| place.load(Ordering::Relaxed) != NO_HANDLER;
+        // Relaxed: see `are_used`.
+        self.are_used
+            .store(self.addresses.iter().any(is_handler), Ordering::Relaxed);
+        before
     }
 
     /// Takes over those of another process, for a new one, which nobody else has yet.
@@ -55,7 +60,7 @@ impl Handlers {
         self.are_used.store(are_used, Ordering::Relaxed);
     }
 
-    /// Whether there is or has been a handler.
+    /// Whether there is a handler.
     pub(crate) fn are_used(&self) -> bool {
         // Relaxed: SIGNAL-4, the lock of `life` orders it.
         self.are_used.load(Ordering::Relaxed)
@@ -71,8 +76,9 @@ pub fn set_handler(process: &Process, signal: Signal, handler: usize) -> Result<
     if signal == Signal::SIGKILL {
         return Err(Errno::EINVAL);
     }
-    prepare(process, handler)?;
-    Ok(process.handlers.replace(signal, handler))
+    change(process, handler, |handlers| {
+        handlers.replace(signal, handler)
+    })
 }
 
 /// Makes `handler` the handler of `process` for all signals that can be caught.
@@ -80,28 +86,36 @@ pub fn set_handler(process: &Process, signal: Signal, handler: usize) -> Result<
 /// # Errors
 /// `EINVAL` if `handler` is not in user space; `ENOMEM` as in [`set_handler`].
 pub fn set_all_handlers(process: &Process, handler: usize) -> Result<(), Errno> {
-    prepare(process, handler)?;
-    for signal in (1..=Signal::MAX).filter_map(Signal::from_number) {
-        if signal != Signal::SIGKILL {
-            process.handlers.replace(signal, handler);
+    change(process, handler, |handlers| {
+        for signal in (1..=Signal::MAX).filter_map(Signal::from_number) {
+            if signal != Signal::SIGKILL {
+                handlers.replace(signal, handler);
+            }
         }
-    }
-    Ok(())
+    })
 }
 
-/// Checks that `handler` can be a handler, and gives each thread what it needs for its call (SIGNAL-4).
-fn prepare(process: &Process, handler: usize) -> Result<(), Errno> {
-    if handler == NO_HANDLER {
-        return Ok(());
-    }
-    if !VirtAddr::new(handler as u64).is_user() {
+/// Has `replace` make `handler` a handler, when each thread has what it needs for its call (SIGNAL-4).
+fn change<T>(
+    process: &Process,
+    handler: usize,
+    replace: impl FnOnce(&Handlers) -> T,
+) -> Result<T, Errno> {
+    if handler != NO_HANDLER && !VirtAddr::new(handler as u64).is_user() {
         return Err(Errno::EINVAL);
     }
-    // Relaxed: see `are_used`.
-    process.handlers.are_used.store(true, Ordering::Relaxed);
-    let find_one_without = || process.life.lock().running().find_arc(super::lacks_context);
-    while let Some(thread) = find_one_without() {
+    loop {
+        let life = process.life.lock();
+        let unprepared = match handler {
+            NO_HANDLER => None,
+            _ => life
+                .running()
+                .find_arc(|thread| !super::has_context(thread)),
+        };
+        let Some(thread) = unprepared else {
+            return Ok(replace(&process.handlers));
+        };
+        drop(life);
         super::provide_context(&thread)?;
     }
-    Ok(())
 }
