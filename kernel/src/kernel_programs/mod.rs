@@ -5,6 +5,7 @@
 
 mod fork_policy;
 mod hunt;
+mod pattern;
 pub(crate) mod selftest;
 mod team;
 mod unit_costs;
@@ -12,7 +13,7 @@ mod unit_costs;
 use proc::kernel_program::KernelProgram;
 
 /// All of them.
-pub(crate) static PROGRAMS: [KernelProgram; 4] = [
+pub(crate) static PROGRAMS: [KernelProgram; 5] = [
     KernelProgram {
         name: "forkpolicy",
         run: fork_policy::run,
@@ -20,6 +21,10 @@ pub(crate) static PROGRAMS: [KernelProgram; 4] = [
     KernelProgram {
         name: "hunt",
         run: hunt::run,
+    },
+    KernelProgram {
+        name: "kernelpattern",
+        run: pattern::run,
     },
     KernelProgram {
         name: "selftest",

@@ -4,3 +4,4 @@
 pub mod alice_note;
 pub mod all_registers;
 pub mod pipe_partners;
+pub mod random;

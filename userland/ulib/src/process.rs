@@ -166,6 +166,12 @@ pub fn kill(pid: Pid, signal: Signal) -> Result<(), Errno> {
     decode(unsafe { system_call::kill(pid, signal.number()) }).map(drop)
 }
 
+/// Whether there is a process or a thread with this id that has not ended.
+pub fn is_there(id: Pid) -> bool {
+    // SAFETY: signal 0 does nothing.
+    decode(unsafe { system_call::kill(id, 0) }) != Err(Errno::ESRCH)
+}
+
 /// This process's id.
 #[inline(always)]
 pub fn getpid() -> Pid {

@@ -10,15 +10,14 @@
 
 extern crate alloc;
 
-mod random;
 mod shared;
 mod worker;
 
 use alloc::vec::Vec;
 
+use programs::random::Random;
 use ulib::{Arguments, Errno, ExitStatus, Pid, Signal, accounts, file, println, process};
 
-use self::random::Random;
 use self::shared::{Counter, Shared};
 
 ulib::program!(main);
@@ -60,7 +59,7 @@ fn main(arguments: Arguments) -> Result<(), Errno> {
 }
 
 fn start(shared: &Shared, random: &mut Random) -> Result<Pid, Errno> {
-    let seed = random.next();
+    let seed = random.word();
     process::start(|| worker::run(shared, seed))
 }
 

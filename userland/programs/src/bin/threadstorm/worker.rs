@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use abi::layout::PAGE_SIZE;
+use programs::random::Random;
 use ulib::mapping::{self, MapRequest};
 use ulib::signal::{self, FaultKind};
 use ulib::sync::Mutex;
 use ulib::thread::{self, JoinHandle};
 use ulib::{CpuMask, Errno, ExitStatus, Pid, Protection, Signal, file, futex, process};
 
-use crate::random::Random;
 use crate::shared::{Counter, Shared};
 
 const THREADS_MAX: usize = 24;
@@ -102,7 +102,7 @@ fn start_thread(team: &'static Team, random: &mut Random) {
         team.running.fetch_sub(1, Ordering::Relaxed);
         return;
     }
-    let mut own_random = Random::new(random.next());
+    let mut own_random = Random::new(random.word());
     let started = thread::spawn(move || {
         let random = &mut own_random;
         for _ in 0..random.below(THREAD_ACTS) {
@@ -150,7 +150,7 @@ fn fork(team: &'static Team, random: &mut Random) {
     if team.depth >= DEPTH_MAX {
         return;
     }
-    let seed = random.next();
+    let seed = random.word();
     let child = process::start(|| {
         let team = new_team(team.shared, team.depth + 1);
         let mut random = Random::new(seed);
@@ -303,7 +303,7 @@ fn use_a_pipe(random: &mut Random) {
         Err(Errno::EMFILE | Errno::ENOMEM) => return,
         Err(errno) => panic!("no pipe: {errno}"),
     };
-    let sent = random.next().to_ne_bytes();
+    let sent = random.word().to_ne_bytes();
     let mut received = [0; 8];
     if writer.write_all(&sent) == Ok(()) && reader.read_full(&mut received) == Ok(sent.len()) {
         assert!(received == sent, "a pipe has changed what went through it");

@@ -1,0 +1,358 @@
+//! What a call is given: numbers by chance, most of them at an edge of something.
+//!
+//! The guarantee: what is drawn depends on the random numbers alone, whatever has happened before and elsewhere. What can only
+//! be known while it runs, such as the id of a child, is drawn as a name ([`Value::Own`]) and looked up at the call.
+
+use core::fmt::{self, Display};
+
+use abi::layout::{PAGE_SIZE, PROGRAM_BASE};
+use abi::{MapFlags, OpenFlags, SCREEN_COLUMNS, Sysno};
+use programs::random::Random;
+
+use crate::code;
+use crate::place::{
+    ARENA, ARENA_PAGES, BAD, COMMON, PLACE_LEN, READ_ONLY, SCRATCH_FILES, STACK_LIKE_END,
+};
+use crate::plan::{Kind, Plan};
+
+/// One argument.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Value {
+    Number(usize),
+    Own(Own),
+}
+
+/// An id of the caller or somebody near.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Own {
+    Process,
+    Thread,
+    Parent,
+    /// One of the latest children of this process.
+    Child(u8),
+    /// One of the latest threads of this process.
+    Fellow(u8),
+    /// The id next to that of this process, or next but some.
+    Neighbour(i8),
+}
+
+/// So many children, and threads, a process remembers.
+pub(crate) const REMEMBERED: u64 = 8;
+
+/// A call and its arguments.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Draw {
+    pub(crate) call: Sysno,
+    pub(crate) arguments: [Value; 6],
+    /// Where the sequence of the new process begins, if this makes one.
+    pub(crate) child_seed: u64,
+}
+
+/// Whose sequence it is.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Drawer {
+    /// Whether it has the console, and so must not write much.
+    pub(crate) has_console: bool,
+}
+
+/// The longest write to the console.
+const CONSOLE_LEN_MAX: usize = 32;
+/// The longest mapping that is filled at once: more could take the memory that others need to live.
+const EAGER_LEN_MAX: usize = 512 * PAGE_SIZE;
+
+const NUMBERS: [usize; 16] = [
+    0,
+    1,
+    2,
+    7,
+    0x7f,
+    0xff,
+    0xfff,
+    0x1000,
+    0x7fff_ffff,
+    0x8000_0000,
+    0xffff_ffff,
+    0x1_0000_0000,
+    isize::MAX as usize,
+    isize::MIN as usize,
+    usize::MAX - 1,
+    usize::MAX,
+];
+const IDS: [i32; 8] = [0, 1, 2, -1, -2, i32::MIN, i32::MAX, 1 << 20];
+const LENGTHS: [usize; 16] = [
+    0,
+    1,
+    7,
+    8,
+    511,
+    512,
+    513,
+    PAGE_SIZE - 1,
+    PAGE_SIZE,
+    PAGE_SIZE + 1,
+    2 << 20,
+    1 << 30,
+    1 << 47,
+    isize::MAX as usize,
+    usize::MAX - PAGE_SIZE + 1,
+    usize::MAX,
+];
+/// Nothing between what is small and what cannot be.
+const PAGE_COUNTS: [usize; 8] = [
+    0,
+    64,
+    512,
+    1 << 36,
+    1 << 51,
+    1 << 52,
+    (1 << 52) + 1,
+    usize::MAX,
+];
+
+impl Drawer {
+    /// The next call and its arguments.
+    #[inline]
+    pub(crate) fn draw(self, plan: &Plan, random: &mut Random) -> Draw {
+        let call = plan.pick(random);
+        let kinds = plan.kinds(call);
+        let mut arguments = core::array::from_fn(|index| draw(kinds[index], random));
+        self.restrain(call, &mut arguments, random);
+        Draw {
+            call,
+            arguments,
+            child_seed: random.word(),
+        }
+    }
+
+    /// Makes some calls likelier to get somewhere, and keeps those within bounds that would end the run: by filling memory or
+    /// the console, or by making files that nobody can remove.
+    fn restrain(self, call: Sysno, arguments: &mut [Value; 6], random: &mut Random) {
+        let is_usual = random.below(4) != 0;
+        match (call, arguments) {
+            (Sysno::Map, arguments) => draw_map(is_usual, arguments, random),
+            (Sysno::Protect, [address, _, protection, ..]) => {
+                spare_the_program(address);
+                if is_usual {
+                    *protection = Value::Number(random.below(16) as usize);
+                }
+            }
+            (Sysno::PageAlloc | Sysno::PageAllocRange | Sysno::PageFree, [address, ..]) => {
+                spare_the_program(address);
+            }
+            // Now and then a program takes itself away.
+            (Sysno::Unmap, [address, ..]) if random.below(32) != 0 => spare_the_program(address),
+            (Sysno::Open, [path, flags, ..]) => draw_open(path, flags, random),
+            (Sysno::SetTlsBase, [address, ..]) if is_usual => *address = Value::Number(ARENA),
+            (Sysno::CreateThread, [function, _, stack, ..]) if is_usual => {
+                *function = Value::Number(code::function(random));
+                *stack = Value::Number(ARENA + 4 * PAGE_SIZE);
+            }
+            (Sysno::Write, [_, _, Value::Number(len), ..]) if self.has_console => {
+                *len = (*len).min(CONSOLE_LEN_MAX);
+            }
+            (Sysno::ConsolePut, [row, column, attribute, _, len, ..]) if is_usual => {
+                *row = Value::Number(random.below(26) as usize);
+                *column = Value::Number(random.below(82) as usize);
+                *attribute = Value::Number(random.below(130) as usize);
+                *len = Value::Number(random.below(SCREEN_COLUMNS as u64 + 2) as usize);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn draw_map(is_usual: bool, arguments: &mut [Value; 6], random: &mut Random) {
+    let [address, len, protection, flags, fd, offset] = arguments;
+    if is_usual {
+        *protection = Value::Number(random.below(16) as usize);
+        let mut wanted = MapFlags::empty();
+        wanted.set(MapFlags::SHARED, random.below(4) == 0);
+        for flag in [MapFlags::GROW_DOWN, MapFlags::GROW_UP, MapFlags::EAGER] {
+            wanted.set(flag, random.below(8) == 0);
+        }
+        if random.below(3) != 0 {
+            wanted.set(MapFlags::ANONYMOUS, true);
+            (*fd, *offset) = (Value::Number(usize::MAX), Value::Number(0));
+        }
+        *flags = Value::Number(wanted.bits() as usize);
+        if random.below(4) == 0 {
+            *address = Value::Number(0);
+        }
+    }
+    if let (Value::Number(flags), Value::Number(len)) = (flags, len)
+        && *flags & MapFlags::EAGER.bits() as usize != 0
+    {
+        *len = (*len).min(EAGER_LEN_MAX);
+    }
+}
+
+/// Only files that are there already are made, so that none is left.
+fn draw_open(path: &mut Value, flags: &mut Value, random: &mut Random) {
+    let known = OpenFlags::READ_WRITE.bits()
+        | OpenFlags::CREATE.bits()
+        | OpenFlags::EXCLUSIVE.bits()
+        | OpenFlags::TRUNCATE.bits()
+        | OpenFlags::APPEND.bits();
+    let mut bits = random.word() as u32;
+    if random.below(8) != 0 {
+        bits &= known;
+    }
+    if random.below(2) == 0 {
+        *path = Value::Number(code::text(random.below(SCRATCH_FILES.len() as u64) as usize));
+    } else {
+        // Whatever it is, it stays as it is.
+        bits &= !(known | OpenFlags::WRITE.bits());
+    }
+    *flags = Value::Number(bits as usize);
+}
+
+fn spare_the_program(address: &mut Value) {
+    if let Value::Number(number) = address
+        && (PROGRAM_BASE..PROGRAM_BASE + (1 << 30)).contains(number)
+    {
+        *number = ARENA;
+    }
+}
+
+#[inline]
+fn draw(kind: Kind, random: &mut Random) -> Value {
+    Value::Number(match kind {
+        Kind::Nothing => return Value::Number(random.word() as usize),
+        Kind::Pointer => pointer(random),
+        Kind::Text => match random.below(4) {
+            0 => pointer(random),
+            _ => code::text(random.below(code::TEXTS as u64) as usize),
+        },
+        Kind::Registers => match random.below(4) {
+            0 => pointer(random),
+            _ => code::registers(random),
+        },
+        Kind::Address => address(random),
+        Kind::Function => match random.below(16) {
+            0 => address(random),
+            _ => code::function(random),
+        },
+        Kind::Handler => match random.below(16) {
+            0 => 0,
+            1 => address(random),
+            _ => code::handler(),
+        },
+        Kind::Descriptor => match random.below(8) {
+            0 => one_of(&NUMBERS, random),
+            1 => 1020 + random.below(8) as usize,
+            _ => random.below(16) as usize,
+        },
+        Kind::Id => return id(random),
+        Kind::LenBytes => len_bytes(random),
+        Kind::LenPages => match random.below(4) {
+            0 => one_of(&PAGE_COUNTS, random),
+            _ => random.below(9) as usize,
+        },
+        Kind::DurationMs => match random.below(8) {
+            0 => one_of(&NUMBERS, random),
+            _ => random.below(2) as usize,
+        },
+        Kind::Signal => match random.below(8) {
+            0 => one_of(&NUMBERS, random),
+            _ => random.below(33) as usize,
+        },
+        Kind::Small => match random.below(8) {
+            0 => one_of(&NUMBERS, random),
+            1 => random.word() as usize,
+            _ => random.below(8) as usize,
+        },
+        Kind::Number => match random.below(4) {
+            0 => random.word() as usize,
+            1 => random.below(64) as usize,
+            _ => one_of(&NUMBERS, random),
+        },
+    })
+}
+
+#[inline]
+fn one_of(numbers: &[usize], random: &mut Random) -> usize {
+    numbers[random.below(numbers.len() as u64) as usize]
+}
+
+/// Where bytes are.
+fn pointer(random: &mut Random) -> usize {
+    let offset = random.word() as usize;
+    match random.below(16) {
+        0..=5 => one_of(&BAD, random),
+        6..=8 => ARENA + offset % (ARENA_PAGES * PAGE_SIZE),
+        // The last bytes of a page.
+        9..=10 => ARENA + offset % ARENA_PAGES * PAGE_SIZE + PAGE_SIZE - 1 - (offset >> 32) % 16,
+        11 => READ_ONLY + offset % PLACE_LEN,
+        12 => STACK_LIKE_END - 1 - offset % (2 * PLACE_LEN),
+        13 => COMMON + offset % PLACE_LEN,
+        14 => code::somewhere(offset),
+        _ => odd(offset, random),
+    }
+}
+
+/// A place in the address space.
+fn address(random: &mut Random) -> usize {
+    let offset = random.word() as usize;
+    match random.below(16) {
+        0 => one_of(&BAD, random),
+        1 => pointer(random),
+        2 => odd(offset, random) & !(PAGE_SIZE - 1),
+        3 => READ_ONLY + offset % PLACE_LEN / PAGE_SIZE * PAGE_SIZE,
+        4 => COMMON + offset % PLACE_LEN / PAGE_SIZE * PAGE_SIZE,
+        5 => STACK_LIKE_END - PAGE_SIZE - offset % PLACE_LEN / PAGE_SIZE * PAGE_SIZE,
+        6 => code::somewhere(offset) & !(PAGE_SIZE - 1),
+        _ => ARENA + offset % ARENA_PAGES * PAGE_SIZE,
+    }
+}
+
+/// Any number, with as many bits as any other.
+fn odd(bits: usize, random: &mut Random) -> usize {
+    bits >> random.below(64)
+}
+
+fn len_bytes(random: &mut Random) -> usize {
+    match random.below(8) {
+        0 => one_of(&LENGTHS, random),
+        1 => one_of(&LENGTHS, random)
+            .wrapping_add(random.below(3) as usize)
+            .wrapping_sub(1),
+        2 => random.below(16 * PAGE_SIZE as u64) as usize,
+        3 | 4 => random.below(64) as usize,
+        _ => (1 + random.below(8) as usize) * PAGE_SIZE,
+    }
+}
+
+fn id(random: &mut Random) -> Value {
+    let chosen = random.below(REMEMBERED) as u8;
+    match random.below(16) {
+        0..=2 => Value::Number(IDS[random.below(IDS.len() as u64) as usize] as usize),
+        3 => Value::Number(random.word() as usize & 0xffff_ffff_0000_0000),
+        4 => Value::Own(Own::Process),
+        5 => Value::Own(Own::Thread),
+        6 => Value::Own(Own::Parent),
+        7 => Value::Own(Own::Neighbour(random.below(9) as i8 - 4)),
+        8..=11 => Value::Own(Own::Child(chosen)),
+        _ => Value::Own(Own::Fellow(chosen)),
+    }
+}
+
+impl Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Number(number) => write!(f, "{number:#x}"),
+            Value::Own(own) => write!(f, "{own:?}"),
+        }
+    }
+}
+
+impl Display for Draw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", self.call.name())?;
+        let count = abi::TABLE[self.call.number()].arguments.len();
+        for (index, value) in self.arguments.iter().take(count).enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{value}")?;
+        }
+        f.write_str(")")
+    }
+}
