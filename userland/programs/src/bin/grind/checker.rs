@@ -15,7 +15,7 @@ use crate::tally::Tally;
 const LEN: usize = 512 * PAGE_SIZE;
 const FILE_LEN: usize = 64 * PAGE_SIZE;
 /// How long it lets the others be between two looks.
-const PAUSE_MS: u64 = 20;
+const PAUSE_MS: u64 = 100;
 /// The file that the checker maps. Nothing else opens it.
 const FILE: &str = "grind.checked";
 

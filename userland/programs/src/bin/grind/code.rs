@@ -50,9 +50,9 @@ pub(crate) fn function(random: &mut Random) -> usize {
     function as *const () as usize
 }
 
-/// A handler that does nothing.
+/// A handler that ends a thread with a fault, and does nothing about signals that were sent.
 pub(crate) fn handler() -> usize {
-    do_nothing as *const () as usize
+    handle as *const () as usize
 }
 
 /// Some address in the program.
@@ -61,8 +61,18 @@ pub(crate) fn somewhere(offset: usize) -> usize {
 }
 
 #[unsafe(naked)]
-extern "C" fn do_nothing() {
-    core::arch::naked_asm!("ret")
+extern "C" fn handle() {
+    core::arch::naked_asm!(
+        "test rdx, rdx", // the kind of the fault
+        "jnz 2f",
+        "ret",
+        "2:",
+        "mov edi, 9",
+        "mov eax, {exit_thread}",
+        "syscall",
+        "ud2",
+        exit_thread = const Sysno::ExitThread as usize,
+    )
 }
 
 #[unsafe(naked)]

@@ -75,10 +75,10 @@ fn weight(call: Sysno) -> usize {
     match call {
         Sysno::Exit | Sysno::Panic | Sysno::ExitThread | Sysno::Log | Sysno::ConsolePut => 1,
         Sysno::Spawn | Sysno::SpawnWith | Sysno::Signal | Sysno::SigAction | Sysno::SleepMs => 2,
-        Sysno::Fork | Sysno::PipeRead | Sysno::PipeWrite | Sysno::Yield | Sysno::Kill => 4,
-        Sysno::WaitPid | Sysno::JoinThreadWait | Sysno::FutexWait => 8,
-        Sysno::CreateThread | Sysno::CreateThreadRegisters => 8,
-        _ => 24,
+        Sysno::Fork | Sysno::PipeRead | Sysno::PipeWrite | Sysno::Yield => 4,
+        Sysno::CreateThread | Sysno::CreateThreadRegisters | Sysno::Kill => 8,
+        Sysno::WaitPid | Sysno::JoinThreadWait | Sysno::FutexWait => 16,
+        _ => 64,
     }
 }
 

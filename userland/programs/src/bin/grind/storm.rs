@@ -16,8 +16,10 @@ use crate::{checker, derive};
 
 /// How long what is left of the processes may take to go.
 const PATIENCE_MS: u64 = 20_000;
-/// How long the supervisor lets them be, at most, before it kills one.
-const PAUSE_MAX_MS: u64 = 25;
+/// The supervisor kills one of the processes at one look in so many, by chance. It looks once in a millisecond.
+const LOOKS_PER_KILL: u64 = 20;
+/// So many processes make calls for each CPU: some are always about to end or to begin.
+const PROCESSES_PER_CPU: usize = 4;
 /// How often it looks at the kernel's pattern.
 const NS_PER_LOOK: u64 = 500_000_000;
 const NS_PER_SECOND: u64 = 1_000_000_000;
@@ -37,7 +39,7 @@ pub(crate) fn run(seed: u64, seconds: u64) -> Result<(), Errno> {
     check_kernel();
     let tally = Tally::new()?;
     let plan = Plan::new();
-    let mut workers: Vec<Pid> = Vec::with_capacity(2 * process::cpu_count());
+    let mut workers: Vec<Pid> = Vec::with_capacity(PROCESSES_PER_CPU * process::cpu_count());
     let mut protected = Protected::everybody();
     let before = accounts::now();
 
@@ -85,8 +87,8 @@ pub(crate) fn run(seed: u64, seconds: u64) -> Result<(), Errno> {
                 "the checker has ended"
             );
         }
-        process::sleep_ms(1 + random.below(PAUSE_MAX_MS));
-        let chosen = random.below(workers.len() as u64) as usize;
+        process::sleep_ms(1);
+        let chosen = random.below(workers.len() as u64 * LOOKS_PER_KILL) as usize;
         for (index, worker) in workers.iter_mut().enumerate() {
             if index == chosen {
                 kill(*worker);
