@@ -121,6 +121,11 @@ fn init_shared_parts(cpus: usize, command_line: &CommandLine) {
     if let Some(frequency_hz) = command_line.number("hz") {
         proc::sched::tick::set_frequency_hz(frequency_hz);
     }
+    if let Some(seed) = command_line.number("shake")
+        && proc::sched::shake::start(cpus, seed).is_err()
+    {
+        panic!("no memory to shake {cpus} CPUs");
+    }
     let ready = mailbox::init(cpus, ipi::ring_mailboxes)
         .and_then(|()| stop::init(cpus))
         .map_err(|OutOfMemory| NoMemory)

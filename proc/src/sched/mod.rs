@@ -24,6 +24,7 @@ pub mod load;
 pub mod pending;
 mod place;
 pub mod run_queue;
+pub mod shake;
 pub mod tick;
 #[cfg(not(all(test, loom)))]
 mod waiter;

@@ -9,7 +9,7 @@ use smp::pin::{self, Pinned};
 use smp::{irq, percpu};
 use spin::Once;
 
-use super::{tick, yield_now};
+use super::{shake, tick, yield_now};
 
 /// The timer fired while a user program ran.
 const TIMER_IN_USER_MODE: u8 = 1;
@@ -40,6 +40,7 @@ pub fn leave_timer_note(in_user_mode: bool) {
     } else {
         TIMER_IN_KERNEL
     });
+    shake::ring_again(&irq::disable());
 }
 
 /// For the interrupt handlers of devices.

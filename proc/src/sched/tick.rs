@@ -12,7 +12,8 @@ use smp::percpu::CpuLocal;
 use smp::pin::{self, Pinned};
 use smp::{apic, time};
 
-use super::{CPUS, Cpu, RUNNING, balance, place};
+use super::run_queue::RunQueue;
+use super::{CPUS, Cpu, RUNNING, balance, place, shake};
 use crate::sleep;
 
 /// A CPU pulls from longer queues at one tick in so many, by chance: in step with the turns of threads it would always be the
@@ -71,13 +72,22 @@ pub(super) fn start(pin: &Pinned) {
     let now = time::now_ns();
     CLOCKS.with(pin, |clock| {
         clock.next_tick_ns = now + period_ns();
-        arm(clock, clock.next_tick_ns, now);
+        arm(clock, clock.next_tick_ns.min(next_shake_ns(pin, now)), now);
     });
 }
 
 /// The CPU begins, idle: from now on its timer is always set.
 pub(super) fn begin(pin: &Pinned) {
     arm_for_sleeper(pin, time::now_ns() + IDLE_PERIOD_NS);
+}
+
+/// When a busy CPU is to be shaken next; [`NEVER`] if it is not.
+fn next_shake_ns(pin: &Pinned, now_ns: u64) -> u64 {
+    if shake::is_on() {
+        now_ns + shake::distance_ns(pin)
+    } else {
+        NEVER
+    }
 }
 
 /// A sleeper of this CPU is to be woken at `deadline_ns`.
@@ -111,21 +121,25 @@ pub(super) fn serve_timer(in_user_mode: bool) -> bool {
         }
         tick.then_some(clock.chance >> 33)
     });
-    let turn_ends = tick.is_some_and(|chance| serve_tick(&pin, in_user_mode, now, chance));
+    if let Some(chance) = tick {
+        serve_tick(&pin, in_user_mode, now, chance);
+    }
+    let turn_ends = (tick.is_some() || busy && shake::is_on()) && end_turn(&CPUS.get(&pin).queue);
     let first_sleeper_ns = sleep::wake_expired(&pin, now).unwrap_or(NEVER);
     CLOCKS.with(&pin, |clock| {
-        let next_tick_ns = if busy {
-            clock.next_tick_ns
+        let next_turn_ns = if busy {
+            clock.next_tick_ns.min(next_shake_ns(&pin, now))
         } else {
+            shake::be_quiet();
             now + IDLE_PERIOD_NS
         };
-        arm(clock, next_tick_ns.min(first_sleeper_ns), now);
+        arm(clock, next_turn_ns.min(first_sleeper_ns), now);
     });
     turn_ends
 }
 
-/// One tick on a busy CPU. True if the current thread's turn has ended.
-fn serve_tick(pin: &Pinned, in_user_mode: bool, now_ns: u64, chance: u64) -> bool {
+/// One tick on a busy CPU.
+fn serve_tick(pin: &Pinned, in_user_mode: bool, now_ns: u64, chance: u64) {
     let Cpu {
         queue, last_tick, ..
     } = CPUS.get(pin);
@@ -138,6 +152,10 @@ fn serve_tick(pin: &Pinned, in_user_mode: bool, now_ns: u64, chance: u64) -> boo
     {
         queue.push(thread);
     }
+}
+
+/// The turn of a busy CPU's current thread is over. True if others wait for theirs.
+fn end_turn(queue: &RunQueue) -> bool {
     let others_wait = queue.len_racy() != 0;
     if others_wait {
         place::wake_one_idle(queue);
