@@ -3,5 +3,6 @@
 
 pub mod alice_note;
 pub mod all_registers;
+pub mod found_registers;
 pub mod pipe_partners;
 pub mod random;

@@ -6,6 +6,7 @@
 //! - `grind SEED show PROCESS THREAD GENERATION COUNT`: the first calls of one thread of that storm: of the process that was
 //!   started as number PROCESS, from 0, the thread in place THREAD (of 4), after so many that had ended there. A thread's
 //!   sequence depends on the seed alone; how the sequences mix, the scheduler decides.
+//! - `grind SEED registers COUNT`: sets of registers for threads, none of which may give a right.
 //!
 //! Every call of `abi`'s table is made, a new one without a change here. What is kept from them: signals other than 0 to
 //! processes that were there before and to the checker; new files, since there is no call that removes one; and mappings of
@@ -21,6 +22,7 @@ mod draw;
 mod grinder;
 mod place;
 mod plan;
+mod registers;
 mod storm;
 mod tally;
 mod worker;
@@ -42,13 +44,17 @@ fn main(arguments: Arguments) -> i32 {
         show(seed, process, thread, generation, arguments.number(6, 20));
         return 0;
     }
-    if arguments.len() > 3 {
-        ulib::eprintln!(
-            "usage: grind SEED SECONDS | grind SEED show PROCESS THREAD GENERATION COUNT"
-        );
-        return WRONG_USE;
-    }
-    match storm::run(seed, arguments.number(2, 10) as u64) {
+    let done = match arguments.get(2) {
+        Some("registers") => registers::run(seed, arguments.number(3, 10_000) as u64),
+        _ if arguments.len() > 3 => {
+            ulib::eprintln!("usage: grind SEED SECONDS");
+            ulib::eprintln!("       grind SEED show PROCESS THREAD GENERATION COUNT");
+            ulib::eprintln!("       grind SEED registers COUNT");
+            return WRONG_USE;
+        }
+        _ => storm::run(seed, arguments.number(2, 10) as u64),
+    };
+    match done {
         Ok(()) => 0,
         Err(errno) => {
             ulib::eprintln!("grind: {errno}");

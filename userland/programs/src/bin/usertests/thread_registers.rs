@@ -4,6 +4,7 @@ use core::arch::asm;
 
 use abi::layout::USER_END;
 use abi::{Sysno, ThreadRegisters};
+use programs::found_registers::{FoundRegisters, find_registers, push_registers};
 use ulib::thread;
 use ulib::{Errno, process};
 
@@ -34,49 +35,6 @@ const ARITHMETIC: u64 = 0x8d5;
 /// Always reads as one.
 pub(crate) const FIXED: u64 = 1 << 1;
 
-/// What [`push_registers`] leaves on the stack, last first.
-#[repr(C)]
-#[derive(Copy, Clone, Debug)]
-struct Found {
-    ss: u64,
-    cs: u64,
-    rflags: u64,
-    /// From r15 to r8, then rbp, rdi, rsi, rdx, rcx, rbx, rax.
-    general: [u64; 15],
-}
-
-/// Pushes all registers and ends the thread with its stack pointer as value.
-#[unsafe(naked)]
-extern "C" fn push_registers() -> ! {
-    core::arch::naked_asm!(
-        "push rax",
-        "push rbx",
-        "push rcx",
-        "push rdx",
-        "push rsi",
-        "push rdi",
-        "push rbp",
-        "push r8",
-        "push r9",
-        "push r10",
-        "push r11",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "pushfq",
-        "mov eax, cs",
-        "push rax",
-        "mov eax, ss",
-        "push rax",
-        "mov rdi, rsp",
-        "mov eax, {exit_thread}",
-        "syscall",
-        "ud2",
-        exit_thread = const Sysno::ExitThread as usize,
-    )
-}
-
 /// A set with which `function` runs on a new stack.
 pub(crate) fn registers_for(function: extern "C" fn() -> !) -> ThreadRegisters {
     ThreadRegisters {
@@ -86,14 +44,9 @@ pub(crate) fn registers_for(function: extern "C" fn() -> !) -> ThreadRegisters {
     }
 }
 
-/// What a thread that was asked for with `wanted` finds. Its first instruction must be that of `push_registers`.
 #[track_caller]
-fn found(wanted: &ThreadRegisters) -> Found {
-    let tid = ok(create_with(wanted));
-    let place = ok(thread::join(tid));
-    assert_eq!(place + size_of::<Found>(), wanted.rsp as usize);
-    // SAFETY: the thread has put it there, on a stack that stays.
-    unsafe { (place as *const Found).read_volatile() }
+fn found(wanted: &ThreadRegisters) -> FoundRegisters {
+    ok(find_registers(wanted))
 }
 
 fn create_thread_leaves_no_register_as_it_was() {
@@ -103,12 +56,12 @@ fn create_thread_leaves_no_register_as_it_was() {
     let tid = unsafe { ulib::system_call::create_thread(function, argument, stack_top) };
     let place = ok(abi::decode(tid).and_then(|tid| thread::join(tid as ulib::Pid)));
     // SAFETY: the thread has put it there, on a stack that stays.
-    let found = unsafe { (place as *const Found).read_volatile() };
+    let found = unsafe { (place as *const FoundRegisters).read_volatile() };
     let mut expected = [0; 15];
     expected[9] = argument as u64; // rdi
     assert_eq!(found.general, expected);
     assert_eq!(found.rflags, INTERRUPTS | FIXED);
-    assert_eq!(place + size_of::<Found>(), stack_top);
+    assert_eq!(place + size_of::<FoundRegisters>(), stack_top);
 }
 
 fn every_general_register_is_as_asked() {
