@@ -62,8 +62,14 @@ impl Boot {
                 "--smp" => boot.cpus = words.next()?.parse().ok()?,
                 // The harness keeps a log itself.
                 "--log" => drop(words.next()?),
+                "--profile" => {
+                    boot.profile = ["release", "checked"]
+                        .into_iter()
+                        .find(|profile| words.as_slice().first().is_some_and(|it| it == profile))?;
+                    words.next();
+                }
                 "--add" | "--help" | "--screenshot" => return None,
-                "--mem" | "--cpu" | "--machine" | "--append" | "--profile" => {
+                "--mem" | "--cpu" | "--machine" | "--append" => {
                     boot = boot.option(word).option(words.next()?);
                 }
                 option if option.starts_with("--") => boot = boot.option(option),
@@ -126,7 +132,7 @@ impl Boot {
     /// Runs to the end, or to the deadline.
     pub fn run(&self) -> Run {
         build(self.profile);
-        let _slots = Slots::take(self.cpus);
+        let _slots = Slots::take(self.host_cpus());
         let files = Files::new();
         let mut command = self.command(&files);
         command
@@ -158,7 +164,7 @@ impl Boot {
     /// Boots with a terminal at the console, for a test that types.
     pub fn terminal(&self) -> Terminal {
         build(self.profile);
-        let slots = Slots::take(self.cpus);
+        let slots = Slots::take(self.host_cpus());
         let files = Files::new();
         Terminal::start(self.command(&files), files, slots, self.deadline)
     }
@@ -192,6 +198,15 @@ impl Boot {
         let mut terminal = self.terminal();
         terminal.expect_prompt();
         terminal
+    }
+
+    /// How many of the host's CPUs it can use: where instructions are counted, the virtual ones take turns.
+    fn host_cpus(&self) -> usize {
+        if self.options.iter().any(|option| option == "--icount") {
+            1
+        } else {
+            self.cpus
+        }
     }
 
     fn command(&self, files: &Files) -> Command {

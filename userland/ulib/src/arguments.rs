@@ -72,6 +72,26 @@ impl Arguments {
         }
     }
 
+    /// The time at `position` in nanoseconds: a number of seconds, or of milliseconds with `ms` behind it; `default_s` seconds if
+    /// there is no such word.
+    ///
+    /// # Panics
+    /// If the word is something else.
+    pub fn duration_ns(&self, position: usize, default_s: u64) -> u64 {
+        let Some(word) = self.get(position) else {
+            return default_s * 1_000_000_000;
+        };
+        let (number, unit_ns) = match word.strip_suffix("ms") {
+            Some(number) => (number, 1_000_000),
+            None => (word, 1_000_000_000),
+        };
+        let count: Option<u64> = number.parse().ok();
+        match count.and_then(|count| count.checked_mul(unit_ns)) {
+            Some(duration_ns) => duration_ns,
+            None => panic!("'{word}' is not a time"),
+        }
+    }
+
     /// The word after the word `option`, as a number; `default` if `option` is not there.
     ///
     /// # Panics
@@ -113,6 +133,20 @@ mod tests {
         assert_eq!(arguments.option("--jobs", 4), 4);
         assert_eq!(arguments.number(3, 1), 7);
         assert_eq!(arguments.number(4, 1), 1);
+    }
+
+    #[test]
+    fn times_are_seconds_or_milliseconds() {
+        let arguments = arguments("threadstorm 3 60ms");
+        assert_eq!(arguments.duration_ns(1, 10), 3_000_000_000);
+        assert_eq!(arguments.duration_ns(2, 10), 60_000_000);
+        assert_eq!(arguments.duration_ns(3, 10), 10_000_000_000);
+    }
+
+    #[test]
+    #[should_panic(expected = "'3s' is not a time")]
+    fn a_time_in_another_unit_is_an_error() {
+        arguments("threadstorm 3s").duration_ns(1, 10);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Random system calls with random arguments, from many threads in many processes, and nothing that they do harms anybody
 //! else.
 //!
-//! - `grind SEED SECONDS`: the storm. Beside it a process checks that its memory stays as it is, and a program of the kernel that a
+//! - `grind SEED SECONDS [CALLS]`: the storm, until so many calls have been made, at most for that time (`200ms` is one too). Beside it a process checks that its memory stays as it is, and a program of the kernel that a
 //!   pattern in the kernel does; at the end the kernel's accounts must be where they were.
 //! - `grind SEED show PROCESS THREAD GENERATION COUNT`: the first calls of one thread of that storm: of the process that was
 //!   started as number PROCESS, from 0, the thread in place THREAD (of 4), after so many that had ended there. A thread's
@@ -46,13 +46,17 @@ fn main(arguments: Arguments) -> i32 {
     }
     let done = match arguments.get(2) {
         Some("registers") => registers::run(seed, arguments.number(3, 10_000) as u64),
-        _ if arguments.len() > 3 => {
-            ulib::eprintln!("usage: grind SEED SECONDS");
+        _ if arguments.len() > 4 => {
+            ulib::eprintln!("usage: grind SEED SECONDS [CALLS]");
             ulib::eprintln!("       grind SEED show PROCESS THREAD GENERATION COUNT");
             ulib::eprintln!("       grind SEED registers COUNT");
             return WRONG_USE;
         }
-        _ => storm::run(seed, arguments.number(2, 10) as u64),
+        _ => storm::run(
+            seed,
+            arguments.duration_ns(2, 10),
+            arguments.number(3, usize::MAX) as u64,
+        ),
     };
     match done {
         Ok(()) => 0,

@@ -26,14 +26,14 @@ const NS_PER_SECOND: u64 = 1_000_000_000;
 /// The program of the kernel that has a pattern in the kernel's memory.
 const KERNEL_PATTERN: &str = "kernelpattern";
 
-/// Runs the storm.
+/// Runs the storm for this time, or until so many calls have been made.
 ///
 /// # Errors
 /// If it cannot be begun.
 ///
 /// # Panics
 /// If the kernel has lost, kept, or changed anything.
-pub(crate) fn run(seed: u64, seconds: u64) -> Result<(), Errno> {
+pub(crate) fn run(seed: u64, duration_ns: u64, calls: u64) -> Result<(), Errno> {
     empty_files()?;
     drop(file::pipe()?); // makes the table of descriptors as long as it will be
     check_kernel();
@@ -72,11 +72,11 @@ pub(crate) fn run(seed: u64, seconds: u64) -> Result<(), Errno> {
     for _ in 0..workers.capacity() {
         workers.push(start());
     }
-    let end_ns = before.uptime_ns + seconds * NS_PER_SECOND;
+    let end_ns = before.uptime_ns.saturating_add(duration_ns);
     let mut next_look_ns = before.uptime_ns + NS_PER_LOOK;
     loop {
         let now_ns = process::clock_ns();
-        if now_ns >= end_ns {
+        if now_ns >= end_ns || tally.calls() >= calls {
             break;
         }
         if now_ns >= next_look_ns {

@@ -1,7 +1,7 @@
 //! Hundreds of threads that start, join, fork, exit, kill, map, unmap, protect, sleep and wait at random, on all CPUs, and in
 //! the end nothing of them is left.
 //!
-//! `threadstorm [SECONDS] [SEED]` (10 seconds, seed 1). Twice as many processes as CPUs have up to 24 threads each, every one of
+//! `threadstorm [SECONDS] [SEED]` (10 seconds, seed 1; `60ms` is a time too). Twice as many processes as CPUs have up to 24 threads each, every one of
 //! which does one thing after the other by chance. Now and then one of the processes is killed and another takes its place. At
 //! the end all are killed, and the kernel's accounts must be where they were. The seed decides what is tried; in which order
 //! it happens, the scheduler does.
@@ -28,7 +28,7 @@ const PATIENCE_MS: u64 = 20_000;
 const PAUSE_MAX_MS: u64 = 40;
 
 fn main(arguments: Arguments) -> Result<(), Errno> {
-    let duration_ns = arguments.number(1, 10) as u64 * 1_000_000_000;
+    let duration_ns = arguments.duration_ns(1, 10);
     let mut random = Random::new(arguments.number(2, 1) as u64);
 
     drop(file::pipe()?); // makes the table of descriptors as long as it will be
