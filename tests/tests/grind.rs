@@ -22,24 +22,41 @@ const SHAKEN_SEEDS: u64 = 50;
 const AT_A_TIME: usize = 2;
 const DEADLINE: Duration = Duration::from_secs(900);
 
+/// Ways to run the kernel, of which each run of random calls takes another one.
+const WAYS: [&str; 8] = [
+    "hz=100",
+    "fork=cow",
+    "fork=eager",
+    "fork=naive",
+    "shootdown=deferred",
+    "shootdown=broadcast",
+    "la57=on",
+    "hz=1000",
+];
+
 /// One run, as its command.
 #[derive(Clone)]
 struct Case(String);
 
 impl Case {
-    fn new(machine: &str, program: &str) -> Case {
-        Case(format!("--profile checked {machine} {program}"))
-    }
-
     /// By wall clock.
     fn at_once(cpus: u64, program: &str) -> Case {
-        Case::new(&format!("--smp {cpus}"), program)
+        Case(format!("--profile checked --smp {cpus} {program}"))
     }
 
     /// With time slices by chance and counted instructions, so that it can be repeated exactly.
     fn shaken(cpus: u64, seed: u64, program: &str) -> Case {
-        let machine = format!("--icount --smp {cpus} --append shake={seed}");
-        Case::new(&machine, program)
+        let options = format!("--profile checked --icount --smp {cpus} --append shake={seed}");
+        Case(format!("{options} {program}"))
+    }
+
+    /// The kernel run in one of the [`WAYS`].
+    fn in_way(self, number: u64) -> Case {
+        self.append(WAYS[(number % WAYS.len() as u64) as usize])
+    }
+
+    fn append(self, option: &str) -> Case {
+        Case(format!("--append {option} {}", self.0))
     }
 
     fn run(&self, deadline: Duration) -> Run {
@@ -123,14 +140,27 @@ fn number(name: &str, usual: u64) -> u64 {
 fn random_calls_harm_nobody() {
     let by_wall_clock = [1, 2, 4].map(|cpus| {
         let seconds = GRIND_SECONDS * 3 / 10;
-        Case::at_once(cpus, &format!("grind {cpus} {seconds}"))
+        Case::at_once(cpus, &format!("grind {cpus} {seconds}")).in_way(cpus)
     });
     let shaken = [3, 4, 8].map(|cpus| {
         let milliseconds = GRIND_SECONDS * 100 / cpus;
-        Case::shaken(cpus, cpus, &format!("grind {cpus} {milliseconds}ms"))
+        Case::shaken(cpus, cpus, &format!("grind {cpus} {milliseconds}ms")).in_way(cpus + 3)
     });
     let calls = calls_of(&run_all(by_wall_clock.into_iter().chain(shaken), DEADLINE));
     assert!(calls > 100_000, "only {calls} calls");
+}
+
+/// What each of these switches breaks, the storm must find.
+#[test]
+fn random_calls_find_what_is_broken() {
+    for broken in ["usercopy", "pagealloc", "leak"] {
+        let case = Case::shaken(2, 1, "grind 1 200ms").append(&format!("break={broken}"));
+        let run = case.run(DEADLINE);
+        assert!(
+            ![None, Some(0)].contains(&run.status()),
+            "break={broken}\n{run}"
+        );
+    }
 }
 
 #[test]
@@ -210,10 +240,11 @@ fn a_hundred_million_random_calls_harm_nobody() {
     let calls_per_seed = number("ARGONAUT_CALLS", 100_000_000).div_ceil(seeds);
     let cases = (first..first + seeds).map(|seed| {
         let program = format!("grind {seed} 3600 {calls_per_seed}");
-        match seed % 2 {
+        let case = match seed % 2 {
             0 => Case::at_once(1 + seed / 2 % 2, &program),
             _ => Case::shaken([3, 4, 8][(seed / 2 % 3) as usize], seed, &program),
-        }
+        };
+        case.in_way(seed / 2)
     });
     let start = Instant::now();
     let calls = calls_of(&run_all(cases, 8 * DEADLINE));
@@ -262,7 +293,7 @@ fn a_million_kills_leave_nothing() {
             kills_per_seed.div_ceil(cpus * KILLS_PER_CPU)
         );
         match seed % 2 {
-            0 => Case::new(&format!("--smp {cpus} --append hz=1000"), &program),
+            0 => Case::at_once(cpus, &program).append("hz=1000"),
             _ => Case::shaken(cpus, seed, &program),
         }
     });

@@ -22,7 +22,7 @@ pub(crate) enum Value {
     Own(Own),
 }
 
-/// An id of the caller or somebody near.
+/// An id of the caller or somebody near, or a place that is its own.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) enum Own {
     Process,
@@ -34,9 +34,11 @@ pub(crate) enum Own {
     Fellow(u8),
     /// The id next to that of this process, or next but some.
     Neighbour(i8),
+    /// An address that the kernel has chosen for one of the latest mappings of this process.
+    Mapping(u8),
 }
 
-/// So many children, and threads, a process remembers.
+/// So many children, threads, and mappings a process remembers.
 pub(crate) const REMEMBERED: u64 = 8;
 
 /// A call and its arguments.
@@ -59,6 +61,9 @@ pub(crate) struct Drawer {
 const CONSOLE_LEN_MAX: usize = 32;
 /// The longest mapping that is filled at once: more could take the memory that others need to live.
 const EAGER_LEN_MAX: usize = 512 * PAGE_SIZE;
+
+/// Of all pages these are offered most, so that some offers are found.
+const OFFERED_PAGES: u64 = 2;
 
 const NUMBERS: [usize; 16] = [
     0,
@@ -142,6 +147,16 @@ impl Drawer {
             // Now and then a program takes itself away.
             (Sysno::Unmap, [address, ..]) if random.below(32) != 0 => spare_the_program(address),
             (Sysno::Open, [path, flags, ..]) => draw_open(path, flags, random),
+            (Sysno::Share, [pid, address, ..]) if is_usual => {
+                *pid = Value::Own(Own::Child(random.below(REMEMBERED) as u8));
+                *address = Value::Number(ARENA + random.below(OFFERED_PAGES) as usize * PAGE_SIZE);
+            }
+            (Sysno::Attach, [pid, remote, local, ..]) if is_usual => {
+                *pid = Value::Own(Own::Parent);
+                *remote = Value::Number(ARENA + random.below(OFFERED_PAGES) as usize * PAGE_SIZE);
+                *local =
+                    Value::Number(ARENA + (ARENA_PAGES + random.below(8) as usize) * PAGE_SIZE);
+            }
             (Sysno::SetTlsBase, [address, ..]) if is_usual => *address = Value::Number(ARENA),
             (Sysno::CreateThread, [function, _, stack, ..]) if is_usual => {
                 *function = Value::Number(code::function(random));
@@ -218,7 +233,10 @@ fn spare_the_program(address: &mut Value) {
 fn draw(kind: Kind, random: &mut Random) -> Value {
     Value::Number(match kind {
         Kind::Nothing => return Value::Number(random.word() as usize),
-        Kind::Pointer => pointer(random),
+        Kind::Pointer => match random.below(16) {
+            0 => return Value::Own(Own::Mapping(random.below(REMEMBERED) as u8)),
+            _ => pointer(random),
+        },
         Kind::Text => match random.below(4) {
             0 => pointer(random),
             _ => code::text(random.below(code::TEXTS as u64) as usize),
@@ -227,7 +245,10 @@ fn draw(kind: Kind, random: &mut Random) -> Value {
             0 => pointer(random),
             _ => code::registers(random),
         },
-        Kind::Address => address(random),
+        Kind::Address => match random.below(16) {
+            0 => return Value::Own(Own::Mapping(random.below(REMEMBERED) as u8)),
+            _ => address(random),
+        },
         Kind::Function => match random.below(16) {
             0 => address(random),
             _ => code::function(random),

@@ -22,11 +22,12 @@ pub(crate) struct Process<'a> {
     pub(crate) near: Near,
 }
 
-/// Ids that calls have returned.
+/// What calls have returned.
 #[derive(Default)]
 pub(crate) struct Near {
     children: [AtomicI32; REMEMBERED as usize],
     fellows: [AtomicI32; REMEMBERED as usize],
+    mappings: [AtomicUsize; REMEMBERED as usize],
     next: AtomicUsize,
 }
 
@@ -72,6 +73,11 @@ impl Process<'_> {
             Sysno::Fork if value == 0 => self.be_child(draw.child_seed),
             Sysno::Fork | Sysno::Spawn | Sysno::SpawnWith => {
                 self.near.remember(&self.near.children, value as Pid);
+            }
+            Sysno::Map => {
+                let next = self.near.next.fetch_add(1, Ordering::Relaxed);
+                let mappings = &self.near.mappings;
+                mappings[next % mappings.len()].store(value, Ordering::Relaxed);
             }
             Sysno::CreateThread | Sysno::CreateThreadRegisters => {
                 self.near.remember(&self.near.fellows, value as Pid);
@@ -119,6 +125,9 @@ impl Near {
             Own::Parent => process::getppid(),
             Own::Neighbour(distance) => process::getpid() + Pid::from(distance),
             Own::Child(index) => self.children[usize::from(index)].load(Ordering::Relaxed),
+            Own::Mapping(index) => {
+                return self.mappings[usize::from(index)].load(Ordering::Relaxed);
+            }
             Own::Fellow(index) => self.fellows[usize::from(index)].load(Ordering::Relaxed),
         };
         id as usize
