@@ -50,18 +50,14 @@ pub(crate) fn function(random: &mut Random) -> usize {
     function as *const () as usize
 }
 
-/// A handler that ends a thread with a fault, and does nothing about signals that were sent.
-pub(crate) fn handler() -> usize {
-    handle as *const () as usize
-}
-
 /// Some address in the program.
 pub(crate) fn somewhere(offset: usize) -> usize {
     PROGRAM_BASE + offset % (16 * PAGE_SIZE)
 }
 
+/// A handler that ends a thread with a fault, and does nothing about signals that were sent.
 #[unsafe(naked)]
-extern "C" fn handle() {
+pub(crate) extern "C" fn handle(_signal: i32, _address: usize, _kind: usize) {
     core::arch::naked_asm!(
         "test rdx, rdx", // the kind of the fault
         "jnz 2f",

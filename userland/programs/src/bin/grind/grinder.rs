@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use abi::{Errno, Pid, Sysno, decode};
 use programs::random::Random;
-use ulib::{process, system_call};
+use ulib::{Signal, process, system_call};
 
 use crate::draw::{Draw, Drawer, Own, REMEMBERED, Value};
 use crate::plan::Plan;
@@ -86,6 +86,15 @@ impl Process<'_> {
         }
     }
 
+    /// Ends a child that one of the calls has made: it may wait for something that never comes.
+    pub(crate) fn end_oldest_child(&self) {
+        let child = self.near.oldest_child();
+        if child > 0 && !self.protected.contains(child) {
+            // It may have ended.
+            let _ = process::kill(child, Signal::SIGKILL);
+        }
+    }
+
     /// What a process does that one of the calls has forked.
     fn be_child(&self, seed: u64) -> ! {
         let mut random = Random::new(seed);
@@ -102,7 +111,7 @@ impl Near {
     }
 
     /// The child that will be forgotten next.
-    pub(crate) fn oldest_child(&self) -> Pid {
+    fn oldest_child(&self) -> Pid {
         let next = self.next.load(Ordering::Relaxed);
         self.children[next % self.children.len()].load(Ordering::Relaxed)
     }

@@ -25,6 +25,7 @@ mod plan;
 mod registers;
 mod storm;
 mod tally;
+mod values;
 mod worker;
 
 use programs::random::Random;

@@ -60,7 +60,9 @@ pub(crate) fn run(seed: u64, duration_ns: u64, calls: u64) -> Result<(), Errno> 
     let mut random = Random::new(derive(seed, u64::MAX));
     let mut started = 0;
     let mut start = || loop {
-        match process::start(|| worker::run(&storm, started)) {
+        match process::start(|| match worker::run(&storm, started) {
+            Err(errno) => errno.number() as i32,
+        }) {
             Ok(worker) => {
                 started += 1;
                 return worker;

@@ -1,13 +1,12 @@
 //! A process of the storm: its first thread keeps the others going.
 
-use alloc::boxed::Box;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use abi::layout::PAGE_SIZE;
-use abi::{Errno, Pid, decode};
+use abi::{Errno, Pid, WAIT_ANY, decode};
 use programs::random::Random;
 use ulib::mapping::{self, MapRequest};
-use ulib::{Signal, process, system_call};
+use ulib::{Signal, file, process, signal, system_call};
 
 use crate::draw::Drawer;
 use crate::grinder::{Near, Process, thread_seed};
@@ -16,17 +15,18 @@ use crate::tally::{Protected, Tally};
 use crate::{code, place};
 
 /// How many threads make calls.
-pub(crate) const THREADS: usize = 4;
+const THREADS: usize = 4;
 /// One process in so many has the console.
 const PROCESSES_PER_CONSOLE: u64 = 8;
-/// Where their stacks end, and how far from each other.
-const STACKS: usize = 0xffff_ac00_0123_0000;
-const STACK_DISTANCE: usize = 1 << 24;
-const STACK_LEN: usize = 4 * PAGE_SIZE;
 /// After so many looks without a call a thread gets a signal: what it waits for may never come.
 const PATIENCE_LOOKS: u32 = 3;
 
-/// Who can make calls, and how.
+/// Where the threads' stacks are: at no address that is drawn.
+const STACKS: usize = 0xffff_ac00_0123_0000;
+const STACK_DISTANCE: usize = 1 << 24;
+const STACK_LEN: usize = 4 * PAGE_SIZE;
+
+/// What all processes of the storm are made of.
 pub(crate) struct Storm<'a> {
     pub(crate) seed: u64,
     pub(crate) plan: &'a Plan,
@@ -34,26 +34,18 @@ pub(crate) struct Storm<'a> {
     pub(crate) tally: &'a Tally,
 }
 
-/// A place for a thread of this process.
-struct Slot {
-    tid: Pid,
-    generation: u64,
-    /// What `progress` was, and for how many looks.
-    seen: usize,
-    looks: u32,
+/// What the threads of one process have.
+struct Team<'a> {
+    process: Process<'a>,
+    /// For the thread in each place: where its sequence begins, and how many calls it has made.
+    seeds: [AtomicU64; THREADS],
+    progress: [AtomicUsize; THREADS],
 }
 
-/// What one thread is started with.
-struct Start {
-    process: Process<'static>,
-    slots: [StartSlot; THREADS],
-}
+/// The team of this process, for its threads, which get one argument only.
+static TEAM: AtomicPtr<Team<'static>> = AtomicPtr::new(core::ptr::null_mut());
 
-struct StartSlot {
-    seed: core::sync::atomic::AtomicU64,
-    progress: AtomicUsize,
-}
-
+/// What is drawn in the process with this number.
 pub(crate) fn drawer(number: u64) -> Drawer {
     Drawer {
         has_console: number.is_multiple_of(PROCESSES_PER_CONSOLE),
@@ -61,20 +53,23 @@ pub(crate) fn drawer(number: u64) -> Drawer {
 }
 
 /// Runs as the process with this number until it is killed.
-pub(crate) fn run(storm: &Storm<'_>, number: u64) -> i32 {
-    // SAFETY: this process never leaves this function but by its end, so what its memory has a copy of stays.
-    let storm: &'static Storm<'static> = unsafe { &*core::ptr::from_ref(storm).cast() };
+///
+/// # Errors
+/// If there is no memory for it.
+pub(crate) fn run(storm: &Storm<'_>, number: u64) -> Result<core::convert::Infallible, Errno> {
     let drawer = drawer(number);
     if !drawer.has_console {
-        for fd in 0..3 {
-            let _ = ulib::file::close(fd);
-        }
+        [abi::STDIN, abi::STDOUT, abi::STDERR]
+            .into_iter()
+            .try_for_each(file::close)?;
     }
     place::prepare();
     code::prepare();
-    // SAFETY: the handler does nothing.
-    unsafe { system_call::signal(code::handler()) };
-    let start: &'static Start = Box::leak(Box::new(Start {
+    signal::handle_all(Some(code::handle))?;
+    for place in 0..THREADS {
+        mapping::map(&MapRequest::anonymous(STACK_LEN).at(stack_top(place) - STACK_LEN))?;
+    }
+    let team = Team {
         process: Process {
             plan: storm.plan,
             protected: storm.protected,
@@ -82,77 +77,74 @@ pub(crate) fn run(storm: &Storm<'_>, number: u64) -> i32 {
             drawer,
             near: Near::default(),
         },
-        slots: core::array::from_fn(|_| StartSlot {
-            seed: 0.into(),
-            progress: AtomicUsize::new(0),
-        }),
-    }));
-    let _ = STARTED.compare_exchange(
-        core::ptr::null_mut(),
-        core::ptr::from_ref(start).cast_mut(),
-        Ordering::Relaxed,
-        Ordering::Relaxed,
-    );
-    for place in 0..THREADS {
-        let request = MapRequest::anonymous(STACK_LEN).at(stack_top(place) - STACK_LEN);
-        if mapping::map(&request).is_err() {
-            return 0;
-        }
-    }
-    let mut slots: [Slot; THREADS] = core::array::from_fn(|_| Slot {
-        tid: 0,
-        generation: 0,
-        seen: 0,
-        looks: 0,
-    });
+        seeds: Default::default(),
+        progress: Default::default(),
+    };
+    // Relaxed: there is one thread.
+    TEAM.store((&raw const team).cast_mut().cast(), Ordering::Relaxed);
+    let mut places: [Place; THREADS] = core::array::from_fn(Place::new);
     loop {
-        for (place, slot) in slots.iter_mut().enumerate() {
-            let seed = |generation| thread_seed(storm.seed, number, place as u64, generation);
-            slot.look(start, place, seed);
+        for place in &mut places {
+            place.look(&team, |number_in_place, generation| {
+                thread_seed(storm.seed, number, number_in_place as u64, generation)
+            });
         }
-        let child = start.process.near.oldest_child();
-        if child > 0 && !storm.protected.contains(child) {
-            let _ = process::kill(child, Signal::SIGKILL);
-        }
-        let _ = process::try_wait(abi::WAIT_ANY);
+        team.process.end_oldest_child();
+        // One is forgotten, or none.
+        let _ = process::try_wait(WAIT_ANY);
         process::yield_now();
     }
 }
 
-fn stack_top(place: usize) -> usize {
-    STACKS + (place + 1) * STACK_DISTANCE
+/// A place for a thread of this process, as the first thread sees it.
+struct Place {
+    number: usize,
+    /// The thread there, if there is one.
+    tid: Option<Pid>,
+    /// How many threads have been there.
+    generation: u64,
+    /// How many calls the thread had made, and at how many looks that has been so.
+    seen: usize,
+    looks: u32,
 }
 
-/// For the threads of this process.
-static STARTED: core::sync::atomic::AtomicPtr<Start> =
-    core::sync::atomic::AtomicPtr::new(core::ptr::null_mut());
+impl Place {
+    fn new(number: usize) -> Place {
+        Place {
+            number,
+            tid: None,
+            generation: 0,
+            seen: 0,
+            looks: 0,
+        }
+    }
 
-impl Slot {
     /// Starts a thread if there is none, and disturbs one that does nothing.
-    fn look(&mut self, start: &Start, place: usize, seed: impl Fn(u64) -> u64) {
-        let progress = start.slots[place].progress.load(Ordering::Relaxed);
-        if self.tid != 0 && progress != self.seen {
+    fn look(&mut self, team: &Team<'_>, seed: impl Fn(usize, u64) -> u64) {
+        // Relaxed, here and below: a number that has changed or not.
+        let progress = team.progress[self.number].load(Ordering::Relaxed);
+        if progress != self.seen {
             (self.seen, self.looks) = (progress, 0);
             return;
         }
         self.looks += 1;
-        if self.tid != 0 && self.looks < PATIENCE_LOOKS {
-            return;
+        match self.tid {
+            Some(_) if self.looks < PATIENCE_LOOKS => return,
+            Some(tid) if is_running(tid) => {
+                // It may be in a handler.
+                let _ = process::kill(tid, Signal::SIGUSR1);
+            }
+            _ => {
+                team.seeds[self.number]
+                    .store(seed(self.number, self.generation), Ordering::Relaxed);
+                self.tid = create(self.number).ok();
+                if let Some(tid) = self.tid {
+                    self.generation += 1;
+                    team.process.near.add_fellow(tid);
+                }
+            }
         }
         self.looks = 0;
-        if self.tid != 0 && is_running(self.tid) {
-            // It may be in a handler.
-            let _ = process::kill(self.tid, Signal::SIGUSR1);
-            return;
-        }
-        start.slots[place]
-            .seed
-            .store(seed(self.generation), Ordering::Relaxed);
-        self.tid = create(place).unwrap_or(0);
-        if self.tid != 0 {
-            self.generation += 1;
-            start.process.near.add_fellow(self.tid);
-        }
     }
 }
 
@@ -162,21 +154,22 @@ fn is_running(tid: Pid) -> bool {
     decode(unsafe { system_call::join_thread(tid) }) == Err(Errno::EAGAIN)
 }
 
+fn stack_top(place: usize) -> usize {
+    STACKS + (place + 1) * STACK_DISTANCE
+}
+
 fn create(place: usize) -> Result<Pid, Errno> {
     let function = begin as *const () as usize;
-    // A function expects that it was called.
+    // A function expects to be called: with the place of a return address below a multiple of 16.
     let stack = stack_top(place) - size_of::<usize>();
     // SAFETY: the stack is that of a thread that has ended, or new.
     decode(unsafe { system_call::create_thread(function, place, stack) }).map(|tid| tid as Pid)
 }
 
 extern "C" fn begin(place: usize) -> ! {
-    // SAFETY: stored before there were threads, and never taken away.
-    let start = unsafe { &*STARTED.load(Ordering::Relaxed) };
-    let slot = &start.slots[place];
+    // SAFETY: stored before there were threads, on the stack of the first one, which never leaves the function.
+    let team = unsafe { &*TEAM.load(Ordering::Relaxed) };
     // Relaxed: written before the thread was made.
-    start.process.grind(
-        Random::new(slot.seed.load(Ordering::Relaxed)),
-        &slot.progress,
-    )
+    let random = Random::new(team.seeds[place].load(Ordering::Relaxed));
+    team.process.grind(random, &team.progress[place])
 }
