@@ -89,6 +89,10 @@ impl Deref for IrqOff {
 impl Drop for IrqOff {
     #[inline(always)]
     fn drop(&mut self) {
+        debug_assert!(
+            !hw::interrupts_enabled(),
+            "interrupts were turned on inside of a section that keeps them off"
+        );
         if self.were_enabled {
             hw::enable_interrupts();
         }

@@ -35,6 +35,7 @@ pub mod topology;
 #[cfg(target_os = "none")]
 pub mod trampoline;
 pub mod wait;
+pub mod watchdog;
 
 pub use cpu::{CpuId, MAX_CPUS};
 pub use cpu_set::{AtomicCpuSet, CpuSet};

@@ -8,11 +8,11 @@
 //!
 //! - LOCK-1, LOCK-2: order and masking, see [`crate::rank`].
 //! - **LOCK-3**: a thread that holds a spin lock keeps its CPU. (The scheduler asserts it by
-//!   [`pin::assert_unpinned`](crate::pin::assert_unpinned).)
+//!   [`pin::assert_may_switch`](crate::pin::assert_may_switch).)
 //! - **TLB-4**: a CPU that waits for a lock serves its flush requests, since the holder may be waiting for the answer.
 //!
-//! Debug builds check the order, know the holder, and panic when a lock stays held past a bound. Release builds have one
-//! test besides the lock's own instructions: whether statistics are kept.
+//! A lock that stays held past a bound is a panic ([`crate::watchdog`]). Debug builds check the order, and know the holder; release
+//! builds have one test besides the lock's own instructions: whether statistics are kept.
 
 mod raw;
 mod statistics;
@@ -186,18 +186,25 @@ fn wait_for<R: Rank>(raw: &RawLock) {
     let mut wait = SpinWait::new();
     raw.acquire_waiting(own_mark(), |holder_mark| {
         mailbox::serve_flush_requests();
-        let in_time = wait.turn();
-        if cfg!(debug_assertions) && !in_time {
-            panic!(
-                "a lock of rank {} stays held by CPU {}",
-                R::NAME,
-                holder_mark - 1
-            );
+        if !wait.turn() {
+            stays_held::<R>(holder_mark);
         }
     });
     if statistics::are_statistics_kept() {
         statistics::contended::<R>(wait.turns());
     }
+}
+
+/// The backtraces that follow show who has it. Only debug builds know the CPU.
+fn stays_held<R: Rank>(holder_mark: u32) -> ! {
+    if cfg!(debug_assertions) {
+        panic!(
+            "watchdog: a lock of rank {} stays held by CPU {}",
+            R::NAME,
+            holder_mark - 1
+        );
+    }
+    panic!("watchdog: a lock of rank {} stays held", R::NAME);
 }
 
 /// The right to the value of a [`SpinLock`], until it is dropped.
@@ -233,6 +240,11 @@ impl<T: ?Sized, R: Rank> Drop for SpinGuard<'_, T, R> {
     fn drop(&mut self) {
         if cfg!(debug_assertions) {
             hw::block().rank_given_back(R::LEVEL);
+            assert!(
+                !(R::MASKS_INTERRUPTS && hw::interrupts_enabled()),
+                "LOCK-2: interrupts were turned on while a lock of rank {} was held",
+                R::NAME
+            );
         }
         self.raw.release();
     }

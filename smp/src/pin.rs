@@ -8,6 +8,7 @@ use core::marker::PhantomData;
 
 use crate::cpu::{self, CpuId};
 use crate::hw;
+use crate::irq;
 
 /// While it lives, this thread stays on this CPU. It cannot leave the thread.
 #[must_use = "the thread is pinned only while the guard lives"]
@@ -50,25 +51,49 @@ impl Drop for Pinned {
     }
 }
 
-/// Panics if this thread is pinned or holds a spin lock (debug builds). The scheduler calls it before it gives the CPU
-/// away.
+/// Panics in debug builds if this thread must keep its CPU: if it is pinned, holds a spin lock or has interrupts off. Who may give the
+/// CPU away calls it, also where he does not in the end, so that a mistake shows at once and not only when somebody waits.
 #[inline(always)]
-pub fn assert_unpinned() {
+pub fn assert_may_switch() {
     if cfg!(debug_assertions) {
-        let block = hw::block();
-        assert!(block.pin_depth() == 0, "switched away from while pinned");
-        if let Some(rank) = block.highest_rank_held() {
-            panic!(
-                "switched away from while holding a lock of rank {}",
-                crate::rank::name(rank)
-            );
-        }
+        check_may_switch();
     }
+}
+
+/// As [`assert_may_switch`], at the border to user mode, where interrupts are off.
+#[inline(always)]
+pub fn assert_may_leave_kernel() {
+    if cfg!(debug_assertions) {
+        check_nothing_held("leaves the kernel");
+    }
+}
+
+#[inline(never)]
+fn check_may_switch() {
+    check_nothing_held("gives its CPU away");
+    assert!(
+        irq::are_enabled(),
+        "a thread gives its CPU away with interrupts off"
+    );
+}
+
+#[inline(never)]
+fn check_nothing_held(what: &str) {
+    let block = hw::block();
+    assert!(
+        block.handler_depth() == 0,
+        "a thread {what} inside of an interrupt handler"
+    );
+    if let Some(rank) = block.highest_rank_held() {
+        let rank = crate::rank::name(rank);
+        panic!("LOCK-3: a thread {what} with a lock of rank {rank} held");
+    }
+    assert!(block.pin_depth() == 0, "a thread {what} while pinned");
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{assert_unpinned, pin};
+    use super::{assert_may_leave_kernel, assert_may_switch, pin};
     use crate::host;
     use crate::lock::SpinLock;
     use crate::{CpuId, irq, rank};
@@ -83,27 +108,41 @@ mod tests {
     fn switching_is_allowed_again_when_the_last_pin_is_gone() {
         let (first, second) = (pin(), pin());
         drop((first, second));
-        assert_unpinned();
+        assert_may_switch();
     }
 
     #[test]
-    #[should_panic(expected = "while pinned")]
+    #[should_panic(expected = "gives its CPU away while pinned")]
     fn switching_while_pinned_panics() {
         let _pin = pin();
-        assert_unpinned();
+        assert_may_switch();
     }
 
     #[test]
-    #[should_panic(expected = "holding a lock of rank Heap")]
+    #[should_panic(expected = "gives its CPU away with a lock of rank Heap held")]
     fn switching_with_a_lock_held_panics() {
         let lock = SpinLock::<(), rank::Heap>::new(());
         let _guard = core::mem::ManuallyDrop::new(lock.lock());
-        assert_unpinned();
+        assert_may_switch();
     }
 
     #[test]
-    fn switching_with_interrupts_off_is_what_the_scheduler_does() {
+    #[should_panic(expected = "gives its CPU away with interrupts off")]
+    fn switching_with_interrupts_off_panics() {
+        let _off = core::mem::ManuallyDrop::new(irq::disable());
+        assert_may_switch();
+    }
+
+    #[test]
+    #[should_panic(expected = "gives its CPU away inside of an interrupt handler")]
+    fn switching_in_an_interrupt_handler_panics() {
+        let _in_handler = core::mem::ManuallyDrop::new(irq::enter_handler());
+        assert_may_switch();
+    }
+
+    #[test]
+    fn a_thread_leaves_the_kernel_with_interrupts_off() {
         let _off = irq::disable();
-        assert_unpinned();
+        assert_may_leave_kernel();
     }
 }

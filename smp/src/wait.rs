@@ -3,11 +3,13 @@
 //! With more virtual CPUs than host cores, what a CPU waits for may be done by one that the host does not run. PAUSE lets
 //! the emulator run another, but costs more than many reads; so a wait reads `spin_limit` times between two of them.
 //! While it waits, a CPU serves its flush requests (TLB-4: no CPU waits for anything with interrupts off and its own
-//! flush requests unserved).
+//! flush requests unserved). No wait is for ever: past a bound ([`watchdog::bound_ns`]) whoever waits panics, and says for what.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::hw;
+use crate::time;
+use crate::watchdog::{self, OwnTime};
 
 static SPIN_LIMIT: AtomicU32 = AtomicU32::new(1000);
 
@@ -23,19 +25,16 @@ pub fn set_spin_limit(reads: u32) {
     SPIN_LIMIT.store(reads, Ordering::Relaxed);
 }
 
-/// After so many cycles a wait has failed: half a minute at 2 GHz. Even with 255 virtual CPUs on one host core, all of
-/// them have run by then.
-pub const BOUND_CYCLES: u64 = 1 << 36;
+/// Of the time between two looks at the clock no more than this part of the bound counts.
+const STEPS_PER_BOUND: u64 = 16;
 
 /// The pace of one wait.
 #[derive(Debug)]
 pub struct SpinWait {
     reads_left: u32,
     turns: u64,
-    /// When the first PAUSE was due.
-    since: Option<u64>,
-    /// How long after that the last one was.
-    waited_cycles: u64,
+    /// Since the first PAUSE was due.
+    waited: OwnTime,
 }
 
 impl SpinWait {
@@ -48,12 +47,11 @@ impl SpinWait {
         SpinWait {
             reads_left: spin_limit(),
             turns: 0,
-            since: None,
-            waited_cycles: 0,
+            waited: OwnTime::new(),
         }
     }
 
-    /// Called after each read that found nothing. False once the wait has gone on for [`BOUND_CYCLES`].
+    /// Called after each read that found nothing. False once the wait has gone on for the watchdog's bound.
     #[inline]
     #[must_use = "a wait without a bound hides a hang"]
     pub fn turn(&mut self) -> bool {
@@ -70,16 +68,15 @@ impl SpinWait {
         self.turns
     }
 
-    /// For how long the wait has gone on, in cycles; 0 as long as it is a matter of a few reads.
-    pub fn waited_cycles(&self) -> u64 {
-        self.waited_cycles
+    /// For how long the wait has gone on, as the watchdog counts it; 0 as long as it is a matter of a few reads.
+    pub fn waited_ns(&self) -> u64 {
+        self.waited.counted_ns()
     }
 
     fn pause(&mut self) -> bool {
         self.reads_left = spin_limit();
         hw::pause();
-        let now = hw::timestamp();
-        self.waited_cycles = now.wrapping_sub(*self.since.get_or_insert(now));
-        self.waited_cycles < BOUND_CYCLES
+        let bound_ns = watchdog::bound_ns();
+        self.waited.count(time::now_ns(), bound_ns / STEPS_PER_BOUND) < bound_ns
     }
 }

@@ -127,5 +127,5 @@ fn assert_may_fault() {
         smp::irq::are_enabled(),
         "USER-4: user memory copied with interrupts off"
     );
-    smp::pin::assert_unpinned();
+    smp::pin::assert_may_switch();
 }

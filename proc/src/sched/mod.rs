@@ -120,7 +120,7 @@ pub(crate) fn current_id() -> Id {
 
 /// Gives the other threads of this CPU their turn. Returns at once if there are none.
 pub fn yield_now() {
-    smp::pin::assert_unpinned();
+    smp::pin::assert_may_switch();
     let off = irq::disable();
     let cpu = CPUS.get(&off);
     if let Some(next) = cpu.queue.pop() {
@@ -157,7 +157,7 @@ fn exit() -> ! {
 
 /// Gives the CPU to the next thread, or to the idle loop if there is none.
 fn switch_away(leave: Leave) {
-    smp::pin::assert_unpinned();
+    smp::pin::assert_may_switch();
     let off = irq::disable();
     let cpu = CPUS.get(&off);
     let next = cpu.queue.pop().unwrap_or_else(|| RUNNING.idle(&off));

@@ -20,8 +20,8 @@ use crate::wait::SpinWait;
 
 const WORD_BITS: usize = u64::BITS as usize;
 
-/// After so many cycles, about a tenth of a second, an interrupt is taken for lost (MAIL-6); then again after twice as many.
-const RING_AGAIN_CYCLES: u64 = 1 << 28;
+/// After such a time an interrupt is taken for lost (MAIL-6); then again after twice as long.
+const RING_AGAIN_NS: u64 = 100_000_000;
 
 /// When a request is served.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -260,7 +260,7 @@ impl<B: Bell> Mailboxes<B> {
     fn no_answer(&self, sender: CpuId, class: Class) -> ! {
         let targets = self.unserved(sender, class);
         panic!(
-            "no answer to a {class:?} request of CPU {sender}; not even looked at by {targets:?}"
+            "watchdog: no answer to a {class:?} request of CPU {sender}; not even looked at by {targets:?}"
         );
     }
 }
@@ -325,13 +325,13 @@ impl<'a, B: Bell> Pending<'a, B> {
         let sender = self.pin.cpu();
         let record = &mailboxes.lane(sender, class).record;
         let mut wait = SpinWait::new();
-        let mut ring_again_at = RING_AGAIN_CYCLES;
+        let mut ring_again_ns = RING_AGAIN_NS;
         while !record.is_finished() {
             if !wait.turn() {
                 mailboxes.no_answer(sender, class);
             }
-            if wait.waited_cycles() >= ring_again_at {
-                ring_again_at *= 2;
+            if wait.waited_ns() >= ring_again_ns {
+                ring_again_ns *= 2;
                 mailboxes.ring_again(sender, class);
             }
             if record.is_finished() {

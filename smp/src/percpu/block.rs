@@ -43,6 +43,8 @@ pub struct PerCpuBlock {
     pub fpu_owner: AtomicUsize,
     /// What the base of FS was set to last.
     pub tls_base: AtomicU64,
+    /// How often this CPU has acted on its timer; others look at it ([`crate::watchdog`]).
+    beats: AtomicU32,
     /// Debug builds: levels of the locks held by this CPU, ascending.
     held_count: AtomicU32,
     held_levels: [AtomicU16; HELD_RANKS_MAX],
@@ -101,6 +103,7 @@ impl PerCpuBlock {
             current_fiber: AtomicUsize::new(0),
             fpu_owner: AtomicUsize::new(0),
             tls_base: AtomicU64::new(0),
+            beats: AtomicU32::new(0),
             held_count: AtomicU32::new(0),
             held_levels: [const { AtomicU16::new(0) }; HELD_RANKS_MAX],
         }
@@ -133,6 +136,7 @@ impl PerCpuBlock {
         self.current_fiber.store(0, Ordering::Relaxed);
         self.fpu_owner.store(0, Ordering::Relaxed);
         self.tls_base.store(0, Ordering::Relaxed);
+        self.beats.store(0, Ordering::Relaxed);
         self.held_count.store(0, Ordering::Relaxed);
     }
 
@@ -171,6 +175,18 @@ impl PerCpuBlock {
     pub(crate) fn handler_left(&self) {
         self.kernel_irq_depth
             .store(self.handler_depth().wrapping_sub(1), Ordering::Relaxed);
+    }
+
+    /// Counts one beat of the watchdog.
+    #[inline(always)]
+    pub(crate) fn beat(&self) {
+        // Relaxed: who looks on another CPU wants to know only whether the count moves.
+        self.beats
+            .store(self.beats().wrapping_add(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn beats(&self) -> u32 {
+        self.beats.load(Ordering::Relaxed)
     }
 
     /// The highest level of a lock that this CPU holds.

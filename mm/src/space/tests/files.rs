@@ -47,7 +47,7 @@ impl CountingFile {
 impl PageSource for CountingFile {
     fn page(&self, index: u64) -> Result<Frame, PageSourceError> {
         assert!(smp::irq::are_enabled());
-        smp::pin::assert_unpinned();
+        smp::pin::assert_may_switch();
         let frames = self.frames.lock().unwrap();
         frames
             .get(index as usize)
