@@ -19,6 +19,7 @@ mod mappings;
 mod memory_view;
 mod paging_test;
 mod panic;
+mod plants;
 mod shell;
 mod syscall;
 mod trap;

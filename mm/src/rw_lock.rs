@@ -137,6 +137,7 @@ impl<T, S: Sleeper> RwLock<T, S> {
     /// Waits until no writer has the value, and reads it.
     #[inline]
     pub fn read(&self) -> ReadGuard<'_, T, S> {
+        smp::pin::assert_may_wait();
         if !self.try_read() {
             self.wait_for(Access::Read);
         }
@@ -152,6 +153,7 @@ impl<T, S: Sleeper> RwLock<T, S> {
     /// Waits until nobody has the value, and takes it.
     #[inline]
     pub fn write(&self) -> WriteGuard<'_, T, S> {
+        smp::pin::assert_may_wait();
         if !self.try_write() {
             self.wait_for(Access::Write);
         }

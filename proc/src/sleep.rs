@@ -33,6 +33,7 @@ pub(crate) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
 /// # Errors
 /// [`Interrupted`] if the thread is to take a signal or to end.
 pub fn sleep_ns(duration_ns: u64) -> Result<(), Interrupted> {
+    smp::pin::assert_may_switch();
     let deadline_ns = time::now_ns().saturating_add(duration_ns);
     let current = sched::current();
     while time::now_ns() < deadline_ns {

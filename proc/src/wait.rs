@@ -96,6 +96,7 @@ impl<W: Waiter> WaitQueue<W> {
         mut condition: impl FnMut() -> Option<T>,
         is_over: impl Fn(&Attention) -> bool,
     ) -> Result<T, Interrupted> {
+        smp::pin::assert_may_switch();
         if let Some(value) = condition() {
             return Ok(value);
         }

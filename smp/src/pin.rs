@@ -60,6 +60,14 @@ pub fn assert_may_switch() {
     }
 }
 
+/// As [`assert_may_switch`], for who may have to wait, and does not at boot, when interrupts are off and nobody is there to wait for.
+#[inline(always)]
+pub fn assert_may_wait() {
+    if cfg!(debug_assertions) {
+        check_nothing_held("may have to wait");
+    }
+}
+
 /// As [`assert_may_switch`], at the border to user mode, where interrupts are off.
 #[inline(always)]
 pub fn assert_may_leave_kernel() {

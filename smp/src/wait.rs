@@ -77,6 +77,8 @@ impl SpinWait {
         self.reads_left = spin_limit();
         hw::pause();
         let bound_ns = watchdog::bound_ns();
-        self.waited.count(time::now_ns(), bound_ns / STEPS_PER_BOUND) < bound_ns
+        self.waited
+            .count(time::now_ns(), bound_ns / STEPS_PER_BOUND)
+            < bound_ns
     }
 }

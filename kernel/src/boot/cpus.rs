@@ -9,7 +9,7 @@ use smp::fiber::KernelStackOwner;
 use smp::ipi::{self, stop};
 use smp::percpu::{self, PerCpuBlock};
 use smp::topology::{self, Topology};
-use smp::{OutOfMemory, apic, fpu, irq, mailbox, time};
+use smp::{OutOfMemory, apic, fpu, irq, mailbox, time, watchdog};
 
 use super::command_line::CommandLine;
 use super::info::BootInfo;
@@ -128,6 +128,7 @@ fn init_shared_parts(cpus: usize, command_line: &CommandLine) {
     }
     let ready = mailbox::init(cpus, ipi::ring_mailboxes)
         .and_then(|()| stop::init(cpus))
+        .and_then(|()| watchdog::init(cpus, command_line.number("watchdog")))
         .map_err(|OutOfMemory| NoMemory)
         .and_then(|()| mm::init_cpus(cpus))
         .and_then(|()| proc::init(cpus, mm::frame::accounts().total, user_loop::run));

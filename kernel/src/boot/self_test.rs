@@ -1,4 +1,4 @@
-//! Things that the boot line can ask for so that tests see them happen (`test=`).
+//! Things that the boot line can ask for so that tests see them happen (`test=`, `plant=`).
 
 use proc::sched;
 use proc::spawn::{KernelSpace, spawn_kernel_process};
@@ -6,6 +6,7 @@ use smp::cpu::{self, CpuId};
 use smp::cpu_set::CpuSet;
 
 use super::command_line::CommandLine;
+use crate::plants;
 
 /// How long the other CPUs run programs before the panic.
 const BEFORE_PANIC_NS: u64 = 300_000_000;
@@ -14,6 +15,9 @@ const BEFORE_PANIC_NS: u64 = 300_000_000;
 ///
 /// Needs: the process table.
 pub(crate) fn start(command_line: &CommandLine) {
+    if let Some(name) = command_line.value("plant") {
+        plants::plant(name);
+    }
     match command_line.value("test") {
         None => {}
         Some("panic") => {

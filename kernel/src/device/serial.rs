@@ -4,6 +4,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use smp::lock::SpinLock;
 use smp::rank::{self, Rank};
+use smp::{mailbox, watchdog};
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::IER;
 use uart_16550::{Config, Uart16550};
@@ -67,17 +68,32 @@ fn send_text(line: &mut Uart, text: &[u8]) {
     for part in text.split_inclusive(|&byte| byte == b'\n') {
         match part {
             [part @ .., b'\n'] => {
-                line.send_bytes_exact(part);
-                line.send_bytes_exact(b"\r\n");
+                send_all(line, part);
+                send_all(line, b"\r\n");
             }
-            part => line.send_bytes_exact(part),
+            part => send_all(line, part),
+        }
+    }
+}
+
+/// Sends all of `bytes`, however long whoever reads the line pauses. Meanwhile this CPU answers other CPUs (TLB-4), and is no case for the
+/// watchdog.
+fn send_all(line: &mut Uart, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match line.send_bytes(bytes) {
+            0 => {
+                mailbox::serve_flush_requests();
+                watchdog::excuse();
+                core::hint::spin_loop();
+            }
+            sent => bytes = &bytes[sent..],
         }
     }
 }
 
 /// Writes to the log's line.
 pub(crate) fn write_log(bytes: &[u8]) {
-    with_line(&LOG, LOG_PORT, |line| line.send_bytes_exact(bytes));
+    with_line(&LOG, LOG_PORT, |line| send_all(line, bytes));
 }
 
 /// Lets the console's line interrupt when a byte has arrived.

@@ -31,6 +31,7 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
             }
             continue;
         }
+        smp::pin::assert_may_leave_kernel();
         // SAFETY: 1. `off`. 2. they come from `UserRegisters::start` or the last round, with at most the result of a
         // system call changed, or a signal handler entered or left. 3. this CPU runs threads, so it is set up, and the
         // scheduler has loaded the space of the thread that it runs.
@@ -71,6 +72,7 @@ pub(super) extern "sysv64" fn system_call(registers: &mut UserRegisters, thread:
     drop(unsafe { IrqOff::adopt() });
     syscall::dispatch(thread, registers);
     let off = irq::disable_from_enabled();
+    smp::pin::assert_may_leave_kernel();
     let goes_back = !has_something_to_do(thread, &off);
     // Interrupts stay off, on the way to user mode or back to `run`.
     core::mem::forget(off);

@@ -305,7 +305,7 @@ fn the_last_page_of_user_space_works_to_its_last_byte() {
 }
 
 #[test]
-#[should_panic(expected = "USER-4")]
+#[should_panic(expected = "with interrupts off")]
 fn a_copy_with_interrupts_off_is_a_bug() {
     let _user = user_with(1);
     let _off = irq::disable();

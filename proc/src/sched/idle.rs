@@ -14,8 +14,10 @@ use crate::thread::Thread;
 /// # Errors
 /// [`NoMemory`] if there is none for the idle thread; the CPU cannot be used then.
 pub fn run_idle_loop(cpu: CpuId) -> Result<core::convert::Infallible, NoMemory> {
-    RUNNING.adopt(Thread::idle(cpu)?, &irq::disable());
-    tick::begin(&irq::disable());
+    let off = irq::disable();
+    RUNNING.adopt(Thread::idle(cpu)?, &off);
+    tick::begin(&off);
+    drop(off);
     loop {
         let off = irq::disable();
         if pending::any(&off) {

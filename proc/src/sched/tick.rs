@@ -1,8 +1,8 @@
 //! The timer of a CPU: ticks while it is busy, and the deadlines of its sleepers.
 //!
 //! The hardware timer is one-shot and set to the next thing due: the tick if a thread runs, or the first sleeper. An
-//! idle CPU has no tick, but looks at its queue once a second: should the interrupt get lost that says that there is something,
-//! that is how long it waits. At a tick the running thread's time is charged to it, its turn ends if others wait, and now and
+//! idle CPU has no tick, but looks at its queue about once a second: should the interrupt get lost that says that there is
+//! something, that is how long it waits. At a tick the running thread's time is charged to it, its turn ends if others wait, and now and
 //! then the queues are balanced.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use mm::NoMemory;
 use smp::percpu::CpuLocal;
 use smp::pin::{self, Pinned};
-use smp::{apic, time};
+use smp::{apic, time, watchdog};
 
 use super::run_queue::RunQueue;
 use super::{CPUS, Cpu, RUNNING, balance, place, shake};
@@ -76,9 +76,18 @@ pub(super) fn start(pin: &Pinned) {
     });
 }
 
-/// The CPU begins, idle: from now on its timer is always set.
+/// The CPU becomes idle for the first time: from now on its timer is always set, and the watchdog on it.
 pub(super) fn begin(pin: &Pinned) {
-    arm_for_sleeper(pin, time::now_ns() + IDLE_PERIOD_NS);
+    let now = time::now_ns();
+    watchdog::beat(pin, now);
+    CLOCKS.with(pin, |clock| arm(clock, next_idle_look_ns(now), now));
+}
+
+/// When an idle CPU is to act on its timer next: to look at its queue, and for the watchdog.
+fn next_idle_look_ns(now_ns: u64) -> u64 {
+    let period_ns =
+        watchdog::look_period_ns().map_or(IDLE_PERIOD_NS, |beat_ns| beat_ns.min(IDLE_PERIOD_NS));
+    now_ns + period_ns
 }
 
 /// When a busy CPU is to be shaken next; [`NEVER`] if it is not.
@@ -108,6 +117,7 @@ pub(super) fn serve_timer(in_user_mode: bool) -> bool {
     mm::flush::limbo::serve_tick(mm::flush::Kernel);
     let pin = pin::pin();
     let now = time::now_ns();
+    watchdog::beat(&pin, now);
     let busy = RUNNING.with_current(|thread| !thread.is_idle());
     let tick = CLOCKS.with(&pin, |clock| {
         clock.armed_ns = NEVER;
@@ -131,7 +141,7 @@ pub(super) fn serve_timer(in_user_mode: bool) -> bool {
             clock.next_tick_ns.min(next_shake_ns(&pin, now))
         } else {
             shake::be_quiet();
-            now + IDLE_PERIOD_NS
+            next_idle_look_ns(now)
         };
         arm(clock, next_turn_ns.min(first_sleeper_ns), now);
     });
