@@ -1,6 +1,7 @@
 //! What to boot, and running it to its end.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,6 +30,7 @@ pub struct Boot {
     /// Further options of QEMU itself.
     qemu: String,
     deadline: Duration,
+    reader_pause: Duration,
 }
 
 impl Boot {
@@ -41,6 +43,7 @@ impl Boot {
             program: Vec::new(),
             qemu: String::new(),
             deadline: DEADLINE,
+            reader_pause: Duration::ZERO,
         }
     }
 
@@ -129,14 +132,26 @@ impl Boot {
         Boot { deadline, ..self }
     }
 
+    /// With nobody reading the console for so long, after which all of it is read.
+    pub fn reader_pauses(self, reader_pause: Duration) -> Boot {
+        Boot {
+            reader_pause,
+            ..self
+        }
+    }
+
     /// Runs to the end, or to the deadline.
     pub fn run(&self) -> Run {
         build(self.profile);
         let _slots = Slots::take(self.host_cpus());
         let files = Files::new();
         let mut command = self.command(&files);
+        let console = match self.reader_pause {
+            Duration::ZERO => Stdio::from(files.create("console")),
+            _ => Stdio::piped(),
+        };
         command
-            .stdout(files.create("console"))
+            .stdout(console)
             .stderr(files.create("messages"))
             .process_group(0);
         let shown = format!("{command:?}");
@@ -144,12 +159,23 @@ impl Boot {
             .spawn()
             .unwrap_or_else(|error| panic!("{shown}: {error}"));
 
+        let pause = self.reader_pause;
+        let reader = child.stdout.take().map(|mut output| {
+            let mut console = files.create("console");
+            thread::spawn(move || {
+                thread::sleep(pause);
+                io::copy(&mut output, &mut console)
+            })
+        });
         let status = wait(&mut child, self.deadline);
         let mut places = String::new();
         if status.is_none() {
             places = monitor::interrogate(&files.path("monitor"));
             wait(&mut child, LAST_WORDS); // the status that it has now is not the run's
             kill_group(&mut child);
+        }
+        if let Some(Err(error)) = reader.and_then(|reader| reader.join().ok()) {
+            panic!("the console cannot be read: {error}");
         }
         Run {
             command: shown,
@@ -248,13 +274,18 @@ pub(crate) fn wait(child: &mut Child, patience: Duration) -> Option<i32> {
 
 /// Ends run-smp.sh and the QEMU that it started.
 pub(crate) fn kill_group(child: &mut Child) {
-    // That there is nobody left to kill is fine.
+    signal_group(child, "KILL");
+    let _ = child.wait();
+}
+
+/// Sends a signal to run-smp.sh and the QEMU that it started.
+pub(crate) fn signal_group(child: &Child, name: &str) {
+    // That there is nobody left to get it is fine.
     let group = format!("-{}", child.id());
     let _ = Command::new("kill")
-        .args(["-KILL", "--", &group])
+        .args([&format!("-{name}"), "--", &group])
         .stderr(Stdio::null())
         .status();
-    let _ = child.wait();
 }
 
 /// The files of one run, in a directory of their own that goes with them.

@@ -12,7 +12,7 @@ use rexpect::session::{StreamSession, spawn_stream};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 
 use crate::Run;
-use crate::boot::{Files, kill_group, wait};
+use crate::boot::{Files, kill_group, signal_group, wait};
 use crate::monitor::{self, LAST_WORDS};
 use crate::slots::Slots;
 
@@ -133,6 +133,13 @@ impl Terminal {
             }
             Err(error) => panic!("the console should show: {text}\n{error}\n{}", self.hung()),
         }
+    }
+
+    /// Stops QEMU for so long, with all its CPUs, as a host that has other things to do.
+    pub fn stop_for(&mut self, pause: Duration) {
+        signal_group(&self.child, "STOP");
+        thread::sleep(pause);
+        signal_group(&self.child, "CONT");
     }
 
     /// Waits for the machine's end.

@@ -140,13 +140,12 @@ fn write_command(command: &mut [u8], name: &str, arguments: &str) -> usize {
         .count()
 }
 
-/// Says that the first user instruction is about to run; called by process 1, the first one on its way to user mode.
+/// Says that the first user instruction is about to run; called by process 1.
 pub(crate) fn report_booted() {
     log::write_protocol_line(&Line::<&str>::Booted {
         cpus: smp::cpu::count() as u32,
         microseconds: smp::time::now_ns() / 1000,
     });
-    crate::plants::commit_before_user_mode();
 }
 
 /// The machine ends with process 1.

@@ -50,6 +50,8 @@ fn loop_with_interrupts_off() {
     loop_for_ever();
 }
 
+/// A function of its own in the backtraces.
+#[inline(never)]
 fn loop_for_ever() {
     loop {
         spin_loop();

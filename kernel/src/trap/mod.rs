@@ -31,10 +31,6 @@ extern "C" fn kernel_trap(frame: &mut KernelFrame) {
         vector @ FIRST_INTERRUPT.. => {
             let _in_handler = smp::irq::enter_handler();
             interrupt::handle(vector as u8, false);
-            debug_assert!(
-                !smp::irq::are_enabled(),
-                "the handler of interrupt {vector:#x} has turned interrupts on"
-            );
         }
         NMI => {
             smp::ipi::stop::enter_from_nmi(frame.rip as usize, frame.rbp as usize);

@@ -9,6 +9,7 @@ use smp::irq::{self, IrqOff};
 use super::{FIRST_INTERRUPT, PAGE_FAULT, fault, interrupt, stubs};
 use crate::boot::programs;
 use crate::mappings;
+use crate::plants;
 use crate::syscall;
 
 /// Runs `thread`, the current one, from `registers` on until it is to end.
@@ -16,6 +17,7 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
     if thread.id() == abi::INIT_PID {
         programs::report_booted();
         thread.process().inspect(|process| mappings::log(process));
+        plants::commit_before_user_mode();
     }
     loop {
         let off = irq::disable_from_enabled();

@@ -57,11 +57,10 @@ pub fn stop_other_cpus() -> bool {
     })
 }
 
-/// The CPUs other than this one that have said where they were, and where. The places are final once
-/// [`stop_other_cpus`] has returned true.
+/// The CPUs that have said where they were, and where: this one is among them if it panics since an NMI came from outside. The
+/// places are final once [`stop_other_cpus`] has returned true.
 pub fn stopped_cpus() -> impl Iterator<Item = (CpuId, Place)> {
-    let this_cpu = cpu::id_racy();
-    let notes = STOP.notes.iter().filter(move |(cpu, _)| *cpu != this_cpu);
+    let notes = STOP.notes.iter();
     notes.filter_map(|(cpu, note)| Some((cpu, note.read()?)))
 }
 
