@@ -12,6 +12,7 @@ pub mod c_program;
 pub mod cache_lines;
 pub mod gdb;
 pub mod guide;
+mod machine;
 mod monitor;
 mod prepare;
 mod run;
@@ -22,6 +23,7 @@ mod terminal;
 use std::path::{Path, PathBuf};
 
 pub use boot::Boot;
+pub use machine::{Machine, matrix};
 pub use prepare::{qemu_has_x2apic, run_smp};
 pub use protocol::Line;
 pub use run::Run;

@@ -1,10 +1,65 @@
-//! The machines that the kernel must run on, each doing real work.
+//! The machines that the kernel must run on, each doing real work. What always runs is a part; the whole is
+//! `cargo test --test matrix -- --ignored`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tests::Boot;
+use tests::{Boot, Machine, matrix};
 
 const LONG: Duration = Duration::from_secs(300);
+/// For everything that `usertests` has, on eight virtual CPUs of a busy host.
+const VERY_LONG: Duration = Duration::from_secs(1200);
+
+/// All tests up to 8 CPUs, and the storm of threads and shootdowns that are checked one by one; with more CPUs than that, where
+/// each of them gets little of the host, what shows that all are there and work together.
+fn programs(cpus: usize) -> &'static [&'static [&'static str]] {
+    match cpus {
+        ..=8 => &[&["usertests"], &["threadstorm", "3", "11"], &["shootdown"]],
+        ..=64 => &[
+            &["usertests", "threads*", "kill*", "memory*"],
+            &["threadstorm", "3", "12"],
+        ],
+        _ => &[&["usertests", "kill*", "memory*"]],
+    }
+}
+
+/// Runs a program on a machine of the matrix, which is what it should be.
+#[track_caller]
+fn run_on(machine: &Machine, program: &[&str]) {
+    let run = machine.program(program).deadline(VERY_LONG).run();
+    run.assert_status(0)
+        .assert_cpus(machine.cpus)
+        .assert_log_has(&[&format!("{} levels", machine.levels)]);
+    if machine.apic == "xapic" || tests::qemu_has_x2apic() {
+        run.assert_log_has(&[&format!(" {} mode", machine.apic)]);
+    }
+}
+
+/// Takes an hour or more. `ARGONAUT_MATRIX` in the environment says which machines, by a part of their names.
+#[test]
+#[ignore = "takes hours: cargo test --test matrix -- --ignored"]
+fn the_whole_matrix() {
+    let wanted = std::env::var("ARGONAUT_MATRIX").unwrap_or_default();
+    let is_wanted = |machine: &Machine| machine.to_string().contains(&wanted);
+    let mut count = 0;
+    for machine in matrix().iter().filter(|machine| is_wanted(machine)) {
+        for program in programs(machine.cpus) {
+            let start = Instant::now();
+            eprint!("{machine}: {}", program.join(" "));
+            run_on(machine, program);
+            eprintln!(": ok ({} s)", start.elapsed().as_secs());
+            count += 1;
+        }
+    }
+    assert!(count > 0, "no machine is called {wanted}");
+}
+
+#[test]
+fn machines_of_all_kinds() {
+    let few = matrix().into_iter().filter(|machine| machine.cpus <= 8);
+    for machine in few.step_by(7) {
+        run_on(&machine, &["shootdown", "20"]);
+    }
+}
 
 #[track_caller]
 fn usertests(boot: fn(Boot) -> Boot, cpus: usize) {
