@@ -10,6 +10,8 @@ mod measure;
 #[cfg(target_os = "none")]
 mod pit;
 #[cfg(any(target_os = "none", test))]
+mod readings;
+#[cfg(any(target_os = "none", test))]
 mod scale;
 
 #[cfg(target_os = "none")]
