@@ -39,7 +39,7 @@ pub(super) const PLANTS: [Plant; 16] = [
         name: "lock-in-handler",
         fault: "a lock that does not mask interrupts is taken in an interrupt handler",
         place: KernelProcess,
-        commit: || ask_the_others(|_| drop(HEAP.lock())),
+        commit: || ask_the_others(|_, _| drop(HEAP.lock())),
     },
     Plant {
         name: "lock-unmasked",
@@ -101,13 +101,13 @@ pub(super) const PLANTS: [Plant; 16] = [
         name: "switch-in-handler",
         fault: "an interrupt handler gives the CPU away",
         place: KernelProcess,
-        commit: || ask_the_others(|_| sched::yield_now()),
+        commit: || ask_the_others(|_, _| sched::yield_now()),
     },
     Plant {
         name: "irq-on-in-handler",
         fault: "an interrupt handler turns interrupts on",
         place: KernelProcess,
-        commit: || ask_the_others(|_| turn_interrupts_on()),
+        commit: || ask_the_others(|_, _| turn_interrupts_on()),
     },
     Plant {
         name: "irq-left-on",
@@ -148,7 +148,7 @@ pub(super) const PLANTS: [Plant; 16] = [
 ];
 
 /// Has each other CPU run `function` in an interrupt handler.
-fn ask_the_others(function: fn(&[usize])) {
+fn ask_the_others(function: fn(&[usize], &IrqOff)) {
     let pin = pin::pin();
     let request = Request {
         function,

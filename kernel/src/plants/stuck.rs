@@ -61,7 +61,7 @@ fn loop_for_ever() {
 fn ask_everybody_to_flush() {
     let pin = pin::pin();
     let request = Request {
-        function: |_| (),
+        function: |_, _| (),
         words: &[],
     };
     mailbox::send_flush(&pin, &ipi::online(), request).wait();
