@@ -1,14 +1,15 @@
 //! Injected failures: an allocation that fails because a test wants it to, although there is memory.
 //!
-//! Frames (one, or a block), blocks of the heap, kernel stacks and entries of the process table are counted together, in the
-//! order in which they are asked for. A [`Plan`] says which of them fail: those of one thread, or everybody's.
+//! Frames (one, or a block), blocks of the heap, kernel stacks and entries of the process table are counted together,
+//! in the order in which they are asked for. A plan ([`arm`]) says which of them fail: those of one thread, or
+//! everybody's.
 //!
-//! On the way to a frame or a block of the heap nothing asks whether a failure is wanted: if failures can be injected at all
-//! ([`enable`]), the CPUs keep no frames, blocks and stacks for themselves, so that each allocation comes by the slow way,
-//! and the question is asked only there.
+//! On the way to a frame or a block of the heap nothing asks whether a failure is wanted: if failures can be injected
+//! at all ([`enable`]), the CPUs keep no frames, blocks and stacks for themselves, so that each allocation comes by the
+//! slow way, and the question is asked only there.
 //!
-//! A plan counts what is asked for, not what a caller notices: a heap that grows asks for frames too, and who does not get
-//! a big page makes do with small ones.
+//! A plan counts what is asked for, not what a caller notices: a heap that grows asks for frames too, and who does not
+//! get a big page makes do with small ones.
 
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
@@ -65,8 +66,8 @@ pub fn set_current_thread(current_thread: fn() -> i32) {
     CURRENT_THREAD.call_once(|| current_thread);
 }
 
-/// Makes a plan, in the place of the one before it: from now on `count` allocations fail, at least one, the first of them being
-/// number `first`, counted from 1.
+/// Makes a plan, in the place of the one before it: from now on `count` allocations fail, at least one, the first of
+/// them being number `first`, counted from 1.
 pub fn arm(whose: Whose, first: u32, count: NonZeroU32) {
     let thread = match whose {
         Whose::Everybodys => EVERYBODY,
@@ -75,7 +76,8 @@ pub fn arm(whose: Whose, first: u32, count: NonZeroU32) {
     PLAN.begin(thread, first, count);
 }
 
-/// Ends the plan, whoever made it, and returns how many allocations it has made fail. If it has ended before, says it again.
+/// Ends the plan, whoever made it, and returns how many allocations it has made fail. If it has ended before, says it
+/// again.
 pub fn disarm() -> u32 {
     PLAN.end()
 }
@@ -109,8 +111,8 @@ impl Plan {
         }
     }
 
-    /// Relaxed, here and below: one thread makes plans, and its own allocations come after; others count a few that came
-    /// before or after the change, as they might have anyway.
+    /// Relaxed, here and below: one thread makes plans, and its own allocations come after; others count a few that
+    /// came before or after the change, as they might have anyway.
     fn begin(&self, thread: i32, first: u32, count: NonZeroU32) {
         self.count.store(0, Ordering::Relaxed);
         self.seen.store(0, Ordering::Relaxed);

@@ -66,8 +66,8 @@ impl FpuState {
     pub fn unsaved() -> Result<FpuState, OutOfMemory> {
         let state = FpuState::allocate()?;
         let area = state.area.as_ptr();
-        // SAFETY: both lie within the area, which is ours. XSAVE keeps the parts of the header that it does not know, and they
-        // must be 0; no value but that of MXCSR can be a wrong one.
+        // SAFETY: both lie within the area, which is ours. XSAVE keeps the parts of the header that it does not know,
+        // and they must be 0; no value but that of MXCSR can be a wrong one.
         unsafe {
             area.add(LEGACY_SIZE).write_bytes(0, HEADER_SIZE);
             area.add(MXCSR_AT).cast::<u32>().write(INITIAL_MXCSR);
@@ -87,8 +87,8 @@ impl FpuState {
 
     /// Makes this a copy of `other`.
     pub fn copy_from(&mut self, other: &FpuState) {
-        // SAFETY: both are areas of this size, and this one is ours alone. What a state does not use of its area is never read
-        // but here, as bytes.
+        // SAFETY: both are areas of this size, and this one is ours alone. What a state does not use of its area is
+        // never read but here, as bytes.
         unsafe {
             other
                 .area

@@ -15,7 +15,8 @@ pub(super) fn build_table(layout: &KernelLayout<'_>) -> Result<PageTable, MapErr
     } else {
         X86::FOUR_LEVELS
     };
-    // Without memory it is left as it is, for whoever gets the error cannot go on: it is no table that could be retired.
+    // Without memory it is left as it is, for whoever gets the error cannot go on: it is no table that could be
+    // retired.
     let mut table = ManuallyDrop::new(PageTable::of_kernel(alloc_below_4_gib()?, geometry));
     let mut page = VmIterMut::new_mut(&mut table, WINDOW_START);
     page.descend_to(X86::HIGHEST_LEAF_LEVEL)?;

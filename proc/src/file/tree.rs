@@ -106,8 +106,8 @@ impl FileTree {
 
     /// Makes an empty file at `path`, if there is nothing.
     ///
-    /// What the caller needs of a new file `prepare` makes, before anybody can find it: if there is no memory for that, there
-    /// is no file either.
+    /// What the caller needs of a new file `prepare` makes, before anybody can find it: if there is no memory for that,
+    /// there is no file either.
     ///
     /// # Errors
     /// `ENOENT` or `ENOTDIR` if its directory does not exist; `EISDIR` if the path must be a directory but is none;

@@ -14,8 +14,9 @@
 //! A fault of the thread itself takes the last two steps only.
 //!
 //! Handlers belong to the process. Being in one, and the registers that are put aside, belong to the thread. A thread is in
-//! one handler at most, so there is one place for the registers, its *context*. It is made when the process sets its first
-//! handler, and for later threads with them, so that memory may lack then but not when a signal has been accepted.
+//! one handler at most, so there is one place for the registers, its *context*. It is made when the process sets its
+//! first handler, and for later threads with them, so that memory may lack then but not when a signal has been
+//! accepted.
 //!
 //! - **SIGNAL-1** a thread is in a handler from the moment that it takes a signal until its registers are restored. WANT-3
 //!   says who may change that.
@@ -23,8 +24,8 @@
 //! - **SIGNAL-3** a signal without a handler is never posted: it ends the process at once, or, if it is SIGCHLD, does nothing.
 //!   One that lost its handler afterwards has that effect when the thread takes it.
 //! - **SIGNAL-4** while a process has a handler, each of its running threads has a context. Handlers are set, and threads are
-//!   added, with `life` locked and only if that holds; who finds that a thread has no context lets go of the lock, makes one, and
-//!   looks again.
+//!   added, with `life` locked and only if that holds; who finds that a thread has no context lets go of the lock,
+//!   makes one, and looks again.
 
 pub mod deliver;
 mod handlers;
@@ -100,7 +101,8 @@ fn has_context(thread: &Thread) -> bool {
     thread.signal_context.lock().is_some()
 }
 
-/// Whether `thread` lacks the context that SIGNAL-4 wants it to have. Believe it with the `life` of its process locked only.
+/// Whether `thread` lacks the context that SIGNAL-4 wants it to have. Believe it with the `life` of its process locked
+/// only.
 pub(crate) fn lacks_context(thread: &Thread) -> bool {
     let has_handlers = thread
         .process()

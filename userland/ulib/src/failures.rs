@@ -25,8 +25,9 @@ impl Plan {
         fail_allocation(self.first, self.count).map(drop)
     }
 
-    /// Makes a system call, in which this plan holds, and nowhere else: between the call and what surrounds it the program touches
-    /// no memory, so that it has no page faults that would count. Returns the call's result, and how many allocations failed.
+    /// Makes a system call, in which this plan holds, and nowhere else: between the call and what surrounds it the
+    /// program touches no memory, so that it has no page faults that would count. Returns the call's result, and how
+    /// many allocations failed.
     ///
     /// # Safety
     /// As for the call.
@@ -34,8 +35,8 @@ impl Plan {
         let [a, b, c, d, e, f] = arguments;
         let result: isize;
         let failed: usize;
-        // SAFETY: the three calls keep all registers but `rax`, `rcx` and `r11`, and the first and the last touch no memory; for
-        // the one between them the caller vouches.
+        // SAFETY: the three calls keep all registers but `rax`, `rcx` and `r11`, and the first and the last touch no
+        // memory; for the one between them the caller vouches.
         unsafe {
             asm!(
                 "syscall",

@@ -1,7 +1,7 @@
 //! One operation with every allocation failing once.
 //!
-//! Each attempt is made in a process of its own, in which the operation has been done before without failures: what stays in
-//! the process after that (page tables, pages of its stack) does not look like something lost.
+//! Each attempt is made in a process of its own, in which the operation has been done before without failures: what
+//! stays in the process after that (page tables, pages of its stack) does not look like something lost.
 
 use core::fmt::{self, Display};
 
@@ -82,8 +82,8 @@ impl Attempt {
         }
     }
 
-    /// What a child process does. It arms the plan itself where that shall be in force, and exits with 0, or with the number of an
-    /// error; that the kernel ends it with SIGSEGV, for want of memory, counts as `ENOMEM`.
+    /// What a child process does. It arms the plan itself where that shall be in force, and exits with 0, or with the
+    /// number of an error; that the kernel ends it with SIGSEGV, for want of memory, counts as `ENOMEM`.
     pub(crate) fn in_child(body: impl FnOnce() -> Result<(), Errno>) -> Attempt {
         let child = process::start(|| {
             accounts::now();
