@@ -19,8 +19,8 @@
 //! - **MAIL-4**: a CPU that waits for others serves its own flush requests meanwhile (TLB-4); one that waits for call
 //!   requests also has interrupts on. So CPUs that send to each other get on.
 //! - **MAIL-5**: a flush function takes no lock, allocates nothing, wakes nobody and waits for nothing.
-//! - **MAIL-6**: who has waited for long rings again at those that have not looked. So an interrupt that got lost costs time,
-//!   and if none arrives the wait ends with a panic that names those CPUs.
+//! - **MAIL-6**: who has waited for long rings again at those that have not looked. So an interrupt that got lost
+//!   costs time, and if none arrives the wait ends with a panic that names those CPUs.
 
 mod post;
 mod record;

@@ -70,8 +70,8 @@ impl Handlers {
 /// Makes `handler` the handler of `process` for `signal`, and returns the one before.
 ///
 /// # Errors
-/// `EINVAL` if `signal` cannot be caught, or `handler` is not in user space; `ENOMEM` if there is no memory for what threads are to
-/// go back to from their handlers.
+/// `EINVAL` if `signal` cannot be caught, or `handler` is not in user space; `ENOMEM` if there is no memory for what
+/// threads are to go back to from their handlers.
 pub fn set_handler(process: &Process, signal: Signal, handler: usize) -> Result<usize, Errno> {
     if signal == Signal::SIGKILL {
         return Err(Errno::EINVAL);

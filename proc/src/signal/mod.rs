@@ -23,9 +23,9 @@
 //! - **SIGNAL-2** while a thread is in a handler, its context holds what it goes back to.
 //! - **SIGNAL-3** a signal without a handler is never posted: it ends the process at once, or, if it is SIGCHLD, does nothing.
 //!   One that lost its handler afterwards has that effect when the thread takes it.
-//! - **SIGNAL-4** while a process has a handler, each of its running threads has a context. Handlers are set, and threads are
-//!   added, with `life` locked and only if that holds; who finds that a thread has no context lets go of the lock,
-//!   makes one, and looks again.
+//! - **SIGNAL-4** while a process has a handler, each of its running threads has a context. Handlers are set, and
+//!   threads are added, with `life` locked and only if that holds; who finds that a thread has no context lets go of
+//!   the lock, makes one, and looks again.
 
 pub mod deliver;
 mod handlers;

@@ -295,7 +295,8 @@ macro_rules! for_each_system_call {
             ///
             /// Returns the handler that it had; 0: none.
             ///
-            /// Errors: `EINVAL` if `signal` is no signal or `SIGKILL`, or `handler` is neither 0 nor in user space; `ENOMEM`.
+            /// Errors: `EINVAL` if `signal` is no signal or `SIGKILL`, or `handler` is neither 0 nor in user space;
+            /// `ENOMEM`.
             SigAction: fn sigaction(signal: i32, handler: usize) -> usize;
 
             /// Ends the handler that the caller is in: it goes on where the signal has interrupted it. Outside of a

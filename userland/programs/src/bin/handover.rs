@@ -1,8 +1,8 @@
 //! Two processes on two CPUs wake each other in turn: each CPU is idle until the other has interrupted it.
 //!
-//! `handover [ROUNDS]` (10). A byte goes from one process to the other and back, through two pipes. Prints how long that took, which
-//! is a matter of microseconds, unless interrupts get lost (`fail=lost:reschedule`): then it is one of seconds, but no
-//! byte is.
+//! `handover [ROUNDS]` (10). A byte goes from one process to the other and back, through two pipes. Prints how long
+//! that took, which is a matter of microseconds, unless interrupts get lost (`fail=lost:reschedule`): then it is one
+//! of seconds, but no byte is.
 #![no_std]
 #![no_main]
 

@@ -1,10 +1,10 @@
 //! Has each allocation fail that the kernel makes for an operation, one after the other, and checks what comes of it.
 //!
-//! `failalloc [NAME...] [--list]`, in a kernel that was booted with `fail=alloc:driver`: for all operations, or those named. For each
-//! operation, and for N = 1, 2, 3, ... until it does not ask for N pieces of memory any more, the N-th allocation
-//! fails; then once more all from the N-th on. After each the operation has reported that there is no memory, or has
-//! done its work all the same (who does not get a big page takes small ones); the kernel's accounts are where they
-//! were; and the operation works when it is tried again.
+//! `failalloc [NAME...] [--list]`, in a kernel that was booted with `fail=alloc:driver`: for all operations, or those
+//! named. For each operation, and for N = 1, 2, 3, ... until it does not ask for N pieces of memory any more, the N-th
+//! allocation fails; then once more all from the N-th on. After each the operation has reported that there is no
+//! memory, or has done its work all the same (who does not get a big page takes small ones); the kernel's accounts are
+//! where they were; and the operation works when it is tried again.
 //!
 //! Prints for each operation how many allocations failed, and exits with 1 if anything was otherwise.
 #![no_std]
