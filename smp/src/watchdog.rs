@@ -13,7 +13,8 @@
 //! block, and now and then it *looks* at the word of its neighbour, the CPU with the next number.
 //!
 //! - **WATCH-1** a CPU beats only where it acts on its timer: on its way to user mode, where a thread of the kernel pauses,
-//!   or in the idle loop. It can do none of these with interrupts off or a spin lock held.
+//!   or in the idle loop. It can do none of these with interrupts off or a spin lock held. A long operation on memory
+//!   beats as it gets on ([`progress`]).
 //! - **WATCH-2** silence is counted in the watcher's own time ([`OwnTime`]): of the time between two looks two periods count at
 //!   most. While a debugger or the host stops the machine nobody looks, and nobody is blamed for it.
 //! - **WATCH-3** a CPU that has never beaten is not watched: it is still on its way up.
@@ -31,6 +32,7 @@ pub use own_time::OwnTime;
 
 use crate::OutOfMemory;
 use crate::cpu::{self, CpuId};
+use crate::hw;
 use crate::percpu::{self, CpuLocal, PerCpuBlock};
 use crate::pin::Pinned;
 
@@ -97,6 +99,11 @@ pub fn beat(pin: &Pinned, now_ns: u64) {
             }
         });
     }
+}
+
+/// This CPU gets on with something long: frames come from the shared pool or go back to it, which memory bounds. It counts as a beat.
+pub fn progress() {
+    hw::block().beat();
 }
 
 /// This CPU waits for a device (WATCH-4): to be called again and again while it does.

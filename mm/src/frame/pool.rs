@@ -14,11 +14,13 @@ static POOL: SpinLock<Buddy, rank::FramesPool> = SpinLock::new(Buddy::new());
 
 /// Takes 2^`order` frames in a row; their head gets the tag `tag`.
 pub(super) fn take(order: u32, tag: Tag) -> Option<u32> {
+    smp::watchdog::progress();
     POOL.lock().take(table::all(), order, tag)
 }
 
 /// Takes up to `most` single frames, fewer when no more are left, and hands each to `keep`.
 pub(super) fn take_singles(most: u32, mut keep: impl FnMut(u32)) {
+    smp::watchdog::progress();
     let mut pool = POOL.lock();
     let mut missing = most;
     while let Some(largest) = missing.checked_ilog2() {
@@ -32,11 +34,13 @@ pub(super) fn take_singles(most: u32, mut keep: impl FnMut(u32)) {
 
 /// Makes 2^`order` frames free.
 pub(super) fn give(number: u32, order: u32) {
+    smp::watchdog::progress();
     POOL.lock().give(table::all(), number, order);
 }
 
 /// Makes single frames free.
 pub(super) fn give_singles(numbers: impl Iterator<Item = u32>) {
+    smp::watchdog::progress();
     let mut pool = POOL.lock();
     for number in numbers {
         pool.give(table::all(), number, 0);
