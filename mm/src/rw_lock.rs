@@ -1,22 +1,23 @@
 //! A lock for several readers or one writer, whose waiters sleep.
 //!
-//! Guarantee: a writer has the value to himself; readers share it. Whoever waits gives his CPU away, and sleeps four times at
-//! most, however many others come meanwhile: so nobody waits for ever, as long as those who have the lock give it back.
+//! Guarantee: a writer has the value to himself; readers share it. Whoever waits gives his CPU away, and sleeps four
+//! times at most, however many others come meanwhile: so nobody waits for ever, as long as those who have the lock give
+//! it back.
 //!
-//! While somebody sleeps, no reader comes in. But nobody is handed the lock as a rule: who runs when it becomes free may take it
-//! before those who have been woken, since it would lie idle until they run. Who has been woken and overtaken takes a number. The
-//! numbers are served in turn, and whose turn it is *reserves* the lock if he is overtaken again: then it is his as soon
-//! as those who have it are gone.
+//! While somebody sleeps, no reader comes in. But nobody is handed the lock as a rule: who runs when it becomes free
+//! may take it before those who have been woken, since it would lie idle until they run. Who has been woken and
+//! overtaken takes a number. The numbers are served in turn, and whose turn it is *reserves* the lock if he is
+//! overtaken again: then it is his as soon as those who have it are gone.
 //!
 //! How a thread sleeps is not `mm`'s to know: `proc` says it ([`set_sleeper`]). Before that, and on the host, a waiter
 //! spins, serving its flush requests (TLB-4). No spin lock is held by who takes this lock.
 //!
 //! - **RW-1** the word says who has the lock: `WRITER`, or the number of readers.
-//! - **RW-2** who is about to sleep has read `wakes` and then set `WAITING`, and sleeps only until `wakes` changes; who gives the
-//!   lock back and finds `WAITING` set clears it, changes `wakes`, and then wakes everybody. So no wake-up is lost, none is
-//!   made for nobody, and who runs late does not take the next one's `WAITING` for his own.
-//! - **RW-3** only whose turn it is sets `RESERVED`, and only he clears it, as he takes the lock. Nobody else takes a lock
-//!   that is reserved, and his turn ends when he has it.
+//! - **RW-2** who is about to sleep has read `wakes` and then set `WAITING`, and sleeps only until `wakes` changes; who
+//!   gives the lock back and finds `WAITING` set clears it, changes `wakes`, and then wakes everybody. So no wake-up is
+//!   lost, none is made for nobody, and who runs late does not take the next one's `WAITING` for his own.
+//! - **RW-3** only whose turn it is sets `RESERVED`, and only he clears it, as he takes the lock. Nobody else takes a
+//!   lock that is reserved, and his turn ends when he has it.
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};
@@ -45,8 +46,8 @@ pub fn set_sleeper(sleeper: &'static dyn Sleeper) {
     SLEEPER.call_once(|| sleeper);
 }
 
-/// How the kernel's threads sleep: as `proc` has said. Before there are threads nobody else has a CPU to give away to, and a
-/// waiter spins.
+/// How the kernel's threads sleep: as `proc` has said. Before there are threads nobody else has a CPU to give away to,
+/// and a waiter spins.
 #[derive(Copy, Clone, Debug)]
 pub struct Threads;
 
@@ -99,7 +100,8 @@ impl Access {
         }
     }
 
-    /// The word of a reserved lock, which is `word`, once whom it is reserved for has taken it. `None` if others have it.
+    /// The word of a reserved lock, which is `word`, once whom it is reserved for has taken it. `None` if others have
+    /// it.
     const fn take_reserved(self, word: u32) -> Option<u32> {
         match self {
             Access::Read if word & WRITER == 0 => Some((word & !RESERVED) + 1),
@@ -222,8 +224,8 @@ impl<T, S: Sleeper> RwLock<T, S> {
         if self.try_when_free(access) {
             return;
         }
-        // Relaxed, and below: each number is one thread's; what orders a sleeper's last look and the waker's call is the
-        // sleeper's queue.
+        // Relaxed, and below: each number is one thread's; what orders a sleeper's last look and the waker's call is
+        // the sleeper's queue.
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         self.sleep_while(|| self.turn.load(Ordering::Relaxed) != number);
         if !self.try_when_free(access) {
@@ -235,8 +237,8 @@ impl<T, S: Sleeper> RwLock<T, S> {
 
     /// Sleeps until those who have the lock have given it back, and tries to take it.
     fn try_when_free(&self, access: Access) -> bool {
-        // Acquire pairs with the Release in `wake`: a `WAITING` that is seen or set below has not been cleared by those who
-        // have been counted already (RW-2).
+        // Acquire pairs with the Release in `wake`: a `WAITING` that is seen or set below has not been cleared by those
+        // who have been counted already (RW-2).
         let wakes = self.wakes.load(Ordering::Acquire);
         if self.mark_waiting() {
             self.sleep_while(|| self.wakes.load(Ordering::Relaxed) == wakes);
@@ -244,7 +246,8 @@ impl<T, S: Sleeper> RwLock<T, S> {
         self.try_access(access)
     }
 
-    /// Sees to it that the caller is woken when the lock becomes free. False if it may be free, or the word changes meanwhile.
+    /// Sees to it that the caller is woken when the lock becomes free. False if it may be free, or the word changes
+    /// meanwhile.
     fn mark_waiting(&self) -> bool {
         // Relaxed: RW-2 is about this one word, whose changes everybody sees in one order.
         let word = self.word.load(Ordering::Relaxed);
@@ -298,8 +301,8 @@ impl<T, S: Sleeper> RwLock<T, S> {
         self.wake();
     }
 
-    /// A reader has left while somebody waits; the word was `before`. The last one wakes them, unless somebody has taken the
-    /// lock meanwhile, who will.
+    /// A reader has left while somebody waits; the word was `before`. The last one wakes them, unless somebody has
+    /// taken the lock meanwhile, who will.
     #[cold]
     #[inline(never)]
     fn reader_left(&self, before: u32) {

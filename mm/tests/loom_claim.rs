@@ -1,8 +1,10 @@
-//! Loom models of breaking the sharing of a page: `RUSTFLAGS="--cfg loom" cargo test -p mm --release --test loom_claim`.
+//! Loom models of breaking the sharing of a page: `RUSTFLAGS="--cfg loom" cargo test -p mm --release --test
+//! loom_claim`.
 //!
-//! The claim, the entry, the batch, the mailboxes and the lock are the kernel's own. Around them is a machine with one page in
-//! one space: each CPU has a TLB, and its processor marks the entry as it does on x86. The frame of the page is shared
-//! with another space, which must never see what is written here; each CPU writes a word of its own, and none may be lost.
+//! The claim, the entry, the batch, the mailboxes and the lock are the kernel's own. Around them is a machine with one
+//! page in one space: each CPU has a TLB, and its processor marks the entry as it does on x86. The frame of the page is
+//! shared with another space, which must never see what is written here; each CPU writes a word of its own, and none
+//! may be lost.
 #![cfg(loom)]
 
 use std::cell::Cell;
@@ -208,8 +210,8 @@ const ALLOWED: Perm = Perm::USER_WRITE;
 const SHARED: Perm = Perm::USER_READ.union(Perm::COPY_ON_WRITE);
 
 impl Machine {
-    /// The page is mapped, with the rights `perm` and the marks in it, to a frame that has `references` references and can be
-    /// copied `copies` times.
+    /// The page is mapped, with the rights `perm` and the marks in it, to a frame that has `references` references and
+    /// can be copied `copies` times.
     fn new(perm: Perm, references: u32, copies: usize) -> Arc<Machine> {
         cpu::set_possible(CPUS);
         wait::set_spin_limit(0);
@@ -266,8 +268,8 @@ impl Machine {
         unsafe { switch::enter(self, self.own(), &self.space, &self.root, &irq::disable()) };
     }
 
-    /// The entry as this processor sees it, which it marks before it remembers it; `None` if the page is not present or does not
-    /// allow the access.
+    /// The entry as this processor sees it, which it marks before it remembers it; `None` if the page is not present or
+    /// does not allow the access.
     fn translate(&self, write: bool) -> Option<Entry> {
         let marks = match write {
             true => Perm::ACCESSED | Perm::DIRTY,

@@ -1,8 +1,8 @@
 //! Loom models of deferred shootdowns: `RUSTFLAGS="--cfg loom" cargo test -p mm --release --test loom_limbo`.
 //!
-//! The machine is that of the models of the flush protocol, under `shootdown=deferred`. With two CPUs every
-//! order is explored, but those of two that wait for each other, and of three, only as far as they have few preemptions. A
-//! wait that does not end is an error; and in the end, when every CPU has left the space and ticked, nothing may be left in
+//! The machine is that of the models of the flush protocol, under `shootdown=deferred`. With two CPUs every order is
+//! explored, but those of two that wait for each other, and of three, only as far as they have few preemptions. A wait
+//! that does not end is an error; and in the end, when every CPU has left the space and ticked, nothing may be left in
 //! limbo.
 #![cfg(loom)]
 
@@ -12,8 +12,8 @@ use flush_model::explore::{self, Cpu, Orders, Script};
 use flush_model::{Machine, range};
 use mm::flush::Strategy;
 
-/// Explores what can happen on these CPUs, with room for one unmap of each; the first `senders` of them may ask others for
-/// something. At last, CPU 0 does `after`, alone.
+/// Explores what can happen on these CPUs, with room for one unmap of each; the first `senders` of them may ask others
+/// for something. At last, CPU 0 does `after`, alone.
 fn explore<const CPUS: usize>(orders: Orders, senders: usize, cpus: [Cpu; CPUS], after: Script) {
     explore::explore(Strategy::Deferred, 1, orders, senders, cpus, after);
 }

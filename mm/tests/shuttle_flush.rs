@@ -1,8 +1,8 @@
 //! Random schedules of the flush protocol on four CPUs:
 //! `RUSTFLAGS="--cfg shuttle" ARGONAUT_SCHEDULES=1000000 cargo test -p mm --release --test shuttle_flush`.
 //!
-//! The machine is that of the loom models. Four CPUs have too many orders to explore; here so many of them are tried, each
-//! chosen at random. A schedule in which something fails is printed, and so is one that does not end.
+//! The machine is that of the loom models. Four CPUs have too many orders to explore; here so many of them are tried,
+//! each chosen at random. A schedule in which something fails is printed, and so is one that does not end.
 #![cfg(shuttle)]
 
 mod flush_model;

@@ -1,25 +1,25 @@
 //! Limbo: where memory waits that has been unmapped, until every CPU that could reach it has swept
 //! (`shootdown=deferred`).
 //!
-//! Guarantee: memory that a plain unmap has taken away, and the addresses where it was, are used again only after every CPU
-//! that ran the space then has flushed. Until that, which takes a tick at most, another thread of the process may still
-//! read and write the old memory, and nobody else can.
+//! Guarantee: memory that a plain unmap has taken away, and the addresses where it was, are used again only after every
+//! CPU that ran the space then has flushed. Until that, which takes a tick at most, another thread of the process may
+//! still read and write the old memory, and nobody else can.
 //!
 //! The unmapping CPU flushes its own translations and leaves what it has collected in one of its slots, with the set of
 //! CPUs that *owe* a sweep. A CPU sweeps at its next tick, when it leaves the space, and when it becomes idle: it
-//! flushes everything, and then takes itself out of the sets. A slot that nobody owes anything for any more is emptied by
-//! its CPU, at the next tick or when its turn has come to be used again, or by a CPU that *drains*, which first makes those
-//! who owe sweep at once. The addresses are drained before anything is mapped there, everything before accounts are read and
-//! when memory runs out, and what a space has in limbo before the space goes.
+//! flushes everything, and then takes itself out of the sets. A slot that nobody owes anything for any more is emptied
+//! by its CPU, at the next tick or when its turn has come to be used again, or by a CPU that *drains*, which first
+//! makes those who owe sweep at once. The addresses are drained before anything is mapped there, everything before
+//! accounts are read and when memory runs out, and what a space has in limbo before the space goes.
 //!
-//! - **LIMBO-1** a CPU takes itself, and only itself, out of the set of a slot, after it has flushed, and only if it was in
-//!   the set before it flushed. A slot is used again only when its set is empty; so the two cannot be about different
-//!   contents.
-//! - **LIMBO-2** a CPU is put into a slot's set before it is told that it owes something. It looks whether it does after it
-//!   has left the space's active set; whoever has told it looks at the active set after that, and makes it sweep if it
-//!   is not there any more. So none goes idle and still owes.
-//! - **LIMBO-3** page-table pages do not come here, since the page walkers of idle CPUs can reach those: a batch that frees
-//!   them is completed at once, as under the other strategies.
+//! - **LIMBO-1** a CPU takes itself, and only itself, out of the set of a slot, after it has flushed, and only if it
+//!   was in the set before it flushed. A slot is used again only when its set is empty; so the two cannot be about
+//!   different contents.
+//! - **LIMBO-2** a CPU is put into a slot's set before it is told that it owes something. It looks whether it does
+//!   after it has left the space's active set; whoever has told it looks at the active set after that, and makes it
+//!   sweep if it is not there any more. So none goes idle and still owes.
+//! - **LIMBO-3** page-table pages do not come here, since the page walkers of idle CPUs can reach those: a batch that
+//!   frees them is completed at once, as under the other strategies.
 //!
 //! The idea is that of LATR (Kumar et al., "LATR: Lazy Translation Coherence", ASPLOS 2018).
 
@@ -125,9 +125,9 @@ impl<R: Released> Limbo<R> {
         &self.cpus[cpu.index()]
     }
 
-    /// Takes what is in `released`, which was mapped in `range` of `space` and whose removal has been published, and leaves it
-    /// in limbo until `others` have swept. If all slots are taken, those sweep first who owe for the oldest: then they have swept
-    /// for all.
+    /// Takes what is in `released`, which was mapped in `range` of `space` and whose removal has been published, and
+    /// leaves it in limbo until `others` have swept. If all slots are taken, those sweep first who owe for the oldest:
+    /// then they have swept for all.
     pub(super) fn put(
         &self,
         machine: impl Machine,
@@ -172,8 +172,8 @@ impl<R: Released> Limbo<R> {
                 *owed = set.contains(cpu);
             }
             machine.flush_all();
-            // LIMBO-1: only where it was before the flush. The read-modify-write pairs with the Acquire in `is_empty` of who
-            // empties the slot: the flush comes before whatever the memory is used for next.
+            // LIMBO-1: only where it was before the flush. The read-modify-write pairs with the Acquire in `is_empty`
+            // of who empties the slot: the flush comes before whatever the memory is used for next.
             for (_, set) in owed.iter().zip(owing).filter(|(owed, _)| **owed) {
                 set.fetch_remove(cpu);
             }
@@ -247,8 +247,8 @@ fn make_sweep(machine: impl Machine, pin: &Pinned, cpus: &CpuSet) {
 #[inline]
 pub(super) fn sweep_if_owed(machine: impl Machine, off: &IrqOff) {
     if let Some(limbo) = machine.limbo() {
-        // LIMBO-2: the read-modify-write by which this CPU has left the set pairs with that of the look in `put`: whichever
-        // comes second finds what the other has done before.
+        // LIMBO-2: the read-modify-write by which this CPU has left the set pairs with that of the look in `put`:
+        // whichever comes second finds what the other has done before.
         limbo.sweep(machine, off);
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! Faults of one space run at the same time, each with the table borrowed. Filling a hole is one atomic step. Giving a
 //! present page another frame takes several: clear, flush, set (TLB-5). In between the entry is *claimed*: not present
-//! for the processor, and not empty for whoever wants to fill it. So of several threads that write one page one makes the copy,
-//! and the others fault again until it is there.
+//! for the processor, and not empty for whoever wants to fill it. So of several threads that write one page one makes
+//! the copy, and the others fault again until it is there.
 //!
 //! A claimed entry's frame belongs to the claim. Therefore nobody may borrow frames from entries meanwhile: a
-//! [`FaultTable`] gives out iterators of the kind [`Faulting`], which cannot, as long as it is shared, and the table itself
-//! only to who has it alone.
+//! [`FaultTable`] gives out iterators of the kind [`Faulting`], which cannot, as long as it is shared, and the table
+//! itself only to who has it alone.
 
 use core::mem::ManuallyDrop;
 
@@ -119,8 +119,8 @@ pub struct Claim<'t, F: ClaimedFrame = Frame> {
 }
 
 impl<'t, F: ClaimedFrame> Claim<'t, F> {
-    /// Claims the page of 4 KiB at `va`, whose entry is `slot`, if that still is `seen` but for what the processor marks.
-    /// `None` if another thread was faster.
+    /// Claims the page of 4 KiB at `va`, whose entry is `slot`, if that still is `seen` but for what the processor
+    /// marks. `None` if another thread was faster.
     ///
     /// # Safety
     /// 1. While the entry is `seen`, it owns a reference to an `F`.
@@ -128,7 +128,8 @@ impl<'t, F: ClaimedFrame> Claim<'t, F> {
     #[inline]
     pub unsafe fn new(va: VirtAddr, slot: Slot<'t>, seen: Entry) -> Option<Claim<'t, F>> {
         let old = slot.claim(seen)?;
-        // SAFETY: the entry owned a reference (1), which is the claim's now: nobody else takes it out of a claimed entry.
+        // SAFETY: the entry owned a reference (1), which is the claim's now: nobody else takes it out of a claimed
+        // entry.
         let frame = ManuallyDrop::new(unsafe { F::from_raw(old.pa()) });
         Some(Claim {
             va,
@@ -138,8 +139,8 @@ impl<'t, F: ClaimedFrame> Claim<'t, F> {
         })
     }
 
-    /// Gives the page to the space of `cpus` alone, with the rights `perm`, which are more than before: with its frame if nobody
-    /// else has that any more, or else with a copy.
+    /// Gives the page to the space of `cpus` alone, with the rights `perm`, which are more than before: with its frame
+    /// if nobody else has that any more, or else with a copy.
     ///
     /// # Errors
     /// [`NoMemory`]. The page is as it was then.
@@ -170,8 +171,8 @@ impl<'t, F: ClaimedFrame> Claim<'t, F> {
         ));
     }
 
-    /// Maps `frame` with `perm` instead, after all CPUs have forgotten the old translation (TLB-5); the old frame is `batch`'s,
-    /// which is complete when this returns.
+    /// Maps `frame` with `perm` instead, after all CPUs have forgotten the old translation (TLB-5); the old frame is
+    /// `batch`'s, which is complete when this returns.
     #[inline]
     fn replace<M>(self, frame: F, perm: Perm, batch: &mut FlushBatch<'_, M>)
     where

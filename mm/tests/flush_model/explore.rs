@@ -22,8 +22,8 @@ pub(crate) enum Orders {
     Preemptions(usize),
 }
 
-/// Explores what can happen on these CPUs; the first `senders` of them change something. At last, CPU 0 does `after`, alone.
-/// In limbo there is room for `slots` unmaps of each CPU.
+/// Explores what can happen on these CPUs; the first `senders` of them change something. At last, CPU 0 does `after`,
+/// alone. In limbo there is room for `slots` unmaps of each CPU.
 pub(crate) fn explore<const CPUS: usize>(
     strategy: Strategy,
     slots: usize,

@@ -1,10 +1,10 @@
 //! A machine for models of the flush protocol.
 //!
-//! What is explored is the kernel's own code: batches, mailboxes, the sets and generation of a space, and how CPUs switch.
-//! Around it is a machine of a few words: each CPU has a TLB and a page walker that remember what they have seen until
-//! they are told to forget it; the one page table has a root and a table with two pages. A frame that is given back has a
-//! new owner at once, who writes it: if a CPU can still reach it, it reads what is not its own, or loom sees both touch
-//! it at the same time. Interrupts are polls.
+//! What is explored is the kernel's own code: batches, mailboxes, the sets and generation of a space, and how CPUs
+//! switch. Around it is a machine of a few words: each CPU has a TLB and a page walker that remember what they have
+//! seen until they are told to forget it; the one page table has a root and a table with two pages. A frame that is
+//! given back has a new owner at once, who writes it: if a CPU can still reach it, it reads what is not its own, or
+//! loom sees both touch it at the same time. Interrupts are polls.
 
 #[cfg(loom)]
 pub(crate) mod explore;
@@ -144,7 +144,8 @@ pub(crate) struct Machine {
     root_entry: AtomicU32,
     /// The entries of the table: the number of a frame and 1, 0 for none.
     entries: Vec<AtomicU32>,
-    /// What the entries are, or will be again, from now on for whoever has seen this; 0 until they have been mapped again.
+    /// What the entries are, or will be again, from now on for whoever has seen this; 0 until they have been mapped
+    /// again.
     mapped_again: Vec<AtomicU32>,
     /// The frames of the pages, then those that may come in their places, then the table.
     memory: Vec<Arc<Memory>>,
@@ -329,8 +330,8 @@ impl Machine {
 
     /// A timer interrupt, and what the thread does then.
     pub(crate) fn tick(&self) {
-        // So that loom tries the ticks of two CPUs in either order: of their loads it may not (docs/models.md). Relaxed, so that
-        // one knows no more of the other than without it.
+        // So that loom tries the ticks of two CPUs in either order: of their loads it may not (docs/models.md).
+        // Relaxed, so that one knows no more of the other than without it.
         self.ticks.fetch_add(1, Ordering::Relaxed);
         limbo::serve_tick(self);
     }
