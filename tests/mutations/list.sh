@@ -287,25 +287,6 @@ mutation who-is-overtaken-reserves-nothing "$rw_lock" '        if !self.try_when
     '        while !self.try_when_free(access) {}' \
     mm lib rw_lock::overtaking
 
-mutation a-reader-takes-what-is-reserved "$rw_lock" 'while word & (WRITER | WAITING | RESERVED) == 0 {' \
-    'while word & (WRITER | WAITING) == 0 {' \
-    mm lib rw_lock::overtaking
-
-mutation who-waits-looks-at-the-mark-of-the-next "$rw_lock" 'self.sleep_while(|| self.wakes.load(Ordering::Relaxed) == wakes);' \
-    '{
-                let _ = wakes;
-                self.sleep_while(|| self.word.load(Ordering::Relaxed) & WAITING != 0);
-            }' \
-    mm lib rw_lock::overtaking
-
-mutation a-turn-does-not-end "$rw_lock" '        self.turn.store(number.wrapping_add(1), Ordering::Relaxed);' '' \
-    mm loom_rw_lock rw_3_two
-
-mutation nobody-is-told-of-the-next-turn "$rw_lock" '        self.turn.store(number.wrapping_add(1), Ordering::Relaxed);
-        self.sleeper.wake_all(self.key());' \
-    '        self.turn.store(number.wrapping_add(1), Ordering::Relaxed);' \
-    mm loom_rw_lock rw_3_two
-
 mutation a-writer-comes-in-beside-readers "$rw_lock" 'while word & !WAITING == 0 {' \
     'while word & WRITER == 0 {' \
     mm loom_rw_lock a_reader_and_a_writer
@@ -523,17 +504,7 @@ mutation a-claim-is-settled-relaxed "$slot" '        debug_assert!(self.load() =
         // Release pairs with the Acquire in `load`.
         self.0.store(new.raw(), Ordering::Release);' \
     '        self.0.store(new.raw(), Ordering::Relaxed);' \
-    mm loom_claim of_two_that_write
-
-mutation a-copy-is-mapped-before-the-flush "$claim" '        batch.complete();
-        claim
-            .slot
-            .settle(Entry::new(frame.into_raw(), perm.for_leaf()));' \
-    '        claim
-            .slot
-            .settle(Entry::new(frame.into_raw(), perm.for_leaf()));
-        batch.complete();' \
-    mm loom_claim ''
+    mm loom_claim a_mark_that_comes
 
 mutation a-shared-frame-is-written "$claim" 'if self.frame.is_sole_owner() {' 'if !self.frame.is_sole_owner() {' \
     mm loom_claim of_two_that_write
