@@ -50,6 +50,11 @@ pub(crate) fn function(random: &mut Random) -> usize {
     function as *const () as usize
 }
 
+/// Whether the program may lie at an address.
+pub(crate) fn is_in_program(address: usize) -> bool {
+    (PROGRAM_BASE..PROGRAM_BASE + (1 << 30)).contains(&address)
+}
+
 /// Some address in the program.
 pub(crate) fn somewhere(offset: usize) -> usize {
     PROGRAM_BASE + offset % (16 * PAGE_SIZE)

@@ -5,7 +5,7 @@
 
 use core::fmt::{self, Display};
 
-use abi::layout::{PAGE_SIZE, PROGRAM_BASE};
+use abi::layout::PAGE_SIZE;
 use abi::{MapFlags, OpenFlags, SCREEN_COLUMNS, Sysno};
 use programs::random::Random;
 
@@ -172,7 +172,7 @@ fn draw_open(path: &mut Value, flags: &mut Value, random: &mut Random) {
 
 fn spare_the_program(address: &mut Value) {
     if let Value::Number(number) = address
-        && (PROGRAM_BASE..PROGRAM_BASE + (1 << 30)).contains(number)
+        && code::is_in_program(*number)
     {
         *number = ARENA;
     }

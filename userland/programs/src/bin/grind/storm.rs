@@ -84,10 +84,8 @@ pub(crate) fn run(seed: u64, duration_ns: u64, calls: u64) -> Result<(), Errno> 
         if now_ns >= next_look_ns {
             next_look_ns += NS_PER_LOOK;
             check_kernel();
-            assert!(
-                process::try_wait(checker) == Ok(None),
-                "the checker has ended"
-            );
+            let ended = process::try_wait(checker);
+            assert!(ended == Ok(None), "the checker has ended: {ended:?}");
         }
         process::sleep_ms(1);
         let chosen = random.below(workers.len() as u64 * LOOKS_PER_KILL) as usize;

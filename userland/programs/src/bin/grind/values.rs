@@ -79,12 +79,12 @@ pub(crate) fn draw(kind: Kind, random: &mut Random) -> Value {
             _ => address(random),
         },
         Kind::Function => match random.below(16) {
-            0 => address(random),
+            0 => wild_code(random),
             _ => code::function(random),
         },
         Kind::Handler => match random.below(16) {
             0 => 0,
-            1 => address(random),
+            1 => wild_code(random),
             _ => code::handle as *const () as usize,
         },
         Kind::Descriptor => match random.below(8) {
@@ -152,6 +152,15 @@ fn address(random: &mut Random) -> usize {
         5 => STACK_LIKE_END - PAGE_SIZE - offset % PLACE_LEN / PAGE_SIZE * PAGE_SIZE,
         6 => code::somewhere(offset) & !(PAGE_SIZE - 1),
         _ => ARENA + offset % ARENA_PAGES * PAGE_SIZE,
+    }
+}
+
+/// A place that need not be code. It is not within the program: a thread that began in the middle of that could do what no call
+/// may, such as end the checker.
+fn wild_code(random: &mut Random) -> usize {
+    match address(random) {
+        inside if code::is_in_program(inside) => ARENA,
+        outside => outside,
     }
 }
 
