@@ -96,7 +96,7 @@ impl Usage {
 
     /// Notes in `word` that `count` entries, at least one, have come into use, of which `lowest` and `highest` are the
     /// first and the last.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add_several(word: &AtomicU32, lowest: usize, highest: usize, count: usize) {
         let lowest = lowest as u32 & INDEX_MASK;
         let highest = highest as u32 & INDEX_MASK;
