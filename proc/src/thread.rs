@@ -8,7 +8,7 @@ use mm::NoMemory;
 use mm::aspace::SpaceRef;
 use smp::cpu::CpuId;
 use smp::cpu_set::{AtomicCpuSet, CpuSet};
-use smp::fiber::{Fiber, FpuState, HasFiber};
+use smp::fiber::{Fiber, FpuState, HasFiber, KernelEntry};
 use smp::list::{Link, Linked};
 use smp::lock::SpinLock;
 use smp::pin::Pinned;
@@ -241,7 +241,13 @@ impl Thread {
         self.start.lock().take()
     }
 
+    /// The words by which the kernel is entered from this thread's user mode.
+    pub fn kernel_entry(&self) -> &KernelEntry {
+        self.fiber.kernel_entry()
+    }
+
     /// Whether somebody wants something of the thread before it goes back to user mode.
+    #[inline]
     pub fn needs_attention(&self) -> bool {
         self.attention.is_wanted()
     }

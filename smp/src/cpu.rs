@@ -26,6 +26,9 @@ impl CpuId {
     /// The number, below [`MAX_CPUS`].
     #[inline(always)]
     pub const fn index(self) -> usize {
+        // SAFETY: `new` has checked it, or it came out of a block, where the number of a `CpuId` stands. So nobody who indexes
+        // by it checks again.
+        unsafe { core::hint::assert_unchecked((self.0 as usize) < MAX_CPUS) };
         self.0 as usize
     }
 }

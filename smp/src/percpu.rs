@@ -2,6 +2,12 @@
 //!
 //! A table is a static that is empty until the boot CPU calls `init` with the number of possible CPUs; until then `get`
 //! panics. Elements lie a cache-line pair apart, so CPUs do not disturb each other.
+//!
+//! A CPU gets at its own element of a table by one of the words that GS reaches:
+//!
+//! - **PLACE-1** `init` gives the table a place that no other table ever has, as long as there are any. In a CPU's block the
+//!   word at that place is null, or the address of that CPU's element, which the CPU has put there itself at its first
+//!   `get`. A table without a place is indexed.
 
 mod block;
 
@@ -10,6 +16,7 @@ use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
+use self::block::{NO_PLACE, PLACES};
 use crossbeam_utils::CachePadded;
 
 pub use block::{PerCpuBlock, block_of, install, offset, own_block};
@@ -25,6 +32,8 @@ pub struct PerCpu<T> {
     /// 0 until `init` has finished; published by it with Release.
     len: AtomicUsize,
     elements: AtomicPtr<CachePadded<T>>,
+    /// Where each CPU's block has the address of its element (PLACE-1), or `NO_PLACE`.
+    place: AtomicUsize,
 }
 
 // SAFETY: only `&T` is handed out, to any CPU; `init` moves values in from the thread that calls it.
@@ -38,6 +47,7 @@ impl<T> PerCpu<T> {
         PerCpu {
             len: AtomicUsize::new(0),
             elements: AtomicPtr::new(ptr::null_mut()),
+            place: AtomicUsize::new(NO_PLACE),
         }
     }
 
@@ -78,6 +88,8 @@ impl<T> PerCpu<T> {
         assert!(first.is_ok(), "a per-CPU table was initialised twice");
         // Release pairs with the Acquire in `of`: who sees the length sees the elements.
         self.len.store(possible_cpus, Ordering::Release);
+        // Relaxed: a CPU that sees the place looks for its element by `of` first.
+        self.place.store(next_place(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -90,7 +102,25 @@ impl<T> PerCpu<T> {
     /// The element of the CPU that the caller is pinned to. Panics before `init`.
     #[inline(always)]
     pub fn get(&self, pin: &Pinned) -> &T {
-        self.of(pin.cpu())
+        // SAFETY: a place that `next_place` has given. Relaxed: see `init`.
+        let element = unsafe { hw::own_element(self.place.load(Ordering::Relaxed)) };
+        if element.is_null() {
+            return self.get_first(pin);
+        }
+        // SAFETY: PLACE-1: `get_first` of this table, on this CPU, has put it there.
+        unsafe { &*element.cast::<T>() }
+    }
+
+    /// As `get`, for the first time on this CPU.
+    #[cold]
+    #[inline(never)]
+    fn get_first(&self, pin: &Pinned) -> &T {
+        let element = self.of(pin.cpu());
+        let place = self.place.load(Ordering::Relaxed);
+        if place != NO_PLACE {
+            block::own_block(pin).set_element(place, ptr::from_ref(element).cast_mut().cast());
+        }
+        element
     }
 
     /// The element of `cpu`. Panics before `init`, or if the table was made for fewer CPUs.
@@ -132,6 +162,16 @@ impl<T> Drop for PerCpu<T> {
         // nobody borrows the table any more.
         drop(unsafe { alloc::boxed::Box::from_raw(elements) });
     }
+}
+
+/// A place for one more table, if there is one left.
+fn next_place() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(NO_PLACE + 1);
+    // Relaxed: only uniqueness counts.
+    let next = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+        (next < PLACES).then_some(next + 1)
+    });
+    next.unwrap_or(NO_PLACE)
 }
 
 #[cold]

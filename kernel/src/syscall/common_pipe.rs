@@ -7,13 +7,13 @@ use proc::common_pipe;
 use super::Call;
 
 /// `piperead(buffer, len)`.
-pub(super) fn piperead(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn piperead(call: Call<'_>) -> Result<usize, Errno> {
     let [buffer, len, ..] = call.arguments();
     common_pipe::read(UserSlice::new(buffer, len)?)
 }
 
 /// `pipewrite(buffer, len)`.
-pub(super) fn pipewrite(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn pipewrite(call: Call<'_>) -> Result<usize, Errno> {
     let [buffer, len, ..] = call.arguments();
     common_pipe::write(UserSlice::new(buffer, len)?)
 }

@@ -10,12 +10,12 @@ use super::Call;
 const MASK_LEN: usize = MAX_CPUS / 8;
 
 /// `getcpu()`.
-pub(super) fn getcpu(_: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn getcpu(_: Call<'_>) -> Result<usize, Errno> {
     Ok(cpu::id_racy().index())
 }
 
 /// `set_affinity(tid, mask, len)`.
-pub(super) fn set_affinity(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn set_affinity(call: Call<'_>) -> Result<usize, Errno> {
     let [tid, mask, len, ..] = call.arguments();
     if len == 0 {
         return Err(Errno::EINVAL);
@@ -33,7 +33,7 @@ pub(super) fn set_affinity(call: &Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `get_affinity(tid, mask, len)`.
-pub(super) fn get_affinity(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn get_affinity(call: Call<'_>) -> Result<usize, Errno> {
     let [tid, mask, len, ..] = call.arguments();
     let meaningful = cpu::count().div_ceil(8);
     if len < meaningful {

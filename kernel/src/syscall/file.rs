@@ -7,7 +7,7 @@ use proc::file::{self, ReadBuffer, WriteBuffer};
 use super::Call;
 
 /// `open(path, flags)`.
-pub(super) fn open(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn open(call: Call<'_>) -> Result<usize, Errno> {
     let [path, flags, ..] = call.arguments();
     let mut buffer = [0; PATH_MAX + 1];
     let path = UserString::new(path)
@@ -19,13 +19,13 @@ pub(super) fn open(call: &Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `close(fd)`.
-pub(super) fn close(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn close(call: Call<'_>) -> Result<usize, Errno> {
     let [fd, ..] = call.arguments();
     call.process()?.descriptors.close(fd as i32)
 }
 
 /// `read(fd, buffer, len)`.
-pub(super) fn read(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn read(call: Call<'_>) -> Result<usize, Errno> {
     let [fd, buffer, len, ..] = call.arguments();
     let buffer = UserSlice::new(buffer, len)?;
     call.process()?
@@ -34,7 +34,7 @@ pub(super) fn read(call: &Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `write(fd, buffer, len)`.
-pub(super) fn write(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn write(call: Call<'_>) -> Result<usize, Errno> {
     let [fd, buffer, len, ..] = call.arguments();
     let buffer = UserSlice::new(buffer, len)?;
     call.process()?
@@ -43,7 +43,7 @@ pub(super) fn write(call: &Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `seek(fd, offset, whence)`.
-pub(super) fn seek(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn seek(call: Call<'_>) -> Result<usize, Errno> {
     let [fd, offset, whence, ..] = call.arguments();
     call.process()?
         .descriptors
@@ -51,13 +51,13 @@ pub(super) fn seek(call: &Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `dup(fd)`.
-pub(super) fn dup(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn dup(call: Call<'_>) -> Result<usize, Errno> {
     let [fd, ..] = call.arguments();
     call.process()?.descriptors.dup(fd as i32)
 }
 
 /// `readdir(fd, entries, len)`.
-pub(super) fn readdir(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn readdir(call: Call<'_>) -> Result<usize, Errno> {
     let [fd, entries, len, ..] = call.arguments();
     let entries = UserSlice::new(entries, len)?;
     call.process()?
@@ -66,7 +66,7 @@ pub(super) fn readdir(call: &Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `pipe(fds)`.
-pub(super) fn pipe(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn pipe(call: Call<'_>) -> Result<usize, Errno> {
     let [fds, ..] = call.arguments();
     let fds = UserPtr::<[i32; 2]>::new(fds);
     call.process()?

@@ -10,7 +10,7 @@ use super::Call;
 use super::memory::{Rights, TOLD_FLAGS};
 
 /// `map(address, len, protection, flags, fd, offset)`.
-pub(super) fn map(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn map(call: Call<'_>) -> Result<usize, Errno> {
     let process = call.process()?;
     let space = process.space().ok_or(Errno::EINVAL)?;
     let wanted = Wanted::parse(call.arguments())?;

@@ -10,7 +10,7 @@ use mm::user::UserPtr;
 use super::Call;
 
 /// `unmap(address, len)`.
-pub(super) fn unmap(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn unmap(call: Call<'_>) -> Result<usize, Errno> {
     let [address, len, ..] = call.arguments();
     let range = UserRange::page_aligned(address, len)?;
     call.space()?.remove(range)?;
@@ -18,7 +18,7 @@ pub(super) fn unmap(call: &Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `protect(address, len, protection)`.
-pub(super) fn protect(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn protect(call: Call<'_>) -> Result<usize, Errno> {
     let [address, len, protection, ..] = call.arguments();
     let range = UserRange::page_aligned(address, len)?;
     let Rights {
@@ -31,7 +31,7 @@ pub(super) fn protect(call: &Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `move(address, len)`.
-pub(super) fn r#move(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn r#move(call: Call<'_>) -> Result<usize, Errno> {
     let [address, len, ..] = call.arguments();
     let range = UserRange::page_aligned(address, len)?;
     call.space()?.move_frames(range)?;
@@ -39,7 +39,7 @@ pub(super) fn r#move(call: &Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `mapping(address, info)`.
-pub(super) fn mapping(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn mapping(call: Call<'_>) -> Result<usize, Errno> {
     let [address, info, ..] = call.arguments();
     let address = VirtAddr::new(address as u64);
     if !address.is_user() {
@@ -51,7 +51,7 @@ pub(super) fn mapping(call: &Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `page_alloc(address)`.
-pub(super) fn page_alloc(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn page_alloc(call: Call<'_>) -> Result<usize, Errno> {
     let [address, ..] = call.arguments();
     match pages(address, 1) {
         Ok(page) => call.space()?.page_alloc(page)?,
@@ -64,14 +64,14 @@ pub(super) fn page_alloc(call: &Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `page_alloc_range(address, len_pages)`.
-pub(super) fn page_alloc_range(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn page_alloc_range(call: Call<'_>) -> Result<usize, Errno> {
     let [address, len_pages, ..] = call.arguments();
     call.space()?.page_alloc(pages(address, len_pages)?)?;
     Ok(0)
 }
 
 /// `page_free(address, len_pages)`.
-pub(super) fn page_free(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn page_free(call: Call<'_>) -> Result<usize, Errno> {
     let [address, len_pages, ..] = call.arguments();
     call.space()?.page_free(pages(address, len_pages)?)?;
     Ok(0)

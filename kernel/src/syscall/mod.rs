@@ -21,13 +21,14 @@ use abi::{Errno, Sysno};
 use proc::registers::UserRegisters;
 use proc::thread::Thread;
 
-/// The caller and its registers.
+/// The caller and its registers. Those that a function preserves are there for `fork` only: see `trap::stubs`.
+#[derive(Copy, Clone)]
 struct Call<'a> {
     thread: &'a Thread,
     registers: &'a UserRegisters,
 }
 
-type Handler = fn(&Call<'_>) -> Result<usize, Errno>;
+type Handler = fn(Call<'_>) -> Result<usize, Errno>;
 
 /// Builds [`HANDLERS`] from the one table of calls: the call `name` is handled by the function `name` in [`handlers`].
 macro_rules! handler_table {
@@ -64,28 +65,27 @@ mod handlers {
 /// Does what the caller's registers ask for and stores the result in them.
 #[inline]
 pub(crate) fn dispatch(thread: &Thread, registers: &mut UserRegisters) {
-    let call = Call { thread, registers };
     let result = match HANDLERS.get(registers.rax as usize) {
-        Some(handler) => handler(&call),
-        None => failures::beyond_the_table(&call),
+        Some(handler) => handler(Call { thread, registers }),
+        None => failures::beyond_the_table(&Call { thread, registers }),
     };
     registers.set_result(abi::encode(result));
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
     /// The arguments as they stand in the registers.
-    fn arguments(&self) -> [usize; 6] {
+    fn arguments(self) -> [usize; 6] {
         let r = self.registers;
         [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9].map(|register| register as usize)
     }
 
     /// The caller's process.
-    fn process(&self) -> Result<&alloc::sync::Arc<proc::process::Process>, Errno> {
+    fn process(self) -> Result<&'a alloc::sync::Arc<proc::process::Process>, Errno> {
         self.thread.process().ok_or(Errno::ESRCH)
     }
 
     /// The caller's memory.
-    fn space(&self) -> Result<&alloc::sync::Arc<mm::space::Space>, Errno> {
+    fn space(self) -> Result<&'a alloc::sync::Arc<mm::space::Space>, Errno> {
         self.process()?.space().ok_or(Errno::EINVAL)
     }
 }

@@ -7,52 +7,52 @@ use proc::wait_pid::{Which, poll_end, wait_for_end};
 use super::Call;
 
 /// `getpid()`.
-pub(super) fn getpid(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn getpid(call: Call<'_>) -> Result<usize, Errno> {
     Ok(call.process()?.id() as usize)
 }
 
 /// `getppid()`.
-pub(super) fn getppid(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn getppid(call: Call<'_>) -> Result<usize, Errno> {
     Ok(call.process()?.parent_id() as usize)
 }
 
 /// `gettid()`.
-pub(super) fn gettid(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn gettid(call: Call<'_>) -> Result<usize, Errno> {
     Ok(call.thread.id() as usize)
 }
 
 /// `yield()`.
-pub(super) fn r#yield(_: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn r#yield(_: Call<'_>) -> Result<usize, Errno> {
     proc::sched::yield_now();
     Ok(0)
 }
 
 /// `exit(status)`.
-pub(super) fn exit(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn exit(call: Call<'_>) -> Result<usize, Errno> {
     let [status, ..] = call.arguments();
     proc::exit::end_process(call.process()?, ExitStatus::exited(status as i32));
     Ok(0)
 }
 
 /// `fork()`.
-pub(super) fn fork(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn fork(call: Call<'_>) -> Result<usize, Errno> {
     let child = proc::fork::fork(call.thread, call.registers)?;
     Ok(child as usize)
 }
 
 /// `spawn(name)`.
-pub(super) fn spawn(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn spawn(call: Call<'_>) -> Result<usize, Errno> {
     let [name, ..] = call.arguments();
     spawn_program(call, name, 0)
 }
 
 /// `spawn_with(name, argument)`.
-pub(super) fn spawn_with(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn spawn_with(call: Call<'_>) -> Result<usize, Errno> {
     let [name, argument, ..] = call.arguments();
     spawn_program(call, name, argument)
 }
 
-fn spawn_program(call: &Call<'_>, name: usize, argument: usize) -> Result<usize, Errno> {
+fn spawn_program(call: Call<'_>, name: usize, argument: usize) -> Result<usize, Errno> {
     let mut name_buffer = [0; PATH_MAX + 1];
     let name = UserString::new(name)
         .copy_in(&mut name_buffer)
@@ -69,7 +69,7 @@ fn spawn_program(call: &Call<'_>, name: usize, argument: usize) -> Result<usize,
 }
 
 /// `waitpid(pid, status, flags)`.
-pub(super) fn waitpid(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn waitpid(call: Call<'_>) -> Result<usize, Errno> {
     let [pid, status, flags, ..] = call.arguments();
     let flags = WaitFlags::from_bits(flags as u32).ok_or(Errno::EINVAL)?;
     let which = match pid as Pid {

@@ -12,14 +12,14 @@ use crate::device::console;
 const ATTRIBUTE_BITS: usize = 0x7f;
 
 /// `sysinfo(info, len)`.
-pub(super) fn sysinfo(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn sysinfo(call: Call<'_>) -> Result<usize, Errno> {
     let [info, len, ..] = call.arguments();
     mm::user::copy_out_prefix(UserSlice::new(info, len)?, &crate::accounts::read())?;
     Ok(size_of::<SysInfo>())
 }
 
 /// `panic(message)`.
-pub(super) fn panic(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn panic(call: Call<'_>) -> Result<usize, Errno> {
     let [message, ..] = call.arguments();
     let mut buffer = [0; LOG_MAX + 1];
     let bytes = UserString::new(message).copy_in(&mut buffer);
@@ -35,7 +35,7 @@ pub(super) fn panic(call: &Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `log(message)`.
-pub(super) fn log(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn log(call: Call<'_>) -> Result<usize, Errno> {
     let [message, ..] = call.arguments();
     let mut buffer = [0; LOG_MAX + 1];
     let bytes = UserString::new(message)
@@ -67,7 +67,7 @@ impl fmt::Display for Text<'_> {
 }
 
 /// `console_put(row, column, attribute, bytes, len)`.
-pub(super) fn console_put(call: &Call<'_>) -> Result<usize, Errno> {
+pub(super) fn console_put(call: Call<'_>) -> Result<usize, Errno> {
     let [row, column, attribute, bytes, len, ..] = call.arguments();
     let is_on_screen =
         row < SCREEN_ROWS && column <= SCREEN_COLUMNS && len <= SCREEN_COLUMNS - column;

@@ -11,8 +11,10 @@
 use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
 
+use abi::Sysno;
 use proc::registers::{SYSTEM_CALL_VECTOR, UserRegisters};
 use proc::thread::Thread;
+use smp::fiber::KernelEntry;
 use smp::percpu::offset;
 
 /// Vector of the debug exception.
@@ -70,25 +72,47 @@ macro_rules! pop_registers {
     };
 }
 
+/// Saves the registers that a Rust function preserves in the [`UserRegisters`] at RDI.
+macro_rules! save_preserved {
+    () => {
+        "mov [rdi + {rbx}], rbx
+         mov [rdi + {rbp}], rbp
+         mov [rdi + {r12}], r12
+         mov [rdi + {r13}], r13
+         mov [rdi + {r14}], r14
+         mov [rdi + {r15}], r15"
+    };
+}
+
 /// Runs `thread`, the current one, in user mode with `registers`, until it comes back into the kernel for something other
 /// than a system call, or after a system call has something to do before it goes on.
 ///
 /// Interrupts are off when it returns; `registers.vector` says why the thread came back. System calls are handled on the
 /// way ([`super::user_loop::system_call`]): most go straight back to user mode.
 ///
+/// By two words the kernel is entered again: `kernel_rsp`, and RSP0 of the TSS, which is the end of `registers`. They are
+/// the running fiber's: this function sets them on its CPU and in `entry`, from where a switch back to the fiber takes them.
+///
 /// # Safety
 /// 1. Interrupts are off.
 /// 2. `registers` was made by [`UserRegisters::start`] or by an earlier return from user mode; so its segments are the
 ///    user's and its flags give no privilege.
 /// 3. This CPU's segments are set up, and the thread's address space is loaded.
+/// 4. `entry` is that of the fiber that runs this.
 #[unsafe(naked)]
-pub(crate) unsafe extern "sysv64" fn enter_user(registers: *mut UserRegisters, thread: &Thread) {
+pub(crate) unsafe extern "sysv64" fn enter_user(
+    registers: *mut UserRegisters,
+    thread: &Thread,
+    entry: &KernelEntry,
+) {
     naked_asm!(
         "push rbx; push rbp; push r12; push r13; push r14; push r15",
         // For `system_call_entry`, whose call they also align the stack for: thread, registers.
         "push rax; push rdi; push rsi",
+        "mov [rdx + {entry_kernel_rsp}], rsp",
         "mov gs:[{kernel_rsp}], rsp",
         "lea rax, [rdi + {size}]",
+        "mov [rdx + {entry_rsp0}], rax",
         "mov rcx, gs:[{stack_slot}]",
         "mov [rcx], rax",
         "cmp qword ptr [rdi + {vector}], {system_call}",
@@ -99,6 +123,7 @@ pub(crate) unsafe extern "sysv64" fn enter_user(registers: *mut UserRegisters, t
         "mov r13, [rdi + {r13}]",
         "mov r14, [rdi + {r14}]",
         "mov r15, [rdi + {r15}]",
+        "mov rax, rdi",
         "jmp {load_and_return}",
         "2: mov rsp, rdi",
         pop_registers!(),
@@ -106,6 +131,8 @@ pub(crate) unsafe extern "sysv64" fn enter_user(registers: *mut UserRegisters, t
         "iretq",
         kernel_rsp = const offset::KERNEL_RSP,
         stack_slot = const offset::TSS_RSP0,
+        entry_kernel_rsp = const KernelEntry::KERNEL_RSP_AT,
+        entry_rsp0 = const KernelEntry::RSP0_AT,
         size = const size_of::<UserRegisters>(),
         vector = const offset_of!(UserRegisters, vector),
         rbx = const offset_of!(UserRegisters, rbx),
@@ -123,53 +150,45 @@ pub(crate) unsafe extern "sysv64" fn enter_user(registers: *mut UserRegisters, t
 /// returns from [`enter_user`].
 ///
 /// RCX and R11, which the instruction has overwritten, keep their old values in the struct. The registers that a Rust
-/// function preserves are saved, because `fork` copies them, but on the way straight back they need not be loaded.
+/// function preserves need not be saved for a thread that goes straight back. They are, where somebody looks at them: before
+/// the call for `fork`, which copies them, and after it for what may keep the thread in the kernel, such as a signal.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn system_call_entry() {
     naked_asm!(
         "swapgs",
         "mov gs:[{user_rsp}], rsp",
-        "mov rsp, gs:[{stack_slot}]",
-        "mov rsp, [rsp]",
-        // RSP is now the end of the struct; nothing is pushed.
-        "mov [rsp - {size} + {rax}], rax",
-        "mov [rsp - {size} + {rbx}], rbx",
-        "mov [rsp - {size} + {rdx}], rdx",
-        "mov [rsp - {size} + {rsi}], rsi",
-        "mov [rsp - {size} + {rdi}], rdi",
-        "mov [rsp - {size} + {rbp}], rbp",
-        "mov [rsp - {size} + {r8}], r8",
-        "mov [rsp - {size} + {r9}], r9",
-        "mov [rsp - {size} + {r10}], r10",
-        "mov [rsp - {size} + {r12}], r12",
-        "mov [rsp - {size} + {r13}], r13",
-        "mov [rsp - {size} + {r14}], r14",
-        "mov [rsp - {size} + {r15}], r15",
-        "mov [rsp - {size} + {rip}], rcx",
-        "mov [rsp - {size} + {rflags}], r11",
-        "mov rdi, gs:[{user_rsp}]",
-        "mov [rsp - {size} + {user_stack}], rdi",
-        "lea rdi, [rsp - {size}]",
         "mov rsp, gs:[{kernel_rsp}]",
-        "mov rsi, [rsp]",
+        // On the stack lie what `enter_user` has pushed last: thread, registers.
+        "push rdi",
+        "mov rdi, [rsp + 16]",
+        "mov [rdi + {rax}], rax",
+        "mov [rdi + {rdx}], rdx",
+        "mov [rdi + {rsi}], rsi",
+        "mov [rdi + {r8}], r8",
+        "mov [rdi + {r9}], r9",
+        "mov [rdi + {r10}], r10",
+        "mov [rdi + {rip}], rcx",
+        "mov [rdi + {rflags}], r11",
+        "pop qword ptr [rdi + {rdi}]",
+        "mov rcx, gs:[{user_rsp}]",
+        "mov [rdi + {user_stack}], rcx",
+        "cmp rax, {fork}",
+        "je 4f",
+        "3: mov rsi, [rsp]",
         "call {handle}",
+        "test rax, rax",
+        "jnz {load_and_return}",
         "mov rdi, [rsp + 8]",
-        "test al, al",
-        "jz 2f",
-        // This can be another CPU than before: the words by which the kernel is entered again are set anew.
-        "mov gs:[{kernel_rsp}], rsp",
-        "lea rax, [rdi + {size}]",
-        "mov rcx, gs:[{stack_slot}]",
-        "mov [rcx], rax",
-        "jmp {load_and_return}",
-        "2: mov qword ptr [rdi + {vector}], {system_call}",
+        save_preserved!(),
+        "mov qword ptr [rdi + {vector}], {system_call}",
         "add rsp, 24",
         "pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx",
         "ret",
+        "4:",
+        save_preserved!(),
+        "jmp 3b",
         user_rsp = const offset::USER_RSP,
-        stack_slot = const offset::TSS_RSP0,
         kernel_rsp = const offset::KERNEL_RSP,
-        size = const size_of::<UserRegisters>(),
         rax = const offset_of!(UserRegisters, rax),
         rbx = const offset_of!(UserRegisters, rbx),
         rdx = const offset_of!(UserRegisters, rdx),
@@ -188,12 +207,13 @@ pub(crate) unsafe extern "C" fn system_call_entry() {
         user_stack = const offset_of!(UserRegisters, rsp),
         vector = const offset_of!(UserRegisters, vector),
         system_call = const SYSTEM_CALL_VECTOR,
+        fork = const Sysno::Fork as usize,
         handle = sym super::user_loop::system_call,
         load_and_return = sym return_from_system_call,
     )
 }
 
-/// Back to user mode after a system call, with the address of the registers in RDI and those loaded that a function
+/// Back to user mode after a system call, with the address of the registers in RAX and those loaded that a function
 /// preserves.
 ///
 /// `sysret` takes RIP from RCX and the flags from R11. A RIP that is not canonical would fault in the kernel; it cannot be
@@ -201,16 +221,16 @@ pub(crate) unsafe extern "C" fn system_call_entry() {
 #[unsafe(naked)]
 unsafe extern "C" fn return_from_system_call() {
     naked_asm!(
-        "mov rax, [rdi + {rax}]",
-        "mov rdx, [rdi + {rdx}]",
-        "mov rsi, [rdi + {rsi}]",
-        "mov r8, [rdi + {r8}]",
-        "mov r9, [rdi + {r9}]",
-        "mov r10, [rdi + {r10}]",
-        "mov rcx, [rdi + {rip}]",
-        "mov r11, [rdi + {rflags}]",
-        "mov rsp, [rdi + {user_stack}]",
-        "mov rdi, [rdi + {rdi}]",
+        "mov rdx, [rax + {rdx}]",
+        "mov rsi, [rax + {rsi}]",
+        "mov rdi, [rax + {rdi}]",
+        "mov r8, [rax + {r8}]",
+        "mov r9, [rax + {r9}]",
+        "mov r10, [rax + {r10}]",
+        "mov rcx, [rax + {rip}]",
+        "mov r11, [rax + {rflags}]",
+        "mov rsp, [rax + {user_stack}]",
+        "mov rax, [rax + {rax}]",
         "swapgs",
         "sysretq",
         rax = const offset_of!(UserRegisters, rax),

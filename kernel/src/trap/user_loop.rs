@@ -36,8 +36,8 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
         smp::pin::assert_may_leave_kernel();
         // SAFETY: 1. `off`. 2. they come from `UserRegisters::start` or the last round, with at most the result of a
         // system call changed, or a signal handler entered or left. 3. this CPU runs threads, so it is set up, and the
-        // scheduler has loaded the space of the thread that it runs.
-        unsafe { stubs::enter_user(&raw mut registers, thread) };
+        // scheduler has loaded the space of the thread that it runs. 4. `thread` is the current one.
+        unsafe { stubs::enter_user(&raw mut registers, thread, thread.kernel_entry()) };
         match registers.vector {
             // Handled already; there is something to do before the thread goes on.
             SYSTEM_CALL_VECTOR => {}
@@ -66,9 +66,12 @@ fn has_something_to_do(thread: &Thread, off: &IrqOff) -> bool {
     pending::any(off) || thread.needs_attention()
 }
 
-/// Handles a system call, for the entry stub, which calls this with interrupts off and gets them back off. True if the thread
-/// can go straight back to user mode.
-pub(super) extern "sysv64" fn system_call(registers: &mut UserRegisters, thread: &Thread) -> bool {
+/// Handles a system call, for the entry stub, which calls this with interrupts off and gets them back off. Returns the
+/// registers if the thread can go straight back to user mode.
+pub(super) extern "sysv64" fn system_call<'a>(
+    registers: &'a mut UserRegisters,
+    thread: &Thread,
+) -> Option<&'a mut UserRegisters> {
     // SAFETY: 1. `syscall` has turned them off. 2. the guard that `run` holds on this stack is there for exactly this: it
     // stands for the time in which user mode runs or a stub does.
     drop(unsafe { IrqOff::adopt() });
@@ -78,5 +81,5 @@ pub(super) extern "sysv64" fn system_call(registers: &mut UserRegisters, thread:
     let goes_back = !has_something_to_do(thread, &off);
     // Interrupts stay off, on the way to user mode or back to `run`.
     core::mem::forget(off);
-    goes_back
+    goes_back.then_some(registers)
 }

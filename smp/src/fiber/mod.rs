@@ -12,7 +12,10 @@
 //! - **FPU-1**: while a fiber with FPU state runs, the registers hold it; while it does not run, the memory does. The
 //!   registers of the CPU that it ran on last may hold it as well, and if they still do when it comes back, nothing is
 //!   loaded. The kernel's own code uses no FPU registers.
+//! - **ENTRY-1**: while a fiber runs that has been to user mode, its CPU enters the kernel by the words in its [`KernelEntry`]:
+//!   who goes to user mode for the first time sets both, each switch copies them to the CPU.
 
+mod kernel_entry;
 mod running;
 mod stack;
 mod switch;
@@ -22,6 +25,7 @@ mod tests;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+pub use self::kernel_entry::KernelEntry;
 pub use self::running::{HasFiber, Running};
 pub use self::stack::KernelStackOwner;
 pub use crate::fpu::FpuState;
@@ -49,6 +53,7 @@ pub struct Fiber {
     fpu: Option<FpuState>,
     /// The CPU that loaded the FPU state last; written by the CPU that runs the fiber.
     fpu_cpu: AtomicU32,
+    kernel_entry: KernelEntry,
     /// None for an idle loop, whose stack lives for ever.
     _stack: Option<OwnedStack>,
 }
@@ -78,6 +83,7 @@ impl Fiber {
             rsp: UnsafeCell::new(unsafe { switch::prepare_stack(top, entry, argument) }),
             fpu,
             fpu_cpu: AtomicU32::new(NO_CPU),
+            kernel_entry: KernelEntry::new(),
             _stack: Some(OwnedStack::new(stack)),
         }
     }
@@ -90,8 +96,14 @@ impl Fiber {
             rsp: UnsafeCell::new(0),
             fpu: None,
             fpu_cpu: AtomicU32::new(NO_CPU),
+            kernel_entry: KernelEntry::new(),
             _stack: None,
         }
+    }
+
+    /// By which words the kernel is entered while the fiber runs in user mode.
+    pub fn kernel_entry(&self) -> &KernelEntry {
+        &self.kernel_entry
     }
 
     /// Whether no CPU runs it. If it says so, its CPU has left its stack.

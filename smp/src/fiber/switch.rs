@@ -81,6 +81,7 @@ pub(super) unsafe fn switch(
             next.fpu_cpu.store(this_cpu, Relaxed);
         }
     }
+    next.kernel_entry.load(off);
     block.current_fiber.store(next_word, Relaxed);
     // SAFETY: 1. and 2. of the caller: both `rsp` belong to this CPU, and what is in the next fiber's was put there by
     // `prepare_stack` or by this function; 3. keeps both alive. Interrupts are off, so no handler runs on half a stack.

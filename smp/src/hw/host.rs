@@ -171,6 +171,14 @@ pub(crate) fn block() -> &'static PerCpuBlock {
     PLAYED.with(|played| played.block)
 }
 
+/// This CPU's element in the table that has `place`; null if it has not been set, or if the table has none.
+///
+/// # Safety
+/// None is needed here; the machine's function of this name needs it.
+pub(crate) unsafe fn own_element(place: usize) -> *mut () {
+    block().element(place)
+}
+
 /// The host's threads keep the blocks that they were born with.
 ///
 /// # Safety
@@ -182,6 +190,9 @@ pub(crate) unsafe fn install_block(_block: &'static PerCpuBlock) {}
 /// # Safety
 /// None is needed here; the machine's function of this name needs it.
 pub(crate) unsafe fn set_fs_base(_base: u64) {}
+
+/// The host's threads have no user mode.
+pub(crate) fn set_kernel_entry(_kernel_rsp: u64, _rsp0: u64) {}
 
 pub(crate) fn virtual_address_bits() -> u32 {
     48

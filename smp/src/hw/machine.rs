@@ -79,6 +79,26 @@ pub(crate) fn block() -> &'static PerCpuBlock {
     unsafe { &*block }
 }
 
+/// This CPU's element in the table that has `place`; null if it has not been set, or if the table has none.
+///
+/// # Safety
+/// `place` is one that there is in a block.
+#[inline(always)]
+pub(crate) unsafe fn own_element(place: usize) -> *mut () {
+    let element: *mut ();
+    // SAFETY: as in `cpu_index`; the caller's condition.
+    unsafe {
+        asm!(
+            "mov {}, gs:[{} * 8 + {}]",
+            out(reg) element,
+            in(reg) place,
+            const offset::ELEMENTS,
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    element
+}
+
 /// Makes `block` what GS points to.
 ///
 /// # Safety
@@ -97,6 +117,17 @@ pub(crate) unsafe fn install_block(block: &'static PerCpuBlock) {
 pub(crate) unsafe fn set_fs_base(base: u64) {
     // SAFETY: the register exists on every x86-64 CPU, and takes any canonical address.
     unsafe { write_msr(MSR_FS_BASE, base) };
+}
+
+/// Sets by which words this CPU enters the kernel from user mode, which it is not in.
+#[inline(always)]
+pub(crate) fn set_kernel_entry(kernel_rsp: u64, rsp0: u64) {
+    let block = block();
+    block.kernel_rsp.store(kernel_rsp, Ordering::Relaxed);
+    let place = block.tss_rsp0.load(Ordering::Relaxed);
+    // SAFETY: the segments of a CPU are set up before it runs any fiber, and its TSS lives for ever. It aligns its words to 4
+    // bytes only. Only this CPU uses it, when it leaves user mode.
+    unsafe { place.write_unaligned(rsp0) };
 }
 
 /// Writes a model-specific register.

@@ -14,6 +14,12 @@ use crate::pin::Pinned;
 /// How many spin locks one CPU holds at once, at most (interrupt handlers included).
 const HELD_RANKS_MAX: usize = 16;
 
+/// How many tables can have a place in each block. The first one is nobody's, and stays null.
+pub(crate) const PLACES: usize = 24;
+
+/// The place of a table that has none.
+pub(crate) const NO_PLACE: usize = 0;
+
 /// The words of one CPU that GS reaches. Its address never changes.
 ///
 /// Fields are atomic because assembly and interrupt handlers change them; where only
@@ -45,6 +51,8 @@ pub struct PerCpuBlock {
     pub tls_base: AtomicU64,
     /// How often this CPU has acted on its timer; others look at it ([`crate::watchdog`]).
     beats: AtomicU32,
+    /// The elements of tables that belong to this CPU: PLACE-1 of [`super`].
+    elements: [AtomicPtr<()>; PLACES],
     /// Debug builds: levels of the locks held by this CPU, ascending.
     held_count: AtomicU32,
     held_levels: [AtomicU16; HELD_RANKS_MAX],
@@ -72,6 +80,8 @@ pub mod offset {
     pub const CURRENT_FIBER: usize = 56;
     /// The owner of the FPU registers (8 bytes).
     pub const FPU_OWNER: usize = 64;
+    /// The elements of this CPU in tables (8 bytes each).
+    pub const ELEMENTS: usize = 80;
 }
 
 const _: () = {
@@ -85,6 +95,7 @@ const _: () = {
     assert!(offset_of!(PerCpuBlock, notes) == offset::NOTES);
     assert!(offset_of!(PerCpuBlock, current_fiber) == offset::CURRENT_FIBER);
     assert!(offset_of!(PerCpuBlock, fpu_owner) == offset::FPU_OWNER);
+    assert!(offset_of!(PerCpuBlock, elements) == offset::ELEMENTS);
 };
 
 impl PerCpuBlock {
@@ -104,6 +115,7 @@ impl PerCpuBlock {
             fpu_owner: AtomicUsize::new(0),
             tls_base: AtomicU64::new(0),
             beats: AtomicU32::new(0),
+            elements: [const { AtomicPtr::new(ptr::null_mut()) }; PLACES],
             held_count: AtomicU32::new(0),
             held_levels: [const { AtomicU16::new(0) }; HELD_RANKS_MAX],
         }
@@ -137,7 +149,22 @@ impl PerCpuBlock {
         self.fpu_owner.store(0, Ordering::Relaxed);
         self.tls_base.store(0, Ordering::Relaxed);
         self.beats.store(0, Ordering::Relaxed);
+        for element in &self.elements {
+            element.store(ptr::null_mut(), Ordering::Relaxed);
+        }
         self.held_count.store(0, Ordering::Relaxed);
+    }
+
+    /// Remembers this CPU's element in the table that has `place`, which is not [`NO_PLACE`].
+    pub(super) fn set_element(&self, place: usize, element: *mut ()) {
+        debug_assert!(place != NO_PLACE);
+        self.elements[place].store(element, Ordering::Relaxed);
+    }
+
+    /// This CPU's element in the table that has `place`; null if it has not been set, or if it is [`NO_PLACE`].
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn element(&self, place: usize) -> *mut () {
+        self.elements[place].load(Ordering::Relaxed)
     }
 
     // The depths change by load and store: an interrupt in between leaves them as it found them.
