@@ -55,14 +55,19 @@ impl Attention {
     }
 
     /// Whether anything is wanted that the thread can do now.
-    #[inline(always)]
+    #[inline]
     pub fn is_wanted(&self) -> bool {
         // Relaxed: WANT-1; x86 does not move this before the noting of the CPU (WANT-2), since the switch to the thread
         // has a locked instruction in between.
-        match self.0.load(Ordering::Relaxed) {
-            0 => false,
-            word => wants_now(word),
-        }
+        let word = self.0.load(Ordering::Relaxed);
+        word & !not_now(word) != 0
+    }
+
+    /// Whether the thread is in a handler, or anything is wanted of it, now or later: a quicker look than `is_wanted`.
+    #[inline(always)]
+    pub fn is_any(&self) -> bool {
+        // Relaxed: as in `is_wanted`.
+        self.0.load(Ordering::Relaxed) != 0
     }
 
     /// Whether the thread is to end.
@@ -195,12 +200,6 @@ impl Attention {
         // Acquire pairs with the Release in `ask_to_move`.
         self.0.fetch_and(!MOVE, Ordering::Acquire);
     }
-}
-
-/// Whether any bit of `word` wants something now. Seldom asked: the word of most threads is 0.
-#[cold]
-fn wants_now(word: u64) -> bool {
-    word & !not_now(word) != 0
 }
 
 /// The bits of `word` that want nothing now: in a handler the signals that wait, and that it is one.

@@ -252,6 +252,12 @@ impl Thread {
         self.attention.is_wanted()
     }
 
+    /// Whether `needs_attention` need be asked: false for most threads most of the time.
+    #[inline]
+    pub fn has_any_attention(&self) -> bool {
+        self.attention.is_any()
+    }
+
     /// Whether the thread is to end instead of going back to user mode.
     pub fn is_dying(&self) -> bool {
         self.attention.is_dying()

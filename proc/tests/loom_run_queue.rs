@@ -7,6 +7,7 @@ mod line;
 
 use std::sync::Arc;
 
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use proc::sched::idle_cpus::IdleCpus;
 use proc::sched::run_queue::RunQueue;
@@ -20,7 +21,27 @@ use self::line::Line;
 /// What runs.
 struct Job {
     number: usize,
+    is_running: AtomicBool,
     link: Link<Job>,
+}
+
+impl Job {
+    fn is_running(&self) -> bool {
+        self.is_running.load(Ordering::Acquire)
+    }
+
+    /// A CPU runs it from now on.
+    fn run(&self) -> usize {
+        assert!(
+            !self.is_running.swap(true, Ordering::Acquire),
+            "FIBER-1: run twice"
+        );
+        self.number
+    }
+
+    fn suspend(&self) {
+        self.is_running.store(false, Ordering::Release);
+    }
 }
 
 impl Linked<RUN_LINK> for Job {
@@ -32,6 +53,7 @@ impl Linked<RUN_LINK> for Job {
 fn job(number: usize) -> Arc<Job> {
     Arc::new(Job {
         number,
+        is_running: AtomicBool::new(false),
         link: Link::new(),
     })
 }
@@ -153,5 +175,29 @@ fn a_job_goes_to_its_cpu_or_to_one_thief() {
             _ => panic!("RUN-1: stolen twice"),
         }
         assert_eq!(machine.queue.len_racy(), 0);
+    });
+}
+
+/// RUN-2.
+#[test]
+fn a_job_that_yields_goes_to_a_thief_only_when_it_is_suspended() {
+    bounded(|| {
+        let machine = Machine::new();
+        machine.queue.push(job(1));
+        let thief = on_cpu(&machine, 1, |machine| {
+            let taken = machine.queue.take_first(|job| !job.is_running());
+            taken.map(|job| job.run())
+        });
+        let yielding = job(2);
+        yielding.run();
+        let mut ran = Vec::new();
+        if let Some(next) = machine.queue.exchange(yielding.clone()) {
+            ran.push(next.run());
+            yielding.suspend();
+            ran.extend(machine.queue.pop().map(|job| job.run()));
+        }
+        ran.extend(thief.join().unwrap());
+        ran.sort_unstable();
+        assert!(ran == [1] && machine.queue.len_racy() == 0 || ran == [1, 2]);
     });
 }

@@ -7,8 +7,8 @@ mod machine;
 #[cfg(target_os = "none")]
 pub(crate) use machine::{
     POSSIBLE_AT_START, block, claim_own, cpu_index, disable_interrupts, enable_interrupts,
-    halt_until_interrupt, install_block, interrupts_enabled, own_element, pause, release_own,
-    set_fs_base, set_kernel_entry, timestamp, virtual_address_bits,
+    halt_until_interrupt, install_block, interrupts_enabled, own_element, own_notes, pause,
+    release_own, set_fs_base, set_kernel_entry, timestamp, virtual_address_bits,
 };
 
 #[cfg(not(target_os = "none"))]
@@ -16,6 +16,6 @@ pub mod host;
 #[cfg(not(target_os = "none"))]
 pub(crate) use host::{
     POSSIBLE_AT_START, block, claim_own, cpu_index, disable_interrupts, enable_interrupts,
-    halt_until_interrupt, install_block, interrupts_enabled, own_element, pause, release_own,
-    set_fs_base, set_kernel_entry, timestamp, virtual_address_bits,
+    halt_until_interrupt, install_block, interrupts_enabled, own_element, own_notes, pause,
+    release_own, set_fs_base, set_kernel_entry, timestamp, virtual_address_bits,
 };

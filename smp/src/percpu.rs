@@ -19,7 +19,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use self::block::{NO_PLACE, PLACES};
 use crossbeam_utils::CachePadded;
 
-pub use block::{PerCpuBlock, block_of, install, offset, own_block};
+pub use block::{PerCpuBlock, block_of, install, offset, own_block, own_notes};
 
 use crate::OutOfMemory;
 use crate::cpu::{CpuId, MAX_CPUS};

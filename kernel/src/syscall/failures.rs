@@ -13,7 +13,8 @@ use super::Call;
 /// # Errors
 /// `ENOSYS` unless it is this one and the boot line has asked for failures.
 #[cold]
-pub(super) fn beyond_the_table(call: &Call<'_>) -> Result<usize, Errno> {
+#[cold]
+pub(super) fn beyond_the_table(call: Call<'_>) -> Result<usize, Errno> {
     if call.registers.rax as usize == FAIL_ALLOCATION && fail::is_enabled() {
         fail_allocation(call)
     } else {

@@ -67,7 +67,7 @@ mod handlers {
 pub(crate) fn dispatch(thread: &Thread, registers: &mut UserRegisters) {
     let result = match HANDLERS.get(registers.rax as usize) {
         Some(handler) => handler(Call { thread, registers }),
-        None => failures::beyond_the_table(&Call { thread, registers }),
+        None => failures::beyond_the_table(Call { thread, registers }),
     };
     registers.set_result(abi::encode(result));
 }

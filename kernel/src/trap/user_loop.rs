@@ -63,6 +63,10 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
 /// mode at once.
 #[inline(always)]
 fn has_something_to_do(thread: &Thread, off: &IrqOff) -> bool {
+    // Nearly always there is neither, which is one test.
+    if !pending::any(off) & !thread.has_any_attention() {
+        return false;
+    }
     pending::any(off) || thread.needs_attention()
 }
 

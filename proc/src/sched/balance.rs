@@ -16,7 +16,7 @@ pub(super) fn steal(thief: CpuId) -> Option<Arc<Thread>> {
     others(thief).find_map(|victim| {
         let queue = &CPUS.of(victim).queue;
         (queue.len_racy() != 0)
-            .then(|| queue.take_first(|thread| thread.may_run_on(thief)))
+            .then(|| queue.take_first(|thread| can_come(thread, thief)))
             .flatten()
     })
 }
@@ -33,9 +33,14 @@ pub(super) fn pull(cpu: CpuId, own_len: usize, turn: u64) -> Option<Arc<Thread>>
     victims.find_map(|victim| {
         let queue = &CPUS.of(victim).queue;
         (queue.len_racy() >= enough)
-            .then(|| queue.take_first(|thread| thread.may_run_on(cpu)))
+            .then(|| queue.take_first(|thread| can_come(thread, cpu)))
             .flatten()
     })
+}
+
+/// Whether `thread`, which waits in another CPU's queue, may run on `cpu`, and could do so now (RUN-2).
+fn can_come(thread: &Thread, cpu: CpuId) -> bool {
+    thread.may_run_on(cpu) && !thread.is_running_racy()
 }
 
 /// All CPUs but `cpu`, beginning with the next one, so that thieves spread over their victims.

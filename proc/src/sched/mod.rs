@@ -9,11 +9,14 @@
 //! ever taken by an interrupt handler.
 //!
 //! A switch has two halves. The first (`switch_away`) picks the next thread and changes stacks. The second
-//! (`finish_switch`) runs on the next thread's stack, and only there is the previous one put into a run queue, marked
-//! as sleeping, or buried: before that its stack is in use.
+//! (`finish_switch`) runs on the next thread's stack, and only there is the previous one marked as sleeping, buried, or put
+//! into another CPU's run queue: before that its stack is in use.
 //!
 //! - **RUN-1** a thread is in at most one of: a run queue, a CPU, a sleep ([`crate::parking`]). Who takes it out of one
 //!   puts it into the next.
+//! - **RUN-2** the exception is a thread that yields: it gets into its own CPU's queue in the step in which the next one is
+//!   taken out, and its stack is in use until the switch is over. Its CPU takes nothing out before that, and no other one
+//!   takes a thread that is not suspended.
 //!
 //! How a CPU falls asleep without missing a thread: [`idle_cpus`].
 
@@ -66,8 +69,10 @@ static RUN_USER: Once<fn(&Thread, UserRegisters)> = Once::new();
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Leave {
-    /// It wants to go on later.
+    /// It is in a run queue already (RUN-2), or is an idle loop: nothing is to be done.
     Yield,
+    /// It may not run here any more, and wants to go on elsewhere.
+    Move,
     /// It sleeps, as announced by its [`crate::parking::Parking`].
     Block,
     /// It has ended.
@@ -78,7 +83,8 @@ impl Leave {
     fn from_bits(bits: u8) -> Leave {
         match bits {
             0 => Leave::Yield,
-            1 => Leave::Block,
+            1 => Leave::Move,
+            2 => Leave::Block,
             _ => Leave::Exit,
         }
     }
@@ -123,7 +129,16 @@ pub fn yield_now() {
     smp::pin::assert_may_switch();
     let off = irq::disable();
     let cpu = CPUS.get(&off);
-    if let Some(next) = cpu.queue.pop() {
+    if cpu.queue.len_racy() == 0 {
+        return;
+    }
+    let current = RUNNING.current();
+    debug_assert!(!current.is_idle(), "an idle loop is in no run queue");
+    if !current.may_run_on(off.cpu()) {
+        drop((current, off));
+        return switch_away(Leave::Move);
+    }
+    if let Some(next) = cpu.queue.exchange(current) {
         switch_to(cpu, next, Leave::Yield, off);
     }
 }
@@ -145,7 +160,7 @@ pub fn move_if_asked(current: &Thread) {
 pub(crate) fn leave_forbidden_cpu(current: &Thread) {
     current.attention.clear_ask_to_move();
     if !current.may_run_on(smp::cpu::id_racy()) {
-        switch_away(Leave::Yield);
+        switch_away(Leave::Move);
     }
 }
 
@@ -180,8 +195,8 @@ fn finish_switch(previous: Arc<Thread>, off: IrqOff) {
     let leave = Leave::from_bits(CPUS.get(&off).leave.load(Ordering::Relaxed));
     drop(off);
     match leave {
-        _ if previous.is_idle() => drop(previous),
-        Leave::Yield => place::requeue(previous),
+        Leave::Yield => drop(previous),
+        Leave::Move => place::requeue(previous),
         Leave::Block => match previous.parking.finish() {
             Finish::Parked => drop(previous),
             Finish::AlreadyWoken => place::enqueue(previous),

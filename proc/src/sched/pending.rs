@@ -51,8 +51,7 @@ pub fn leave_device_note() {
 /// Whether there are notes on this CPU. Ask with interrupts off, or the answer is stale.
 #[inline]
 pub fn any(pin: &Pinned) -> bool {
-    // Relaxed: written and read on one CPU.
-    percpu::own_block(pin).notes.load(Ordering::Relaxed) != 0
+    percpu::own_notes(pin) != 0
 }
 
 /// Acts on all notes of this CPU. May give the CPU to another thread.

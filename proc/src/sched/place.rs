@@ -27,7 +27,7 @@ pub(super) fn enqueue(thread: Arc<Thread>) {
     put(thread, target, here);
 }
 
-/// Puts a thread that has run on this CPU, or is new, into this CPU's queue if it may run here.
+/// Puts a thread that has run on this CPU and is suspended, or is new, into this CPU's queue if it may run here.
 pub(super) fn requeue(thread: Arc<Thread>) {
     let pin = pin::pin();
     let here = pin.cpu();

@@ -49,6 +49,15 @@ impl<T: Linked<RUN_LINK>> RunQueue<T> {
         thread
     }
 
+    /// Takes the first thread out and puts `running` at the end, for the CPU whose queue this is and which runs that one; or
+    /// drops it if there is no other (RUN-2).
+    pub fn exchange(&self, running: Arc<T>) -> Option<Arc<T>> {
+        let mut threads = self.threads.lock();
+        let next = threads.pop_front()?;
+        threads.push_back(running);
+        Some(next)
+    }
+
     /// Takes the first thread out for which `wanted` holds.
     pub fn take_first(&self, wanted: impl FnMut(&T) -> bool) -> Option<Arc<T>> {
         let mut threads = self.threads.lock();
@@ -107,7 +116,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_run_queue_is_a_queue_from_which_any_can_be_taken(
-            steps in proptest::collection::vec((0..4_u8, any::<u8>()), 0..60)
+            steps in proptest::collection::vec((0..5_u8, any::<u8>()), 0..60)
         ) {
             let (queue, mut model) = (RunQueue::new(), VecDeque::new());
             for (step, value) in steps {
@@ -118,6 +127,11 @@ mod tests {
                         model.push_back(value);
                     }
                     2 => prop_assert_eq!(number(queue.pop()), model.pop_front()),
+                    3 => {
+                        let next = model.pop_front();
+                        model.extend(next.map(|_| value));
+                        prop_assert_eq!(number(queue.exchange(job(value))), next);
+                    }
                     _ => {
                         let place = model.iter().position(small);
                         prop_assert_eq!(queue.has_racy(|job| small(&job.number)), place.is_some());

@@ -290,6 +290,12 @@ pub fn own_block(_pin: &Pinned) -> &'static PerCpuBlock {
     hw::block()
 }
 
+/// The `notes` of the CPU that the caller is pinned to.
+#[inline(always)]
+pub fn own_notes(_pin: &Pinned) -> u8 {
+    hw::own_notes()
+}
+
 /// The block of `cpu`, if that has got as far as installing one.
 pub fn block_of(cpu: CpuId) -> Option<&'static PerCpuBlock> {
     // Acquire pairs with the Release in `install`.
