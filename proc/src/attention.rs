@@ -28,6 +28,8 @@ const DYING: u64 = 1 << 32;
 const MOVE: u64 = 1 << 33;
 /// The thread has asked to leave its signal handler.
 const LEAVE_HANDLER: u64 = 1 << 34;
+/// The thread is in a system call that needs all its registers.
+const REGISTERS: u64 = 1 << 35;
 
 /// What others want of one thread.
 pub struct Attention(AtomicU64);
@@ -63,11 +65,29 @@ impl Attention {
         word & !not_now(word) != 0
     }
 
-    /// Whether the thread is in a handler, or anything is wanted of it, now or later: a quicker look than `is_wanted`.
+    /// All bits. If they are 0, nothing is wanted: a quicker look than `is_wanted`.
     #[inline(always)]
-    pub fn is_any(&self) -> bool {
+    pub fn bits(&self) -> u64 {
         // Relaxed: as in `is_wanted`.
-        self.0.load(Ordering::Relaxed) != 0
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The thread is in a system call that needs all its registers: it is to leave the quick way, on which they are not saved,
+    /// and to make the call there.
+    pub fn want_registers(&self) {
+        // Relaxed: the thread itself looks.
+        self.0.fetch_or(REGISTERS, Ordering::Relaxed);
+    }
+
+    /// Whether the thread has left the quick way to make a system call that needs all its registers, which it makes now.
+    #[inline]
+    pub fn take_want_of_registers(&self) -> bool {
+        // Relaxed: only the thread itself changes this bit.
+        let is_wanted = self.0.load(Ordering::Relaxed) & REGISTERS != 0;
+        if is_wanted {
+            self.0.fetch_and(!REGISTERS, Ordering::Relaxed);
+        }
+        is_wanted
     }
 
     /// Whether the thread is to end.
@@ -289,6 +309,17 @@ mod tests {
             assert_eq!(attention.begin_signal(), Some(signal));
             assert!(attention.is_in_handler());
         }
+    }
+
+    #[test]
+    fn a_call_that_needs_all_registers_is_made_once_also_in_a_handler() {
+        let attention = Attention::new();
+        assert!(!attention.take_want_of_registers());
+        attention.begin_fault().unwrap();
+        attention.want_registers();
+        assert!(attention.is_wanted() && !attention.is_interrupted());
+        assert!(attention.take_want_of_registers() && !attention.take_want_of_registers());
+        assert!(attention.is_in_handler() && !attention.is_wanted());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `create_thread`: another thread in the caller's process (exercise KERN-10).
 
 use abi::Errno;
-use smp::fiber::FpuState;
+use smp::fiber::{FpuState, UserState};
 use smp::tls::TlsBase;
 
 use crate::registers::UserRegisters;
@@ -21,9 +21,7 @@ pub fn create_thread(
     let reservation = table::reserve()?;
     let fpu = FpuState::new().map_err(|_| Errno::ENOMEM)?;
     let affinity = creator.affinity();
-    let beginning = Beginning {
-        tls_base,
-        ..Beginning::new(Start::User(registers), Some(fpu), &affinity)
-    };
+    let user = UserState::new(fpu, tls_base);
+    let beginning = Beginning::new(Start::User(registers), Some(user), &affinity);
     birth::add_thread(reservation, process, beginning)
 }

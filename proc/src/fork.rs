@@ -6,7 +6,7 @@ use abi::Errno;
 use mm::addr::VirtAddr;
 use mm::aspace::SpaceRef;
 use mm::space::ForkPolicy;
-use smp::fiber::FpuState;
+use smp::fiber::{FpuState, UserState};
 use spin::Once;
 
 use crate::process::Process;
@@ -69,10 +69,11 @@ pub fn fork(parent: &Thread, registers: &UserRegisters) -> Result<Id, Errno> {
     registers.set_result(0);
     let fpu = FpuState::copy_of_current().map_err(|_| Errno::ENOMEM)?;
     let affinity = parent.affinity();
+    let tls_base = parent.user().map(UserState::tls_base).unwrap_or_default();
+    let user = UserState::new(fpu, tls_base);
     let beginning = Beginning {
-        tls_base: parent.tls_base(),
         signals: SignalState::copy_of(parent)?,
-        ..Beginning::new(Start::User(registers), Some(fpu), &affinity)
+        ..Beginning::new(Start::User(registers), Some(user), &affinity)
     };
     birth::give_life(reservation, process, beginning)
 }

@@ -14,7 +14,8 @@ use abi::{Errno, layout};
 use mm::addr::{UserRange, VirtAddr};
 use mm::aspace::SpaceRef;
 use mm::space::{Backing, FileBacking, PageSource, Protection, Region, RegionFlags, Space};
-use smp::fiber::FpuState;
+use smp::fiber::{FpuState, UserState};
+use smp::tls::TlsBase;
 
 use crate::elf_image::{ElfImage, Segment};
 use crate::file::{self, Descriptors, RegularFile};
@@ -45,7 +46,7 @@ pub fn spawn(parent: &Thread, name: &[u8], argument: &[u8]) -> Result<Id, Errno>
         Some(parent_process.clone()),
     ))?;
     let affinity = parent.affinity();
-    let beginning = Beginning::new(Start::User(registers), Some(new_fpu()?), &affinity);
+    let beginning = Beginning::new(Start::User(registers), Some(new_user_state()?), &affinity);
     birth::give_life(reservation, process, beginning)
 }
 
@@ -101,7 +102,7 @@ pub fn spawn_init(
     ))?;
     exit::set_init(process.clone(), on_exit);
     let everywhere = smp::cpu_set::CpuSet::all();
-    let beginning = Beginning::new(Start::User(registers), Some(new_fpu()?), &everywhere);
+    let beginning = Beginning::new(Start::User(registers), Some(new_user_state()?), &everywhere);
     birth::give_life(reservation, process, beginning)
 }
 
@@ -147,8 +148,9 @@ pub fn spawn_kernel_process(
     )
 }
 
-fn new_fpu() -> Result<FpuState, Errno> {
-    FpuState::new().map_err(|_| Errno::ENOMEM)
+fn new_user_state() -> Result<UserState, Errno> {
+    let fpu = FpuState::new().map_err(|_| Errno::ENOMEM)?;
+    Ok(UserState::new(fpu, TlsBase::default()))
 }
 
 /// An address space with the program in it, and the registers to start it with.

@@ -8,12 +8,10 @@ use mm::NoMemory;
 use mm::aspace::SpaceRef;
 use smp::cpu::CpuId;
 use smp::cpu_set::{AtomicCpuSet, CpuSet};
-use smp::fiber::{Fiber, FpuState, HasFiber, KernelEntry};
+use smp::fiber::{Fiber, HasFiber, UserState};
 use smp::list::{Link, Linked};
 use smp::lock::SpinLock;
-use smp::pin::Pinned;
 use smp::rank;
-use smp::tls::{AtomicTlsBase, TlsBase};
 
 use crate::attention::Attention;
 use crate::parking::Parking;
@@ -41,19 +39,21 @@ pub type KernelFunction = Box<dyn FnOnce() -> i32 + Send>;
 pub(crate) struct Beginning<'a> {
     pub(crate) start: Start,
     /// None for a thread that never goes to user mode.
-    pub(crate) fpu: Option<FpuState>,
-    pub(crate) tls_base: TlsBase,
+    pub(crate) user: Option<UserState>,
     pub(crate) signals: SignalState,
     pub(crate) affinity: &'a CpuSet,
 }
 
 impl<'a> Beginning<'a> {
     /// For a thread that is no copy of another one.
-    pub(crate) fn new(start: Start, fpu: Option<FpuState>, affinity: &'a CpuSet) -> Beginning<'a> {
+    pub(crate) fn new(
+        start: Start,
+        user: Option<UserState>,
+        affinity: &'a CpuSet,
+    ) -> Beginning<'a> {
         Beginning {
             start,
-            fpu,
-            tls_base: TlsBase::default(),
+            user,
             signals: SignalState::new(),
             affinity,
         }
@@ -69,11 +69,9 @@ pub struct Thread {
     start: SpinLock<Option<Start>, rank::ThreadStart>,
     pub(crate) parking: Parking,
     /// What others want of the thread. It looks before each return to user mode.
-    pub(crate) attention: Attention,
+    pub attention: Attention,
     /// What it goes back to from a signal handler. Used by the thread itself only.
     pub(crate) signal_context: SpinLock<Option<Box<Context>>, rank::SignalContext>,
-    /// The base of FS in user mode. Changed by the thread itself.
-    tls_base: AtomicTlsBase,
     /// What it gave to `exit_thread`.
     value: AtomicUsize,
     /// The CPU that runs the thread or ran it last. Written by that CPU.
@@ -151,10 +149,9 @@ impl Thread {
         beginning: Beginning<'_>,
     ) -> Result<Arc<Thread>, NoMemory> {
         let stack = mm::stack::KernelStack::new()?;
-        let fiber = Fiber::new(stack, sched::thread_main, 0, beginning.fpu);
+        let fiber = Fiber::new(stack, sched::thread_main, 0, beginning.user);
         let mut thread = Thread::with_fiber(id, Some(process), fiber, beginning.affinity);
         thread.start = SpinLock::new(Some(beginning.start));
-        thread.tls_base = AtomicTlsBase::new(beginning.tls_base);
         thread.attention = beginning.signals.attention;
         thread.signal_context = SpinLock::new(beginning.signals.context);
         mm::heap::try_arc(thread)
@@ -195,7 +192,6 @@ impl Thread {
             parking: Parking::new(),
             attention: Attention::new(),
             signal_context: SpinLock::new(None),
-            tls_base: AtomicTlsBase::default(),
             value: AtomicUsize::new(0),
             cpu: AtomicU32::new(smp::cpu::id_racy().index() as u32),
             affinity: AtomicCpuSet::new(),
@@ -241,21 +237,10 @@ impl Thread {
         self.start.lock().take()
     }
 
-    /// The words by which the kernel is entered from this thread's user mode.
-    pub fn kernel_entry(&self) -> &KernelEntry {
-        self.fiber.kernel_entry()
-    }
-
     /// Whether somebody wants something of the thread before it goes back to user mode.
     #[inline]
     pub fn needs_attention(&self) -> bool {
         self.attention.is_wanted()
-    }
-
-    /// Whether `needs_attention` need be asked: false for most threads most of the time.
-    #[inline]
-    pub fn has_any_attention(&self) -> bool {
-        self.attention.is_any()
     }
 
     /// Whether the thread is to end instead of going back to user mode.
@@ -268,28 +253,9 @@ impl Thread {
         self.attention.is_interrupted()
     }
 
-    /// The base of FS in user mode.
-    pub(crate) fn tls_base(&self) -> TlsBase {
-        self.tls_base.get()
-    }
-
-    /// Sets the base of FS of this thread, which calls this.
-    pub fn set_tls_base(&self, base: TlsBase) {
-        let pin = smp::pin::pin();
-        self.tls_base.set(base);
-        smp::tls::load(base, &pin);
-    }
-
-    /// Loads the base of FS for the thread, which is about to run on this CPU. Threads of the kernel do not use it.
-    #[inline]
-    pub(crate) fn load_tls_base(&self, pin: &Pinned) {
-        if self
-            .process
-            .as_ref()
-            .is_some_and(|process| !process.is_kernel())
-        {
-            smp::tls::load(self.tls_base(), pin);
-        }
+    /// What it has in user mode besides its general registers; none if it never goes there.
+    pub fn user(&self) -> Option<&UserState> {
+        self.fiber.user()
     }
 
     /// What it gave to `exit_thread`.

@@ -8,7 +8,7 @@ mod machine;
 pub(crate) use machine::{
     POSSIBLE_AT_START, block, claim_own, cpu_index, disable_interrupts, enable_interrupts,
     halt_until_interrupt, install_block, interrupts_enabled, own_element, own_notes, pause,
-    release_own, set_fs_base, set_kernel_entry, timestamp, virtual_address_bits,
+    release_own, set_fs_base, set_rsp0, timestamp, virtual_address_bits,
 };
 
 #[cfg(not(target_os = "none"))]
@@ -17,5 +17,5 @@ pub mod host;
 pub(crate) use host::{
     POSSIBLE_AT_START, block, claim_own, cpu_index, disable_interrupts, enable_interrupts,
     halt_until_interrupt, install_block, interrupts_enabled, own_element, own_notes, pause,
-    release_own, set_fs_base, set_kernel_entry, timestamp, virtual_address_bits,
+    release_own, set_fs_base, set_rsp0, timestamp, virtual_address_bits,
 };

@@ -6,8 +6,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::hw;
-use crate::percpu;
-use crate::pin::Pinned;
+use crate::percpu::PerCpuBlock;
 
 /// An address that FS may point to.
 #[derive(Copy, Clone, Eq, PartialEq, Default, Debug)]
@@ -46,10 +45,10 @@ impl AtomicTlsBase {
     }
 }
 
-/// Sets the base on this CPU, for the user thread that it runs.
+/// Sets the base on this CPU, whose block is `block`, for the user thread that it runs.
 #[inline]
-pub fn load(base: TlsBase, pin: &Pinned) {
-    let loaded = &percpu::own_block(pin).tls_base;
+pub(crate) fn load(base: TlsBase, block: &PerCpuBlock) {
+    let loaded = &block.tls_base;
     // Relaxed: read and written by this CPU only.
     if base.0 | loaded.load(Ordering::Relaxed) != 0 {
         loaded.store(base.0, Ordering::Relaxed);
@@ -79,8 +78,9 @@ mod tests {
     fn a_base_of_zero_replaces_another() {
         let pin = pin::pin();
         for address in [0x1000, 0] {
-            load(TlsBase::new(address).unwrap(), &pin);
-            let loaded = percpu::own_block(&pin).tls_base.load(Ordering::Relaxed);
+            let block = percpu::own_block(&pin);
+            load(TlsBase::new(address).unwrap(), block);
+            let loaded = block.tls_base.load(Ordering::Relaxed);
             assert_eq!(loaded, address);
         }
     }

@@ -21,7 +21,7 @@ use abi::{Errno, Sysno};
 use proc::registers::UserRegisters;
 use proc::thread::Thread;
 
-/// The caller and its registers. Those that a function preserves are there for `fork` only: see `trap::stubs`.
+/// The caller and its registers: those that a function preserves are not saved yet (`trap::stubs`).
 #[derive(Copy, Clone)]
 struct Call<'a> {
     thread: &'a Thread,
@@ -69,7 +69,21 @@ pub(crate) fn dispatch(thread: &Thread, registers: &mut UserRegisters) {
         Some(handler) => handler(Call { thread, registers }),
         None => failures::beyond_the_table(Call { thread, registers }),
     };
+    registers.set_result(match result {
+        Ok(value) => value as isize,
+        Err(errno) => refuse(errno),
+    });
+}
+
+/// Makes the call that has put itself off until all registers of the caller are saved.
+pub(crate) fn dispatch_with_all_registers(thread: &Thread, registers: &mut UserRegisters) {
+    let result = process::fork_with_registers(thread, registers);
     registers.set_result(abi::encode(result));
+}
+
+#[cold]
+fn refuse(errno: Errno) -> isize {
+    abi::encode(Err(errno))
 }
 
 impl<'a> Call<'a> {

@@ -2,6 +2,8 @@
 
 use abi::{Errno, ExitStatus, PATH_MAX, Pid, WAIT_ANY, WaitFlags, layout};
 use mm::user::{UserPtr, UserString};
+use proc::registers::UserRegisters;
+use proc::thread::Thread;
 use proc::wait_pid::{Which, poll_end, wait_for_end};
 
 use super::Call;
@@ -35,8 +37,19 @@ pub(super) fn exit(call: Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `fork()`.
+///
+/// The child begins with all registers of its parent, so this comes back when they are saved.
 pub(super) fn fork(call: Call<'_>) -> Result<usize, Errno> {
-    let child = proc::fork::fork(call.thread, call.registers)?;
+    call.thread.attention.want_registers();
+    Ok(0)
+}
+
+/// `fork()`, when all registers are there.
+pub(super) fn fork_with_registers(
+    thread: &Thread,
+    registers: &UserRegisters,
+) -> Result<usize, Errno> {
+    let child = proc::fork::fork(thread, registers)?;
     Ok(child as usize)
 }
 

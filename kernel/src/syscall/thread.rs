@@ -64,6 +64,6 @@ pub(super) fn join_thread_wait(call: Call<'_>) -> Result<usize, Errno> {
 pub(super) fn set_tls_base(call: Call<'_>) -> Result<usize, Errno> {
     let [address, ..] = call.arguments();
     let base = TlsBase::new(address as u64).ok_or(Errno::EINVAL)?;
-    call.thread.set_tls_base(base);
+    call.thread.user().ok_or(Errno::EINVAL)?.set_tls_base(base);
     Ok(0)
 }

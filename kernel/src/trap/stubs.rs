@@ -11,7 +11,6 @@
 use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
 
-use abi::Sysno;
 use proc::registers::{SYSTEM_CALL_VECTOR, UserRegisters};
 use proc::thread::Thread;
 use smp::fiber::KernelEntry;
@@ -69,18 +68,6 @@ macro_rules! pop_registers {
         "pop rax; pop rbx; pop rcx; pop rdx; pop rsi; pop rdi; pop rbp
          pop r8; pop r9; pop r10; pop r11; pop r12; pop r13; pop r14; pop r15
          add rsp, 16"
-    };
-}
-
-/// Saves the registers that a Rust function preserves in the [`UserRegisters`] at RDI.
-macro_rules! save_preserved {
-    () => {
-        "mov [rdi + {rbx}], rbx
-         mov [rdi + {rbp}], rbp
-         mov [rdi + {r12}], r12
-         mov [rdi + {r13}], r13
-         mov [rdi + {r14}], r14
-         mov [rdi + {r15}], r15"
     };
 }
 
@@ -150,8 +137,7 @@ pub(crate) unsafe extern "sysv64" fn enter_user(
 /// returns from [`enter_user`].
 ///
 /// RCX and R11, which the instruction has overwritten, keep their old values in the struct. The registers that a Rust
-/// function preserves need not be saved for a thread that goes straight back. They are, where somebody looks at them: before
-/// the call for `fork`, which copies them, and after it for what may keep the thread in the kernel, such as a signal.
+/// function preserves are saved only when [`enter_user`] returns: for signals, and for `fork`, which copies them.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn system_call_entry() {
     naked_asm!(
@@ -172,21 +158,21 @@ pub(crate) unsafe extern "C" fn system_call_entry() {
         "pop qword ptr [rdi + {rdi}]",
         "mov rcx, gs:[{user_rsp}]",
         "mov [rdi + {user_stack}], rcx",
-        "cmp rax, {fork}",
-        "je 4f",
-        "3: mov rsi, [rsp]",
+        "mov rsi, [rsp]",
         "call {handle}",
         "test rax, rax",
         "jnz {load_and_return}",
         "mov rdi, [rsp + 8]",
-        save_preserved!(),
+        "mov [rdi + {rbx}], rbx",
+        "mov [rdi + {rbp}], rbp",
+        "mov [rdi + {r12}], r12",
+        "mov [rdi + {r13}], r13",
+        "mov [rdi + {r14}], r14",
+        "mov [rdi + {r15}], r15",
         "mov qword ptr [rdi + {vector}], {system_call}",
         "add rsp, 24",
         "pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx",
         "ret",
-        "4:",
-        save_preserved!(),
-        "jmp 3b",
         user_rsp = const offset::USER_RSP,
         kernel_rsp = const offset::KERNEL_RSP,
         rax = const offset_of!(UserRegisters, rax),
@@ -207,7 +193,6 @@ pub(crate) unsafe extern "C" fn system_call_entry() {
         user_stack = const offset_of!(UserRegisters, rsp),
         vector = const offset_of!(UserRegisters, vector),
         system_call = const SYSTEM_CALL_VECTOR,
-        fork = const Sysno::Fork as usize,
         handle = sym super::user_loop::system_call,
         load_and_return = sym return_from_system_call,
     )

@@ -19,6 +19,7 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
         thread.process().inspect(|process| mappings::log(process));
         plants::commit_before_user_mode();
     }
+    let Some(user) = thread.user() else { return };
     loop {
         let off = irq::disable_from_enabled();
         if has_something_to_do(thread, &off) {
@@ -37,10 +38,15 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
         // SAFETY: 1. `off`. 2. they come from `UserRegisters::start` or the last round, with at most the result of a
         // system call changed, or a signal handler entered or left. 3. this CPU runs threads, so it is set up, and the
         // scheduler has loaded the space of the thread that it runs. 4. `thread` is the current one.
-        unsafe { stubs::enter_user(&raw mut registers, thread, thread.kernel_entry()) };
+        unsafe { stubs::enter_user(&raw mut registers, thread, user.kernel_entry()) };
         match registers.vector {
-            // Handled already; there is something to do before the thread goes on.
-            SYSTEM_CALL_VECTOR => {}
+            // Handled already, if not for the reason that all registers are wanted.
+            SYSTEM_CALL_VECTOR => {
+                drop(off);
+                if thread.attention.take_want_of_registers() {
+                    syscall::dispatch_with_all_registers(thread, &mut registers);
+                }
+            }
             PAGE_FAULT => {
                 let address = fault::faulting_address();
                 drop(off);
@@ -64,10 +70,8 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
 #[inline(always)]
 fn has_something_to_do(thread: &Thread, off: &IrqOff) -> bool {
     // Nearly always there is neither, which is one test.
-    if !pending::any(off) & !thread.has_any_attention() {
-        return false;
-    }
-    pending::any(off) || thread.needs_attention()
+    let notes = pending::notes(off);
+    u64::from(notes) | thread.attention.bits() != 0 && (notes != 0 || thread.needs_attention())
 }
 
 /// Handles a system call, for the entry stub, which calls this with interrupts off and gets them back off. Returns the

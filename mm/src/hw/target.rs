@@ -3,8 +3,7 @@
 use core::ptr;
 
 use x86_64::instructions::tlb;
-use x86_64::registers::control::{Cr3, Cr3Flags};
-use x86_64::structures::paging::PhysFrame;
+use x86_64::registers::control::Cr3;
 
 use crate::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
 
@@ -76,7 +75,9 @@ pub(super) fn current_root() -> PhysAddr {
 /// As `hw::load_root`, and 3. interrupts are off.
 #[inline]
 pub(super) unsafe fn load_root(root: PhysAddr) {
-    let frame = PhysFrame::containing_address(x86_64::PhysAddr::new(root.as_u64()));
-    // SAFETY: the caller vouches for the table (1 and 2); no CR3 flag is used.
-    unsafe { Cr3::write(frame, Cr3Flags::empty()) };
+    // One instruction: the crate's functions would check an address that has come out of a page table's frame.
+    // SAFETY: the caller vouches for the table (1 and 2); as an aligned address it sets no CR3 flag.
+    unsafe {
+        core::arch::asm!("mov cr3, {}", in(reg) root.as_u64(), options(nostack, preserves_flags));
+    }
 }

@@ -124,10 +124,10 @@ pub(crate) fn current_id() -> Id {
     }
 }
 
-/// Gives the other threads of this CPU their turn. Returns at once if there are none.
+/// Gives the other threads of this CPU their turn. Returns at once if there are none. Interrupts are on.
 pub fn yield_now() {
     smp::pin::assert_may_switch();
-    let off = irq::disable();
+    let off = irq::disable_from_enabled();
     let cpu = CPUS.get(&off);
     if cpu.queue.len_racy() == 0 {
         return;
@@ -170,20 +170,20 @@ fn exit() -> ! {
     unreachable!("a thread that has ended runs again")
 }
 
-/// Gives the CPU to the next thread, or to the idle loop if there is none.
+/// Gives the CPU to the next thread, or to the idle loop if there is none. Interrupts are on.
 fn switch_away(leave: Leave) {
     smp::pin::assert_may_switch();
-    let off = irq::disable();
+    let off = irq::disable_from_enabled();
     let cpu = CPUS.get(&off);
     let next = cpu.queue.pop().unwrap_or_else(|| RUNNING.idle(&off));
     switch_to(cpu, next, leave, off);
 }
 
 /// Changes to `next`. Returns when the calling thread runs again, perhaps on another CPU.
+#[inline(always)]
 fn switch_to(cpu: &'static Cpu, next: Arc<Thread>, leave: Leave, off: IrqOff) {
     next.set_cpu(off.cpu());
     next.space().switch_to(&off);
-    next.load_tls_base(&off);
     // Relaxed: read by this CPU only, in `finish_switch`.
     cpu.leave.store(leave as u8, Ordering::Relaxed);
     let previous = RUNNING.switch_to(next, &off);
@@ -191,17 +191,22 @@ fn switch_to(cpu: &'static Cpu, next: Arc<Thread>, leave: Leave, off: IrqOff) {
 }
 
 /// The second half of a switch, on the stack of the thread that was switched to: decides what becomes of `previous`.
+#[inline(always)]
 fn finish_switch(previous: Arc<Thread>, off: IrqOff) {
     let leave = Leave::from_bits(CPUS.get(&off).leave.load(Ordering::Relaxed));
     drop(off);
     match leave {
         Leave::Yield => drop(previous),
+        Leave::Block => finish_sleep(previous),
         Leave::Move => place::requeue(previous),
-        Leave::Block => match previous.parking.finish() {
-            Finish::Parked => drop(previous),
-            Finish::AlreadyWoken => place::enqueue(previous),
-        },
         Leave::Exit => exit::bury(previous),
+    }
+}
+
+fn finish_sleep(thread: Arc<Thread>) {
+    match thread.parking.finish() {
+        Finish::Parked => drop(thread),
+        Finish::AlreadyWoken => place::enqueue(thread),
     }
 }
 

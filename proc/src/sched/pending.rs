@@ -48,10 +48,16 @@ pub fn leave_device_note() {
     leave(DEVICE);
 }
 
+/// The notes on this CPU: 0 if there are none. Ask with interrupts off, or the answer is stale.
+#[inline]
+pub fn notes(pin: &Pinned) -> u8 {
+    percpu::own_notes(pin)
+}
+
 /// Whether there are notes on this CPU. Ask with interrupts off, or the answer is stale.
 #[inline]
 pub fn any(pin: &Pinned) -> bool {
-    percpu::own_notes(pin) != 0
+    notes(pin) != 0
 }
 
 /// Acts on all notes of this CPU. May give the CPU to another thread.

@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use crate::hw;
 use crate::irq::IrqOff;
+use crate::percpu::PerCpuBlock;
 
 /// The words by which the kernel is entered from a fiber's user mode (ENTRY-1), for the entry stubs to set. Zero until then.
 #[repr(C)]
@@ -33,8 +34,11 @@ impl KernelEntry {
 
     /// Lets this CPU, which is about to run the fiber, enter the kernel by them.
     #[inline]
-    pub(super) fn load(&self, _off: &IrqOff) {
+    pub(super) fn load(&self, block: &PerCpuBlock, _off: &IrqOff) {
         // Relaxed: written by the fiber itself, before it was suspended.
-        hw::set_kernel_entry(self.kernel_rsp.load(Relaxed), self.rsp0.load(Relaxed));
+        block
+            .kernel_rsp
+            .store(self.kernel_rsp.load(Relaxed), Relaxed);
+        hw::set_rsp0(block, self.rsp0.load(Relaxed));
     }
 }

@@ -21,6 +21,7 @@ mod stack;
 mod switch;
 #[cfg(test)]
 mod tests;
+mod user_state;
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -28,6 +29,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 pub use self::kernel_entry::KernelEntry;
 pub use self::running::{HasFiber, Running};
 pub use self::stack::KernelStackOwner;
+pub use self::user_state::UserState;
 pub use crate::fpu::FpuState;
 
 use self::stack::OwnedStack;
@@ -38,9 +40,6 @@ const UNADOPTED: u32 = 0;
 const SUSPENDED: u32 = 1;
 const RUNNING: u32 = 2;
 
-/// No CPU's registers hold the FPU state.
-const NO_CPU: u32 = u32::MAX;
-
 /// A context of kernel code: a stack, and while it is suspended the registers saved on it.
 #[derive(Debug)]
 pub struct Fiber {
@@ -50,10 +49,8 @@ pub struct Fiber {
     begun: AtomicBool,
     /// Where the registers are saved. Belongs to whoever took the state to `RUNNING`.
     rsp: UnsafeCell<usize>,
-    fpu: Option<FpuState>,
-    /// The CPU that loaded the FPU state last; written by the CPU that runs the fiber.
-    fpu_cpu: AtomicU32,
-    kernel_entry: KernelEntry,
+    /// None for a fiber that never goes to user mode.
+    user: Option<UserState>,
     /// None for an idle loop, whose stack lives for ever.
     _stack: Option<OwnedStack>,
 }
@@ -68,12 +65,12 @@ impl Fiber {
     /// A suspended fiber that will call `entry(argument)` on `stack`, with interrupts off, when it is switched to for the
     /// first time. The first thing that `entry` does is [`Running::begin`].
     ///
-    /// `fpu` is its initial FPU state; a fiber without one must not go to user mode.
+    /// `user` is what it has in user mode at first; a fiber without must not go there.
     pub fn new<S: KernelStackOwner>(
         stack: S,
         entry: extern "C" fn(usize) -> !,
         argument: usize,
-        fpu: Option<FpuState>,
+        user: Option<UserState>,
     ) -> Fiber {
         let top = stack.top();
         Fiber {
@@ -81,9 +78,7 @@ impl Fiber {
             begun: AtomicBool::new(false),
             // SAFETY: the stack is mapped, writable, large enough and nobody else's, as its owner promises.
             rsp: UnsafeCell::new(unsafe { switch::prepare_stack(top, entry, argument) }),
-            fpu,
-            fpu_cpu: AtomicU32::new(NO_CPU),
-            kernel_entry: KernelEntry::new(),
+            user,
             _stack: Some(OwnedStack::new(stack)),
         }
     }
@@ -94,16 +89,15 @@ impl Fiber {
             state: AtomicU32::new(UNADOPTED),
             begun: AtomicBool::new(true),
             rsp: UnsafeCell::new(0),
-            fpu: None,
-            fpu_cpu: AtomicU32::new(NO_CPU),
-            kernel_entry: KernelEntry::new(),
+            user: None,
             _stack: None,
         }
     }
 
-    /// By which words the kernel is entered while the fiber runs in user mode.
-    pub fn kernel_entry(&self) -> &KernelEntry {
-        &self.kernel_entry
+    /// What it has in user mode, if it goes there.
+    #[inline]
+    pub fn user(&self) -> Option<&UserState> {
+        self.user.as_ref()
     }
 
     /// Whether no CPU runs it. If it says so, its CPU has left its stack.
@@ -120,7 +114,7 @@ impl Fiber {
             .current_fiber
             .load(Ordering::Relaxed);
         assert!(
-            current == core::ptr::from_ref(self).addr() && self.fpu.is_some(),
+            current == core::ptr::from_ref(self).addr() && self.user.is_some(),
             "only what runs can have its FPU registers changed"
         );
         // SAFETY: 1. FPU-1: the registers hold this fiber's state, which is replaced; 2. saving needs `&mut`.

@@ -1,23 +1,20 @@
 //! The switch itself: from one stack to another.
 
-use core::arch::naked_asm;
+use core::arch::{asm, naked_asm};
 use core::sync::atomic::Ordering::Relaxed;
 
 use super::{Fiber, SUSPENDED};
-use crate::hw;
 use crate::irq::IrqOff;
 use crate::percpu;
 
-/// What [`switch_stacks`] pops from a stack: the registers that a function preserves, then the return address.
+/// What a new fiber finds on its stack: where it begins, and what [`begin_fiber`] pops.
 #[repr(C)]
-struct SavedRegisters {
-    r15: usize,
-    r14: usize,
-    r13: usize,
-    r12: usize,
-    rbx: usize,
-    rbp: usize,
+struct Beginning {
     rip: usize,
+    argument: usize,
+    entry: usize,
+    /// The return address of `entry`, which ends backtraces that do not go by the frame pointer.
+    end: usize,
 }
 
 /// Prepares a stack so that the first switch to it calls `entry(argument)`, and returns what to load into RSP.
@@ -29,25 +26,17 @@ pub(super) unsafe fn prepare_stack(
     entry: extern "C" fn(usize) -> !,
     argument: usize,
 ) -> usize {
-    let saved = SavedRegisters {
-        r15: 0,
-        r14: 0,
-        r13: 0,
-        r12: entry as *const () as usize,
-        rbx: argument,
-        // The end of every backtrace.
-        rbp: 0,
+    let beginning = Beginning {
         rip: begin_fiber as *const () as usize,
+        argument,
+        entry: entry as *const () as usize,
+        end: 0,
     };
-    // Above it stay 16 bytes, so that RSP is a multiple of 16 once it has been popped, and a zero return address ends
-    // backtraces that do not go by the frame pointer.
-    let place = top - 16 - size_of::<SavedRegisters>();
-    let place_ptr = core::ptr::with_exposed_provenance_mut::<SavedRegisters>(place);
+    // Above it stays nothing, so that RSP is what a function expects that has just been called.
+    let place = top - size_of::<Beginning>();
+    let place_ptr = core::ptr::with_exposed_provenance_mut::<Beginning>(place);
     // SAFETY: the caller's condition; the place is a multiple of 8.
-    unsafe {
-        place_ptr.write(saved);
-        place_ptr.add(1).cast::<[usize; 2]>().write([0, 0]);
-    }
+    unsafe { place_ptr.write(beginning) };
     place
 }
 
@@ -66,77 +55,56 @@ pub(super) unsafe fn switch(
     off: &IrqOff,
 ) -> *mut () {
     let block = percpu::own_block(off);
-    if let Some(fpu) = &previous.fpu {
+    if let Some(user) = &previous.user {
         // SAFETY: FPU-1: the registers hold the running fiber's state, and nobody else looks at its memory meanwhile.
-        unsafe { fpu.save_registers() };
+        unsafe { user.fpu.save_registers() };
     }
     let next_word = core::ptr::from_ref(next).addr();
-    if let Some(fpu) = &next.fpu {
-        let this_cpu = hw::cpu_index();
-        // Relaxed: the block's word is this CPU's own, and the fiber's was written before it was suspended.
-        if block.fpu_owner.load(Relaxed) != next_word || next.fpu_cpu.load(Relaxed) != this_cpu {
-            // SAFETY: FPU-1: the memory holds the state of a fiber that does not run.
-            unsafe { fpu.load_registers() };
-            block.fpu_owner.store(next_word, Relaxed);
-            next.fpu_cpu.store(this_cpu, Relaxed);
-        }
+    if let Some(user) = &next.user {
+        // SAFETY: what the registers hold has just been saved.
+        unsafe { user.load(next_word, block, off) };
     }
-    next.kernel_entry.load(off);
     block.current_fiber.store(next_word, Relaxed);
-    // SAFETY: 1. and 2. of the caller: both `rsp` belong to this CPU, and what is in the next fiber's was put there by
-    // `prepare_stack` or by this function; 3. keeps both alive. Interrupts are off, so no handler runs on half a stack.
+    let returned: *mut ();
+    // Pushes where to go on and the registers that cannot be declared lost, and saves RSP. Takes the next stack, says that the
+    // previous fiber is suspended, and goes on where the next one does.
+    //
+    // The store to `state` is a plain one: x86 keeps it behind all stores and loads before it (FIBER-2). After it another CPU
+    // may run the previous fiber, and free it: nothing of it is touched any more.
+    //
+    // SAFETY: 1. and 2. of the caller: both `rsp` belong to this CPU, and what is on the next fiber's stack was put there by
+    // `prepare_stack` or by this function; 3. keeps both alive. Interrupts are off, so no handler runs on half a stack. All
+    // registers that this function does not put back are declared lost.
     unsafe {
-        switch_stacks(
-            previous.rsp.get(),
-            previous.state.as_ptr(),
-            *next.rsp.get(),
-            message,
-        )
+        asm!(
+            "push rbp",
+            "push rbx",
+            "lea rbx, [rip + 2f]",
+            "push rbx",
+            "mov [rdi], rsp",
+            "mov rsp, rdx",
+            "mov dword ptr [rsi], {suspended}",
+            "ret",
+            "2:",
+            "pop rbx",
+            "pop rbp",
+            suspended = const SUSPENDED,
+            inout("rdi") previous.rsp.get() => _,
+            inout("rsi") previous.state.as_ptr() => _,
+            inout("rdx") *next.rsp.get() => _,
+            inout("rax") message => returned,
+            out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+            clobber_abi("sysv64"),
+        );
     }
+    returned
 }
 
-/// Saves the caller's registers on its stack and RSP at `save_rsp`, takes the stack at `next_rsp`, says at `state` that the
-/// previous fiber is suspended, and goes on with the registers found on the new stack, where it returns `message`.
-///
-/// The store to `state` is a plain one: x86 keeps it behind all stores and loads before it (FIBER-2). After it another CPU
-/// may run the previous fiber, and free it: nothing of it is touched any more.
+/// Where a new fiber begins: takes its argument and its function from the stack that [`prepare_stack`] made.
 ///
 /// # Safety
-/// Only for [`switch`].
-#[unsafe(naked)]
-unsafe extern "C" fn switch_stacks(
-    save_rsp: *mut usize,
-    state: *mut u32,
-    next_rsp: usize,
-    message: *mut (),
-) -> *mut () {
-    naked_asm!(
-        "push rbp",
-        "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "mov [rdi], rsp",
-        "mov rsp, rdx",
-        "mov dword ptr [rsi], {suspended}",
-        "mov rax, rcx",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
-        "ret",
-        suspended = const SUSPENDED,
-    )
-}
-
-/// Where a new fiber begins: takes its function and argument from the registers that [`prepare_stack`] filled.
-///
-/// # Safety
-/// Not to be called: it is returned to by [`switch_stacks`].
+/// Not to be called: it is returned to by [`switch`].
 #[unsafe(naked)]
 unsafe extern "C" fn begin_fiber() {
-    naked_asm!("mov rdi, rbx", "call r12", "ud2")
+    naked_asm!("pop rdi", "pop rax", "xor ebp, ebp", "jmp rax")
 }

@@ -9,7 +9,8 @@ use std::boxed::Box;
 use std::sync::Arc;
 use std::vec::Vec;
 
-use super::{Fiber, FpuState, HasFiber, KernelStackOwner, Running};
+use super::{Fiber, FpuState, HasFiber, KernelStackOwner, Running, UserState};
+use crate::tls::TlsBase;
 use crate::{CpuId, host, irq};
 
 const STACK_WORDS: usize = 16 * 1024;
@@ -93,7 +94,7 @@ impl Test {
             HostStack::new(&self.freed_stacks),
             entry,
             Arc::as_ptr(self).addr(),
-            fpu,
+            fpu.map(|fpu| UserState::new(fpu, TlsBase::default())),
         );
         Arc::new(Runner {
             fiber,

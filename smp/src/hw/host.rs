@@ -196,7 +196,7 @@ pub(crate) unsafe fn install_block(_block: &'static PerCpuBlock) {}
 pub(crate) unsafe fn set_fs_base(_base: u64) {}
 
 /// The host's threads have no user mode.
-pub(crate) fn set_kernel_entry(_kernel_rsp: u64, _rsp0: u64) {}
+pub(crate) fn set_rsp0(_block: &PerCpuBlock, _rsp0: u64) {}
 
 pub(crate) fn virtual_address_bits() -> u32 {
     48

@@ -130,11 +130,9 @@ pub(crate) unsafe fn set_fs_base(base: u64) {
     unsafe { write_msr(MSR_FS_BASE, base) };
 }
 
-/// Sets by which words this CPU enters the kernel from user mode, which it is not in.
+/// Sets RSP0 in the TSS of this CPU, whose block is `block`.
 #[inline(always)]
-pub(crate) fn set_kernel_entry(kernel_rsp: u64, rsp0: u64) {
-    let block = block();
-    block.kernel_rsp.store(kernel_rsp, Ordering::Relaxed);
+pub(crate) fn set_rsp0(block: &PerCpuBlock, rsp0: u64) {
     let place = block.tss_rsp0.load(Ordering::Relaxed);
     // SAFETY: the segments of a CPU are set up before it runs any fiber, and its TSS lives for ever. It aligns its words to 4
     // bytes only. Only this CPU uses it, when it leaves user mode.
