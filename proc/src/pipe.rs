@@ -164,14 +164,14 @@ impl Pipe {
     #[inline(never)]
     fn wait_for_bytes(&self) -> Result<usize, Interrupted> {
         self.filled
-            .wait_until(|| self.positions.available_or_wait())
+            .sleep_until(|| self.positions.available_or_wait())
     }
 
     /// Waits until there is enough room for `len` bytes, or half the pipe; returns how much there is.
     #[inline(never)]
     fn wait_for_room(&self, len: usize) -> Result<usize, Errno> {
         self.drained
-            .wait_until(|| self.positions.free_or_wait(len))?
+            .sleep_until(|| self.positions.free_or_wait(len))?
     }
 
     /// Where the byte at `position` is: its frame, the offset in it, and the bytes from there to the frame's end.

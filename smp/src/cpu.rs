@@ -23,11 +23,18 @@ impl CpuId {
         CpuId(index as u32)
     }
 
+    /// The number that stands in a CPU's block: that of a `CpuId`.
+    #[inline(always)]
+    pub(crate) const fn from_block(number: u32) -> CpuId {
+        debug_assert!((number as usize) < MAX_CPUS);
+        CpuId(number)
+    }
+
     /// The number, below [`MAX_CPUS`].
     #[inline(always)]
     pub const fn index(self) -> usize {
-        // SAFETY: `new` has checked it, or it came out of a block, where the number of a `CpuId` stands. So nobody who indexes
-        // by it checks again.
+        // SAFETY: `new` has checked it, or it came out of a block, where the number of a `CpuId` stands (`from_block`). So nobody
+        // who indexes by it checks again.
         unsafe { core::hint::assert_unchecked((self.0 as usize) < MAX_CPUS) };
         self.0 as usize
     }
@@ -80,7 +87,7 @@ pub fn set_possible(possible: usize) {
 /// The CPU that this ran on. Unless the caller is pinned it may be another one by now: good for hints and messages only.
 #[inline(always)]
 pub fn id_racy() -> CpuId {
-    CpuId(hw::cpu_index())
+    CpuId::from_block(hw::cpu_index())
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
 fn has_something_to_do(thread: &Thread, off: &IrqOff) -> bool {
     // Nearly always there is neither, which is one test.
     let notes = pending::notes(off);
-    u64::from(notes) | thread.attention.bits() != 0 && (notes != 0 || thread.needs_attention())
+    notes | thread.attention.bits() != 0 && (notes != 0 || thread.needs_attention())
 }
 
 /// Handles a system call, for the entry stub, which calls this with interrupts off and gets them back off. Returns the

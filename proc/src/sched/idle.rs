@@ -25,7 +25,7 @@ pub fn run_idle_loop(cpu: CpuId) -> Result<core::convert::Infallible, NoMemory> 
             pending::serve();
         } else if let Some(next) = next_thread(&off) {
             tick::start(&off);
-            switch_to(CPUS.get(&off), next, Leave::Yield, off);
+            switch_to(next, Leave::Yield, off);
         } else {
             halt(off);
         }

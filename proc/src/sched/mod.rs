@@ -46,7 +46,6 @@ use self::run_queue::RunQueue;
 use crate::exit;
 use crate::parking::Finish;
 use crate::registers::UserRegisters;
-use crate::sync::{AtomicU8, Ordering};
 use crate::thread::{Id, Start, Thread};
 
 pub use self::idle::run_idle_loop;
@@ -54,9 +53,6 @@ pub use self::idle::run_idle_loop;
 /// What the scheduler keeps of one CPU.
 struct Cpu {
     queue: RunQueue,
-    /// What is to become of the thread that is being switched away from: a [`Leave`]. Own CPU only, between the halves
-    /// of one switch.
-    leave: AtomicU8,
     halted: HaltedTime,
     last_tick: LastTick,
 }
@@ -67,7 +63,7 @@ static RUN_USER: Once<fn(&Thread, UserRegisters)> = Once::new();
 
 /// Why a thread gives up its CPU.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
+#[repr(usize)]
 enum Leave {
     /// It is in a run queue already (RUN-2), or is an idle loop: nothing is to be done.
     Yield,
@@ -80,8 +76,8 @@ enum Leave {
 }
 
 impl Leave {
-    fn from_bits(bits: u8) -> Leave {
-        match bits {
+    fn from_message(message: usize) -> Leave {
+        match message {
             0 => Leave::Yield,
             1 => Leave::Move,
             2 => Leave::Block,
@@ -101,7 +97,6 @@ pub(crate) fn init(
     RUN_USER.call_once(|| run_user);
     let new_cpu = |_| Cpu {
         queue: RunQueue::new(),
-        leave: AtomicU8::new(Leave::Yield as u8),
         halted: HaltedTime::new(),
         last_tick: LastTick::new(),
     };
@@ -134,12 +129,12 @@ pub fn yield_now() {
     }
     let current = RUNNING.current();
     debug_assert!(!current.is_idle(), "an idle loop is in no run queue");
-    if !current.may_run_on(off.cpu()) {
+    if current.attention.is_asked_to_move() {
         drop((current, off));
         return switch_away(Leave::Move);
     }
     if let Some(next) = cpu.queue.exchange(current) {
-        switch_to(cpu, next, Leave::Yield, off);
+        switch_to(next, Leave::Yield, off);
     }
 }
 
@@ -176,26 +171,24 @@ fn switch_away(leave: Leave) {
     let off = irq::disable_from_enabled();
     let cpu = CPUS.get(&off);
     let next = cpu.queue.pop().unwrap_or_else(|| RUNNING.idle(&off));
-    switch_to(cpu, next, leave, off);
+    switch_to(next, leave, off);
 }
 
 /// Changes to `next`. Returns when the calling thread runs again, perhaps on another CPU.
 #[inline(always)]
-fn switch_to(cpu: &'static Cpu, next: Arc<Thread>, leave: Leave, off: IrqOff) {
+fn switch_to(next: Arc<Thread>, leave: Leave, off: IrqOff) {
     next.set_cpu(off.cpu());
     next.space().switch_to(&off);
-    // Relaxed: read by this CPU only, in `finish_switch`.
-    cpu.leave.store(leave as u8, Ordering::Relaxed);
-    let previous = RUNNING.switch_to(next, &off);
-    finish_switch(previous, off);
+    let (previous, leave) = RUNNING.switch_to(next, leave as usize, &off);
+    finish_switch(previous, leave, off);
 }
 
-/// The second half of a switch, on the stack of the thread that was switched to: decides what becomes of `previous`.
+/// The second half of a switch, on the stack of the thread that was switched to: decides what becomes of `previous`, by
+/// the [`Leave`] that it gave as its message.
 #[inline(always)]
-fn finish_switch(previous: Arc<Thread>, off: IrqOff) {
-    let leave = Leave::from_bits(CPUS.get(&off).leave.load(Ordering::Relaxed));
+fn finish_switch(previous: Arc<Thread>, leave: usize, off: IrqOff) {
     drop(off);
-    match leave {
+    match Leave::from_message(leave) {
         Leave::Yield => drop(previous),
         Leave::Block => finish_sleep(previous),
         Leave::Move => place::requeue(previous),
@@ -212,8 +205,8 @@ fn finish_sleep(thread: Arc<Thread>) {
 
 /// Where every new thread begins, on its own stack, with interrupts off.
 pub(crate) extern "C" fn thread_main(_argument: usize) -> ! {
-    let (previous, off) = RUNNING.begin();
-    finish_switch(previous, off);
+    let (previous, leave, off) = RUNNING.begin();
+    finish_switch(previous, leave, off);
     RUNNING.with_current(|thread| {
         match thread.take_start() {
             Some(Start::User(registers)) => {

@@ -50,7 +50,7 @@ pub fn leave_device_note() {
 
 /// The notes on this CPU: 0 if there are none. Ask with interrupts off, or the answer is stale.
 #[inline]
-pub fn notes(pin: &Pinned) -> u8 {
+pub fn notes(pin: &Pinned) -> u64 {
     percpu::own_notes(pin)
 }
 

@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 
 use smp::cpu::CpuId;
 use smp::ipi::{self, Ipi};
-use smp::pin;
+use smp::pin::{self, Pinned};
 
 use super::CPUS;
 use super::idle_cpus::IdleCpus;
@@ -19,12 +19,23 @@ use crate::thread::Thread;
 pub(super) static IDLE: IdleCpus = IdleCpus::new();
 
 /// Puts a woken thread into a run queue.
+#[inline]
 pub(super) fn enqueue(thread: Arc<Thread>) {
     let pin = pin::pin();
-    let (here, last) = (pin.cpu(), thread.cpu_racy());
-    let stays = thread.may_run_on(last) && (last == here || IDLE.contains_racy(last));
+    if thread.cpu_racy() == pin.cpu() && thread.may_run_on(pin.cpu()) {
+        CPUS.get(&pin).queue.push(thread);
+    } else {
+        enqueue_elsewhere(thread, &pin);
+    }
+}
+
+/// As `enqueue`, for a thread that ran on another CPU last, or may not run on this one.
+#[inline(never)]
+fn enqueue_elsewhere(thread: Arc<Thread>, pin: &Pinned) {
+    let last = thread.cpu_racy();
+    let stays = thread.may_run_on(last) && IDLE.contains_racy(last);
     let target = if stays { last } else { choose(&thread) };
-    put(thread, target, here);
+    put(thread, target, pin.cpu());
 }
 
 /// Puts a thread that has run on this CPU and is suspended, or is new, into this CPU's queue if it may run here.

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::{Fiber, RUNNING, UNADOPTED, switch};
 use crate::OutOfMemory;
@@ -30,6 +30,8 @@ struct Slot<T> {
     current: AtomicPtr<T>,
     /// In between the two halves of a switch: who ran before, from `Arc::into_raw`.
     previous: AtomicPtr<T>,
+    /// Likewise: the message of that switch.
+    message: AtomicUsize,
     /// The idle loop, from `Arc::into_raw`. Never changes after `adopt`.
     idle: AtomicPtr<T>,
 }
@@ -50,6 +52,7 @@ impl<T: HasFiber> Running<T> {
         self.slots.init(possible_cpus, |_| Slot {
             current: AtomicPtr::new(ptr::null_mut()),
             previous: AtomicPtr::new(ptr::null_mut()),
+            message: AtomicUsize::new(0),
             idle: AtomicPtr::new(ptr::null_mut()),
         })
     }
@@ -127,11 +130,11 @@ impl<T: HasFiber> Running<T> {
     }
 
     /// Switches to `next`. Returns when the caller runs again, perhaps on another CPU, with the one who ran there just
-    /// before: it is suspended now. Panics if `next` is not suspended (FIBER-1).
+    /// before, which is suspended now, and with the `message` that it gave. Panics if `next` is not suspended (FIBER-1).
     ///
     /// `off` is dropped, where it was made, by whoever runs then.
-    #[inline]
-    pub fn switch_to(&self, next: Arc<T>, off: &IrqOff) -> Arc<T> {
+    #[inline(always)]
+    pub fn switch_to(&self, next: Arc<T>, message: usize, off: &IrqOff) -> (Arc<T>, usize) {
         let slot = self.slots.get(off);
         let block = percpu::own_block(off);
         let previous = slot.current();
@@ -142,31 +145,40 @@ impl<T: HasFiber> Running<T> {
         next_fiber.expose_provenance();
         slot.current
             .store(Arc::into_raw(next).cast_mut(), Ordering::Relaxed);
-        // For a fiber that begins; one that goes on gets it as a message.
+        // For a fiber that begins; one that goes on gets both in registers.
         slot.previous.store(previous, Ordering::Relaxed);
+        slot.message.store(message, Ordering::Relaxed);
         // SAFETY: 1. `current_fiber` is the fiber that this CPU switched to or adopted last; 2. claimed above; 3. the slot
         // holds a share of each: of `next` until it is switched away from, of `previous` until the code after the switch
         // has it, on a stack that is not that of `previous`.
-        let before =
-            unsafe { switch::switch(&*previous_fiber, &*next_fiber, previous.cast(), off) };
+        let (before, message) = unsafe {
+            switch::switch(
+                &*previous_fiber,
+                &*next_fiber,
+                (previous.cast(), message),
+                off,
+            )
+        };
         // SAFETY: whoever switched here passed its share of the one who ran then, by this very function with the same `T`:
         // a CPU adopts in one `Running` only.
-        unsafe { Arc::from_raw(before.cast::<T>()) }
+        (unsafe { Arc::from_raw(before.cast::<T>()) }, message)
     }
 
     /// The first thing that a new fiber does: takes over what every switch hands to the code that runs next, which is who
-    /// ran before, and interrupts that are off. Panics the second time.
-    pub fn begin(&self) -> (Arc<T>, IrqOff) {
+    /// ran before, its message, and interrupts that are off. Panics the second time.
+    pub fn begin(&self) -> (Arc<T>, usize, IrqOff) {
         let begun =
             self.with_current(|current| current.fiber().begun.swap(true, Ordering::Relaxed));
         assert!(!begun, "a fiber began twice");
         // SAFETY: 1. the switch to this fiber was made with interrupts off, and no safe code can have turned them on; 2.
         // the fiber has just begun, so nothing lies on its stack.
         let off = unsafe { IrqOff::adopt() };
-        let previous = self.slots.get(&off).previous.load(Ordering::Relaxed);
+        let slot = self.slots.get(&off);
+        let previous = slot.previous.load(Ordering::Relaxed);
+        let message = slot.message.load(Ordering::Relaxed);
         // SAFETY: `switch_to` put the share of the previous one here just before it switched to the caller, who is the
         // only one to take it, since it begins once.
-        (unsafe { Arc::from_raw(previous) }, off)
+        (unsafe { Arc::from_raw(previous) }, message, off)
     }
 }
 

@@ -47,13 +47,13 @@ pub(super) unsafe fn prepare_stack(
 /// 1. `previous` is the fiber that runs this.
 /// 2. `next` has been claimed by the caller.
 /// 3. Both live until they are switched away from, or to, the next time.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn switch(
     previous: &Fiber,
     next: &Fiber,
-    message: *mut (),
+    message: (*mut (), usize),
     off: &IrqOff,
-) -> *mut () {
+) -> (*mut (), usize) {
     let block = percpu::own_block(off);
     if let Some(user) = &previous.user {
         // SAFETY: FPU-1: the registers hold the running fiber's state, and nobody else looks at its memory meanwhile.
@@ -65,7 +65,7 @@ pub(super) unsafe fn switch(
         unsafe { user.load(next_word, block, off) };
     }
     block.current_fiber.store(next_word, Relaxed);
-    let returned: *mut ();
+    let (pointer, number);
     // Pushes where to go on and the registers that cannot be declared lost, and saves RSP. Takes the next stack, says that the
     // previous fiber is suspended, and goes on where the next one does.
     //
@@ -92,12 +92,13 @@ pub(super) unsafe fn switch(
             inout("rdi") previous.rsp.get() => _,
             inout("rsi") previous.state.as_ptr() => _,
             inout("rdx") *next.rsp.get() => _,
-            inout("rax") message => returned,
+            inout("rax") message.0 => pointer,
+            inout("rcx") message.1 => number,
             out("r12") _, out("r13") _, out("r14") _, out("r15") _,
             clobber_abi("sysv64"),
         );
     }
-    returned
+    (pointer, number)
 }
 
 /// Where a new fiber begins: takes its argument and its function from the stack that [`prepare_stack`] made.

@@ -112,7 +112,7 @@ impl Test {
     /// Switches to `next` and back.
     fn visit(&self, next: &Arc<Runner>) {
         let off = irq::disable();
-        let previous = self.running.switch_to(next.clone(), &off);
+        let (previous, _) = self.running.switch_to(next.clone(), 0, &off);
         assert!(Arc::ptr_eq(&previous, next));
     }
 }
@@ -129,13 +129,13 @@ fn test_of(argument: usize) -> Arc<Test> {
 
 extern "C" fn count_rounds(argument: usize) -> ! {
     let test = test_of(argument);
-    let (mut previous, off) = test.running.begin();
+    let (mut previous, _, off) = test.running.begin();
     drop(off);
     assert!(irq::are_enabled());
     let off = irq::disable();
     loop {
         test.count_round();
-        previous = test.running.switch_to(previous, &off);
+        (previous, _) = test.running.switch_to(previous, 0, &off);
     }
 }
 
@@ -147,10 +147,10 @@ fn load_xmm13(value: u64) {
 /// Overwrites a register, as a user program does between two system calls.
 extern "C" fn spoil_fpu(argument: usize) -> ! {
     let test = test_of(argument);
-    let (mut previous, off) = test.running.begin();
+    let (mut previous, _, off) = test.running.begin();
     loop {
         load_xmm13(0xbad);
-        previous = test.running.switch_to(previous, &off);
+        (previous, _) = test.running.switch_to(previous, 0, &off);
     }
 }
 
@@ -158,11 +158,11 @@ extern "C" fn spoil_fpu(argument: usize) -> ! {
 /// there.
 extern "C" fn keep_fpu(argument: usize) -> ! {
     let test = test_of(argument);
-    let (mut previous, off) = test.running.begin();
+    let (mut previous, _, off) = test.running.begin();
     let mut value = 0x1234_5678_u64;
     loop {
         load_xmm13(value);
-        previous = test.running.switch_to(previous, &off);
+        (previous, _) = test.running.switch_to(previous, 0, &off);
         let found: u64;
         // SAFETY: reads a register.
         unsafe { asm!("movq {}, xmm13", out(reg) found, options(nomem, nostack)) };
@@ -233,7 +233,7 @@ fn the_running_fiber_cannot_be_switched_to() {
     let test = Test::new();
     test.start_cpu(0);
     let idle = test.running.current();
-    test.running.switch_to(idle, &irq::disable());
+    test.running.switch_to(idle, 0, &irq::disable());
 }
 
 #[test]
@@ -247,7 +247,8 @@ fn a_fiber_that_another_cpu_runs_cannot_be_switched_to() {
         other.running.current()
     });
     let running_elsewhere = running_elsewhere.join().unwrap();
-    test.running.switch_to(running_elsewhere, &irq::disable());
+    test.running
+        .switch_to(running_elsewhere, 0, &irq::disable());
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl UserState {
     ///
     /// # Safety
     /// The FPU registers hold nothing that is still needed, but what this CPU loaded last (FPU-1).
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn load(&self, owner: usize, block: &PerCpuBlock, off: &IrqOff) {
         tls::load(self.tls_base(), block);
         self.kernel_entry.load(block, off);

@@ -171,8 +171,8 @@ pub(crate) fn block() -> &'static PerCpuBlock {
     PLAYED.with(|played| played.block)
 }
 
-pub(crate) fn own_notes() -> u8 {
-    block().notes.load(Ordering::Relaxed)
+pub(crate) fn own_notes() -> u64 {
+    block().notes.load(Ordering::Relaxed).into()
 }
 
 /// This CPU's element in the table that has `place`; null if it has not been set, or if the table has none.

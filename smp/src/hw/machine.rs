@@ -81,13 +81,13 @@ pub(crate) fn block() -> &'static PerCpuBlock {
 
 /// What interrupt handlers of this CPU have left for a thread to do: one instruction, where `block` would take two.
 #[inline(always)]
-pub(crate) fn own_notes() -> u8 {
-    let notes: u32;
+pub(crate) fn own_notes() -> u64 {
+    let notes: u64;
     // SAFETY: as in `cpu_index`.
     unsafe {
         asm!("movzx {:e}, byte ptr gs:[{}]", out(reg) notes, const offset::NOTES, options(pure, readonly, nostack, preserves_flags));
     }
-    notes as u8
+    notes
 }
 
 /// This CPU's element in the table that has `place`; null if it has not been set, or if the table has none.

@@ -124,7 +124,7 @@ impl PerCpuBlock {
     /// Whose block it is.
     #[inline(always)]
     pub fn cpu(&self) -> CpuId {
-        CpuId::new(self.cpu.load(Ordering::Relaxed) as usize)
+        CpuId::from_block(self.cpu.load(Ordering::Relaxed))
     }
 
     /// The APIC id of the CPU.
@@ -292,7 +292,7 @@ pub fn own_block(_pin: &Pinned) -> &'static PerCpuBlock {
 
 /// The `notes` of the CPU that the caller is pinned to.
 #[inline(always)]
-pub fn own_notes(_pin: &Pinned) -> u8 {
+pub fn own_notes(_pin: &Pinned) -> u64 {
     hw::own_notes()
 }
 
