@@ -31,6 +31,7 @@ pub mod process;
 pub mod registers;
 pub mod sched;
 pub mod signal;
+pub mod single_wait;
 pub mod sleep;
 pub mod sleep_lock;
 mod sleep_places;

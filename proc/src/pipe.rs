@@ -28,8 +28,9 @@ use spin::Once;
 use self::positions::{CAPACITY_BYTES, Positions, Wake};
 use crate::file::buffer::{ReadBuffer, Source, WriteBuffer};
 use crate::file::pause_point;
+use crate::single_wait::SingleWait;
 use crate::turn::Turn;
-use crate::wait::{Interrupted, WaitQueue};
+use crate::wait::Interrupted;
 
 const FRAMES: usize = CAPACITY_BYTES / PAGE_SIZE;
 
@@ -38,9 +39,9 @@ struct Pipe {
     reading: Turn,
     writing: Turn,
     /// Where who has the turn of `reading` waits for bytes.
-    filled: WaitQueue,
+    filled: SingleWait,
     /// Where who has the turn of `writing` waits for room.
-    drained: WaitQueue,
+    drained: SingleWait,
     /// Made by who has the turn of `writing`, so nobody ever waits for one that is being made.
     frames: [Once<Frame>; FRAMES],
 }
@@ -60,8 +61,8 @@ pub fn new_pipe() -> Result<(PipeReader, PipeWriter), NoMemory> {
         positions: Positions::new(),
         reading: Turn::new(),
         writing: Turn::new(),
-        filled: WaitQueue::new(),
-        drained: WaitQueue::new(),
+        filled: SingleWait::new(),
+        drained: SingleWait::new(),
         frames: [const { Once::new() }; FRAMES],
     })?;
     Ok((PipeReader(pipe.clone()), PipeWriter(pipe)))
@@ -92,7 +93,7 @@ impl PipeReader {
             let moved = frame.map_or(0, |frame| buffer.put(Source::Frame(frame, offset), len));
             total += moved;
             if pipe.positions.take(moved) == Wake::Needed {
-                pipe.drained.wake_one();
+                pipe.drained.wake();
             }
             if moved < len {
                 return if total > 0 {
@@ -151,7 +152,7 @@ impl Pipe {
         let len = free.min(room).min(buffer.len());
         let moved = buffer.take_into_frame(frame, offset, len);
         if self.positions.add(moved) == Wake::Needed {
-            self.filled.wake_one();
+            self.filled.wake();
         }
         if moved == 0 {
             Err(Errno::EFAULT)
@@ -163,6 +164,9 @@ impl Pipe {
     /// Waits until there are bytes, or no writer; returns how many there are.
     #[inline(never)]
     fn wait_for_bytes(&self) -> Result<usize, Interrupted> {
+        if !self.positions.has_writer() {
+            return Ok(self.positions.available());
+        }
         self.filled
             .sleep_until(|| self.positions.available_or_wait())
     }
@@ -200,13 +204,13 @@ impl Pipe {
 impl Drop for PipeReader {
     fn drop(&mut self) {
         self.0.positions.close_reading();
-        self.0.drained.wake_one();
+        self.0.drained.wake();
     }
 }
 
 impl Drop for PipeWriter {
     fn drop(&mut self) {
         self.0.positions.close_writing();
-        self.0.filled.wake_one();
+        self.0.filled.wake();
     }
 }

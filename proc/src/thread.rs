@@ -301,6 +301,13 @@ impl Thread {
         CpuId::new(self.cpu.load(Ordering::Relaxed) as usize)
     }
 
+    /// Whether `cpu` runs the thread or ran it last; stale at once, unless the caller runs on `cpu`.
+    #[inline]
+    pub(crate) fn was_last_on(&self, cpu: CpuId) -> bool {
+        // Relaxed: see `cpu_racy`.
+        self.cpu.load(Ordering::Relaxed) == cpu.index() as u32
+    }
+
     pub(crate) fn set_cpu(&self, cpu: CpuId) {
         self.cpu.store(cpu.index() as u32, Ordering::Relaxed);
     }

@@ -82,17 +82,6 @@ impl<W: Waiter> WaitQueue<W> {
         self.wait(condition, Attention::is_interrupted)
     }
 
-    /// As [`WaitQueue::wait_until`], for a caller that has just seen that the condition does not hold.
-    ///
-    /// # Errors
-    /// As [`WaitQueue::wait_until`].
-    pub fn sleep_until<T>(
-        &self,
-        mut condition: impl FnMut() -> Option<T>,
-    ) -> Result<T, Interrupted> {
-        self.sleep(&mut condition, &Attention::is_interrupted)
-    }
-
     /// As [`WaitQueue::wait_until`], but nothing else ends the wait: for what ends soon.
     pub fn wait_uninterrupted<T>(&self, condition: impl FnMut() -> Option<T>) -> T {
         match self.wait(condition, |_| false) {
@@ -108,21 +97,12 @@ impl<W: Waiter> WaitQueue<W> {
         is_over: impl Fn(&Attention) -> bool,
     ) -> Result<T, Interrupted> {
         smp::pin::assert_may_switch();
-        match condition() {
-            Some(value) => Ok(value),
-            None => self.sleep(&mut condition, &is_over),
+        if let Some(value) = condition() {
+            return Ok(value);
         }
-    }
-
-    #[inline]
-    fn sleep<T>(
-        &self,
-        condition: &mut impl FnMut() -> Option<T>,
-        is_over: &impl Fn(&Attention) -> bool,
-    ) -> Result<T, Interrupted> {
         let current = W::current();
         loop {
-            let outcome = self.wait_once(&current, condition, is_over);
+            let outcome = self.wait_once(&current, &mut condition, &is_over);
             if let Some(outcome) = outcome {
                 return outcome;
             }

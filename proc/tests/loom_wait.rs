@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use abi::Signal;
 use loom::sync::Mutex;
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
+use proc::single_wait::SingleWait;
 use proc::wait::{Interrupted, WaitQueue, Waiter};
 use smp::wait::set_spin_limit;
 
@@ -196,4 +198,74 @@ fn an_interruption_and_a_wake_up_at_once_leave_the_other_waiter_its_share() {
             sender.join().unwrap();
         });
     }
+}
+
+/// One thing, and who waits for it.
+struct Parcel {
+    is_here: AtomicBool,
+    receiver: SingleWait<ModelThread>,
+}
+
+impl Parcel {
+    fn new() -> Arc<Parcel> {
+        let parcel = Parcel {
+            is_here: AtomicBool::new(false),
+            receiver: SingleWait::new(),
+        };
+        // Loom wants its atomics made before they are shared.
+        parcel.receiver.wake();
+        Arc::new(parcel)
+    }
+
+    // Relaxed, all: SINGLE-1 orders them.
+
+    fn send(&self) {
+        self.is_here.store(true, Ordering::Relaxed);
+        self.receiver.wake();
+    }
+
+    fn receive(&self) -> Result<(), Interrupted> {
+        let is_here = || self.is_here.load(Ordering::Relaxed).then_some(());
+        self.receiver.sleep_until(is_here)?;
+        self.is_here.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// SINGLE-1.
+#[test]
+fn a_parcel_that_is_sent_is_received_by_the_one_that_waits() {
+    loom::model(|| {
+        let parcel = Parcel::new();
+        let waiting = parcel.clone();
+        let (_, receiver) = start(move || waiting.receive());
+        parcel.send();
+        assert_eq!(receiver.join().unwrap(), Ok(()));
+    });
+}
+
+/// SINGLE-2.
+#[test]
+fn a_parcel_that_comes_with_a_signal_is_received_or_still_there() {
+    bounded(3, || {
+        let parcel = Parcel::new();
+        let waiting = parcel.clone();
+        let (model_thread, receiver) = start(move || {
+            let first = waiting.receive();
+            let second = if first.is_ok() {
+                first
+            } else {
+                waiting.receive()
+            };
+            (first, second)
+        });
+        let sending = parcel.clone();
+        let sender = thread::spawn(move || sending.send());
+        signal(model_thread);
+        let (first, second) = receiver.join().unwrap();
+        sender.join().unwrap();
+        // The signal, which nobody takes, interrupts the second wait too, unless the parcel is there.
+        let is_received = first.or(second).is_ok();
+        assert_eq!(parcel.is_here.load(Ordering::Relaxed), !is_received);
+    });
 }

@@ -12,6 +12,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod apic;
+pub mod arc_slot;
 #[cfg(any(target_os = "none", test))]
 pub mod bring_up;
 pub mod cpu;

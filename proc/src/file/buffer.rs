@@ -64,7 +64,8 @@ impl ReadBuffer<'_> {
                     *slice = rest;
                     return len;
                 }
-                let put = copy_exactly(front, |byte, index| copy_out(byte, source.skip(index)));
+                let put =
+                    copy_exactly(front, move |byte, index| copy_out(byte, source.skip(index)));
                 *slice = slice.split_at(put).1;
                 put
             }

@@ -86,15 +86,21 @@ impl Positions {
         self.put.load(Ordering::Acquire).wrapping_sub(self.taken())
     }
 
+    /// Whether there is a writer. If not, `available` says for good how many bytes there are.
+    #[inline]
+    pub(super) fn has_writer(&self) -> bool {
+        // Acquire pairs with `close_writing`: what was written before closing is seen.
+        self.has_writer.load(Ordering::Acquire)
+    }
+
     /// How many bytes there are to read, or 0 if there will never be any; none if the reader has to wait. It has announced
     /// that, then.
     pub(super) fn available_or_wait(&self) -> Option<usize> {
         // Relaxed: the fence orders it.
         self.reader_waits.store(true, Ordering::Relaxed);
-        // POS-2: pairs with the fence in `add`, and with the lock of the wait queue after `close_writing`.
+        // POS-2: pairs with the fence in `add`, and with the wake-up after `close_writing` (SINGLE-1).
         fence(Ordering::SeqCst);
-        // Acquire pairs with `close_writing`: what was written before closing is seen below.
-        let is_closed = !self.has_writer.load(Ordering::Acquire);
+        let is_closed = !self.has_writer();
         let available = self.available();
         let is_decided = available > 0 || is_closed;
         if is_decided {
@@ -112,7 +118,7 @@ impl Positions {
         self.taken.store(taken, Ordering::Release);
         // POS-2: pairs with the fence in `free_or_wait`.
         fence(Ordering::SeqCst);
-        // Relaxed, load and store: the fence and the wait queue order them.
+        // Relaxed, load and store: the fence and the waiting place order them.
         let wanted = self.writer_wants.load(Ordering::Relaxed);
         if wanted == 0 || self.room(taken) < wanted {
             return Wake::NotNeeded;
@@ -141,7 +147,7 @@ impl Positions {
         let wanted = len.min(WRITER_PATIENCE_BYTES);
         // Relaxed: the fence orders it.
         self.writer_wants.store(wanted, Ordering::Relaxed);
-        // POS-2: pairs with the fence in `take`, and with the lock of the wait queue after `close_reading`.
+        // POS-2: pairs with the fence in `take`, and with the wake-up after `close_reading` (SINGLE-1).
         fence(Ordering::SeqCst);
         let outcome = Some(self.free()).filter(|free| !free.is_ok_and(|room| room < wanted));
         if outcome.is_some() {
@@ -159,7 +165,7 @@ impl Positions {
             .store(self.put().wrapping_add(len), Ordering::Release);
         // POS-2: pairs with the fence in `available_or_wait`.
         fence(Ordering::SeqCst);
-        // Relaxed, load and store: the fence and the wait queue order them.
+        // Relaxed, load and store: the fence and the waiting place order them.
         if !self.reader_waits.load(Ordering::Relaxed) {
             return Wake::NotNeeded;
         }
@@ -169,14 +175,14 @@ impl Positions {
 
     /// There will be no reader any more. The caller wakes the writer afterwards, whatever that has said.
     pub(super) fn close_reading(&self) {
-        // Relaxed: nothing comes with it, and the wait queue's lock, which both take, orders it before a writer's last look.
+        // Relaxed: nothing comes with it, and the wake-up orders it before a writer's last look (SINGLE-1).
         self.has_reader.store(false, Ordering::Relaxed);
     }
 
     /// There will be no writer any more. The caller wakes the reader afterwards, whatever that has said.
     pub(super) fn close_writing(&self) {
-        // Release pairs with the load in `available_or_wait`: what was written comes before. As above, the wait queue's lock
-        // orders it before a reader's last look.
+        // Release pairs with the load in `has_writer`: what was written comes before. As above, the wake-up orders it
+        // before a reader's last look.
         self.has_writer.store(false, Ordering::Release);
     }
 

@@ -45,6 +45,7 @@ fn can_come(thread: &Thread, cpu: CpuId) -> bool {
 
 /// All CPUs but `cpu`, beginning with the next one, so that thieves spread over their victims.
 fn others(cpu: CpuId) -> impl Iterator<Item = CpuId> + Clone {
-    let count = smp::cpu::count();
-    (1..count).map(move |distance| CpuId::new((cpu.index() + distance) % count))
+    let (own, count) = (cpu.index(), smp::cpu::count());
+    (own + 1..own + count)
+        .map(move |place| CpuId::new(if place < count { place } else { place - count }))
 }

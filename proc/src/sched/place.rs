@@ -22,7 +22,7 @@ pub(super) static IDLE: IdleCpus = IdleCpus::new();
 #[inline]
 pub(super) fn enqueue(thread: Arc<Thread>) {
     let pin = pin::pin();
-    if thread.cpu_racy() == pin.cpu() && thread.may_run_on(pin.cpu()) {
+    if thread.was_last_on(pin.cpu()) && thread.may_run_on(pin.cpu()) {
         CPUS.get(&pin).queue.push(thread);
     } else {
         enqueue_elsewhere(thread, &pin);
