@@ -72,14 +72,15 @@ impl Attention {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// The thread is in a system call that needs all its registers: it is to leave the quick way, on which they are not saved,
-    /// and to make the call there.
+    /// The thread is in a system call that needs all its registers: it is to leave the quick way, on which they are not
+    /// saved, and to make the call there.
     pub fn want_registers(&self) {
         // Relaxed: the thread itself looks.
         self.0.fetch_or(REGISTERS, Ordering::Relaxed);
     }
 
-    /// Whether the thread has left the quick way to make a system call that needs all its registers, which it makes now.
+    /// Whether the thread has left the quick way to make a system call that needs all its registers, which it makes
+    /// now.
     #[inline]
     pub fn take_want_of_registers(&self) -> bool {
         // Relaxed: only the thread itself changes this bit.

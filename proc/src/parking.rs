@@ -100,8 +100,8 @@ impl Parking {
     /// Wakes the thread, whatever it does.
     #[inline]
     pub fn unpark(&self) -> Unpark {
-        // Nearly always it sleeps; then this is the first and only round. PARK-2 says what orders it after `begin`.
-        let mut state = PARKED;
+        // Relaxed: PARK-2 says what orders this after `begin`.
+        let mut state = self.0.load(Ordering::Relaxed);
         loop {
             let (next, effect) = match state {
                 PARKING => (UNPARKED, Unpark::Nothing),

@@ -1,14 +1,14 @@
-//! Waiting where one thread at most waits, since it has some right that the others wait for elsewhere: a place instead of
-//! a queue.
+//! Waiting where one thread at most waits, since it has some right that the others wait for elsewhere: a place instead
+//! of a queue.
 //!
-//! The guarantee is that of [`crate::wait`]: the thread returns soon after its condition has become true and somebody has
-//! called `wake`, and no wake-up is lost. A signal or a kill ends the wait with [`Interrupted`].
+//! The guarantee is that of [`crate::wait`]: the thread returns soon after its condition has become true and somebody
+//! has called `wake`, and no wake-up is lost. A signal or a kill ends the wait with [`Interrupted`].
 //!
-//! - **SINGLE-1** a waiter is in the place before it looks at its condition for the last time; a waker changes the state
-//!   first and empties the place afterwards. Both are read-modify-writes of one word: either the waker finds the waiter, or
-//!   the waiter sees what the waker has changed.
-//! - **SINGLE-2** a waiter that goes on is not in the place any more. A waker that has taken it out may still be about to
-//!   wake it: that ends a later sleep early, and all sleeps look again.
+//! - **SINGLE-1** a waiter is in the place before it looks at its condition for the last time; a waker changes the
+//!   state first and empties the place afterwards. Both are read-modify-writes of one word: either the waker finds the
+//!   waiter, or the waiter sees what the waker has changed.
+//! - **SINGLE-2** a waiter that goes on is not in the place any more. A waker that has taken it out may still be about
+//!   to wake it: that ends a later sleep early, and all sleeps look again.
 
 use smp::arc_slot::ArcSlot;
 

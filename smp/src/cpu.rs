@@ -33,8 +33,8 @@ impl CpuId {
     /// The number, below [`MAX_CPUS`].
     #[inline(always)]
     pub const fn index(self) -> usize {
-        // SAFETY: `new` has checked it, or it came out of a block, where the number of a `CpuId` stands (`from_block`). So nobody
-        // who indexes by it checks again.
+        // SAFETY: `new` has checked it, or it came out of a block, where the number of a `CpuId` stands (`from_block`).
+        // So nobody who indexes by it checks again.
         unsafe { core::hint::assert_unchecked((self.0 as usize) < MAX_CPUS) };
         self.0 as usize
     }

@@ -5,9 +5,9 @@
 //!
 //! A CPU gets at its own element of a table by one of the words that GS reaches:
 //!
-//! - **PLACE-1** `init` gives the table a place that no other table ever has, as long as there are any. In a CPU's block the
-//!   word at that place is null, or the address of that CPU's element, which the CPU has put there itself at its first
-//!   `get`. A table without a place is indexed.
+//! - **PLACE-1** `init` gives the table a place that no other table ever has, as long as there are any. In a CPU's
+//!   block the word at that place is null, or the address of that CPU's element, which the CPU has put there itself at
+//!   its first `get`. A table without a place is indexed.
 
 mod block;
 

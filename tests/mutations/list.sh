@@ -9,6 +9,7 @@ limbo=mm/src/flush/limbo.rs
 claim=mm/src/page_table/claim.rs
 slot=mm/src/page_table/table.rs
 switch=mm/src/flush/switch.rs
+arc_slot=smp/src/arc_slot.rs
 cpu_set=smp/src/cpu_set.rs
 post=smp/src/mailbox/post.rs
 record=smp/src/mailbox/record.rs
@@ -374,6 +375,10 @@ mutation a-signal-without-a-fence "$attention" '        fence(Ordering::SeqCst);
         posted.map(drop)' \
     '        posted.map(drop)' \
     proc loom_parking a_kill_or_a_signal
+
+mutation a-place-for-one-waiter-orders-nothing "$arc_slot" 'self.address.swap(address, Ordering::AcqRel)' \
+    'self.address.swap(address, Ordering::Relaxed)' \
+    proc loom_wait a_parcel_that_is_sent
 
 mutation a-wake-up-is-not-passed-on "$wait" '                self.wake_one();
             }

@@ -77,8 +77,9 @@ macro_rules! pop_registers {
 /// Interrupts are off when it returns; `registers.vector` says why the thread came back. System calls are handled on the
 /// way ([`super::user_loop::system_call`]): most go straight back to user mode.
 ///
-/// By two words the kernel is entered again: `kernel_rsp`, and RSP0 of the TSS, which is the end of `registers`. They are
-/// the running fiber's: this function sets them on its CPU and in `entry`, from where a switch back to the fiber takes them.
+/// By two words the kernel is entered again: `kernel_rsp`, and RSP0 of the TSS, which is the end of `registers`. They
+/// are the running fiber's: this function sets them on its CPU and in `entry`, from where a switch back to the fiber
+/// takes them (ENTRY-1).
 ///
 /// # Safety
 /// 1. Interrupts are off.

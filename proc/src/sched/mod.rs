@@ -9,14 +9,14 @@
 //! ever taken by an interrupt handler.
 //!
 //! A switch has two halves. The first (`switch_away`) picks the next thread and changes stacks. The second
-//! (`finish_switch`) runs on the next thread's stack, and only there is the previous one marked as sleeping, buried, or put
-//! into another CPU's run queue: before that its stack is in use.
+//! (`finish_switch`) runs on the next thread's stack, and only there is the previous one marked as sleeping, buried,
+//! or put into another CPU's run queue: before that its stack is in use.
 //!
 //! - **RUN-1** a thread is in at most one of: a run queue, a CPU, a sleep ([`crate::parking`]). Who takes it out of one
 //!   puts it into the next.
-//! - **RUN-2** the exception is a thread that yields: it gets into its own CPU's queue in the step in which the next one is
-//!   taken out, and its stack is in use until the switch is over. Its CPU takes nothing out before that, and no other one
-//!   takes a thread that is not suspended.
+//! - **RUN-2** the exception is a thread that yields: it gets into its own CPU's queue in the step in which the next
+//!   one is taken out, and its stack is in use until the switch is over. Its CPU takes nothing out before that, and no
+//!   other one takes a thread that is not suspended.
 //!
 //! How a CPU falls asleep without missing a thread: [`idle_cpus`].
 

@@ -49,8 +49,8 @@ impl<T: Linked<RUN_LINK>> RunQueue<T> {
         thread
     }
 
-    /// Takes the first thread out and puts `running` at the end, for the CPU whose queue this is and which runs that one; or
-    /// drops it if there is no other (RUN-2).
+    /// Takes the first thread out and puts `running` at the end, for the CPU whose queue this is and which runs that
+    /// one; or drops it if there is no other (RUN-2).
     pub fn exchange(&self, running: Arc<T>) -> Option<Arc<T>> {
         let mut threads = self.threads.lock();
         let next = threads.pop_front()?;

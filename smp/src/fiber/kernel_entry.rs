@@ -8,7 +8,8 @@ use crate::hw;
 use crate::irq::IrqOff;
 use crate::percpu::PerCpuBlock;
 
-/// The words by which the kernel is entered from a fiber's user mode (ENTRY-1), for the entry stubs to set. Zero until then.
+/// The words by which the kernel is entered from a fiber's user mode (ENTRY-1), for the entry stubs to set. Zero until
+/// then.
 #[repr(C)]
 #[derive(Debug)]
 pub struct KernelEntry {

@@ -12,8 +12,8 @@
 //! - **FPU-1**: while a fiber with FPU state runs, the registers hold it; while it does not run, the memory does. The
 //!   registers of the CPU that it ran on last may hold it as well, and if they still do when it comes back, nothing is
 //!   loaded. The kernel's own code uses no FPU registers.
-//! - **ENTRY-1**: while a fiber runs that has been to user mode, its CPU enters the kernel by the words in its [`KernelEntry`]:
-//!   who goes to user mode for the first time sets both, each switch copies them to the CPU.
+//! - **ENTRY-1**: while a fiber runs that has been to user mode, its CPU enters the kernel by the words in its
+//!   [`KernelEntry`]: who goes to user mode for the first time sets both, each switch copies them to the CPU.
 
 mod kernel_entry;
 mod running;

@@ -130,7 +130,8 @@ impl<T: HasFiber> Running<T> {
     }
 
     /// Switches to `next`. Returns when the caller runs again, perhaps on another CPU, with the one who ran there just
-    /// before, which is suspended now, and with the `message` that it gave. Panics if `next` is not suspended (FIBER-1).
+    /// before, which is suspended now, and with the `message` that it gave. Panics if `next` is not suspended
+    /// (FIBER-1).
     ///
     /// `off` is dropped, where it was made, by whoever runs then.
     #[inline(always)]

@@ -85,7 +85,12 @@ pub(crate) fn own_notes() -> u64 {
     let notes: u64;
     // SAFETY: as in `cpu_index`.
     unsafe {
-        asm!("movzx {:e}, byte ptr gs:[{}]", out(reg) notes, const offset::NOTES, options(pure, readonly, nostack, preserves_flags));
+        asm!(
+            "movzx {:e}, byte ptr gs:[{}]",
+            out(reg) notes,
+            const offset::NOTES,
+            options(pure, readonly, nostack, preserves_flags)
+        );
     }
     notes
 }
@@ -134,8 +139,8 @@ pub(crate) unsafe fn set_fs_base(base: u64) {
 #[inline(always)]
 pub(crate) fn set_rsp0(block: &PerCpuBlock, rsp0: u64) {
     let place = block.tss_rsp0.load(Ordering::Relaxed);
-    // SAFETY: the segments of a CPU are set up before it runs any fiber, and its TSS lives for ever. It aligns its words to 4
-    // bytes only. Only this CPU uses it, when it leaves user mode.
+    // SAFETY: the segments of a CPU are set up before it runs any fiber, and its TSS lives for ever. It aligns its
+    // words to 4 bytes only. Only this CPU uses it, when it leaves user mode.
     unsafe { place.write_unaligned(rsp0) };
 }
 
