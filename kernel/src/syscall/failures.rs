@@ -13,7 +13,6 @@ use super::Call;
 /// # Errors
 /// `ENOSYS` unless it is this one and the boot line has asked for failures.
 #[cold]
-#[cold]
 pub(super) fn beyond_the_table(call: Call<'_>) -> Result<usize, Errno> {
     if call.registers.rax as usize == FAIL_ALLOCATION && fail::is_enabled() {
         fail_allocation(call)
@@ -23,7 +22,7 @@ pub(super) fn beyond_the_table(call: Call<'_>) -> Result<usize, Errno> {
 }
 
 /// `fail_allocation(first, count)`.
-fn fail_allocation(call: &Call<'_>) -> Result<usize, Errno> {
+fn fail_allocation(call: Call<'_>) -> Result<usize, Errno> {
     let [first, count, ..] = call
         .arguments()
         .map(|argument| u32::try_from(argument).map_err(|_| Errno::EINVAL));

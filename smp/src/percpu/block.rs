@@ -49,10 +49,10 @@ pub struct PerCpuBlock {
     pub fpu_owner: AtomicUsize,
     /// What the base of FS was set to last.
     pub tls_base: AtomicU64,
-    /// How often this CPU has acted on its timer; others look at it ([`crate::watchdog`]).
-    beats: AtomicU32,
     /// The elements of tables that belong to this CPU: PLACE-1 of [`super`].
     elements: [AtomicPtr<()>; PLACES],
+    /// How often this CPU has acted on its timer; others look at it ([`crate::watchdog`]).
+    beats: AtomicU32,
     /// Debug builds: levels of the locks held by this CPU, ascending.
     held_count: AtomicU32,
     held_levels: [AtomicU16; HELD_RANKS_MAX],
