@@ -516,7 +516,8 @@ static inline int sys_signal(sighandler_t handler) {
 
    Returns the handler that it had; 0: none.
 
-   Errors: EINVAL if signal is no signal or SIGKILL, or handler is neither 0 nor in user space; ENOMEM. */
+   Errors: EINVAL if signal is no signal or SIGKILL, or handler is neither 0 nor in user space;
+   ENOMEM. */
 static inline ssize_t sys_sigaction(int signal, sighandler_t handler) {
     return (ssize_t) argonaut_enter2(SYSCALL_SIGACTION, (long) signal, (long) handler);
 }

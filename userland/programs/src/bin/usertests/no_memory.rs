@@ -8,13 +8,14 @@ use abi::{OpenFlags, Sysno, decode};
 use ulib::file::{self, File};
 use ulib::mapping::{MapRequest, map, mapping, move_frames, protect, unmap};
 use ulib::offer::{attach, share};
-use ulib::{Errno, MapFlags, Protection, memory, process, system_call};
+use ulib::{Errno, MapFlags, Protection, Signal, memory, process, system_call, thread};
 
 use crate::check::{area, expect_marks, join, mark_pages, ok, peek, poke, start};
 use crate::files::{SCRATCH_A, empty_scratch};
 use crate::memory::page_alloc;
 use crate::offers::{LOCAL, Stage, marked_pages};
 use crate::runner::tests;
+use crate::signals::sigaction;
 use crate::thread_registers::registers_for;
 use crate::thread_tools::create_with;
 
@@ -22,6 +23,7 @@ tests![
     without_memory_no_page_comes,
     without_memory_no_process_begins,
     without_memory_no_thread_begins,
+    without_memory_the_first_handler_is_not_set,
     without_memory_nothing_is_opened,
     without_memory_files_and_pipes_do_not_grow,
     without_memory_mappings_are_not_cut,
@@ -93,6 +95,22 @@ fn without_memory_no_thread_begins() {
     assert_eq!(until_it_fails(create), Errno::ENOMEM);
     let create = |_| create_with(&registers);
     assert_eq!(until_it_fails(create), Errno::ENOMEM);
+}
+
+/// Each thread needs a place for what its handler goes back to. The kernel has some left over, but not for so many.
+fn without_memory_the_first_handler_is_not_set() {
+    const THREADS: usize = 64;
+    extern "C" fn never(_: i32, _: usize, _: usize) {}
+    let handler = never as *const () as usize;
+    for _ in 0..THREADS {
+        ok(thread::spawn(|| process::sleep_ms(u64::MAX)));
+    }
+    take_all();
+    // SAFETY: the handler returns, and uses nothing.
+    let for_all = decode(unsafe { system_call::signal(handler) });
+    assert_eq!(for_all, Err(Errno::ENOMEM));
+    let for_one = sigaction(Signal::SIGUSR1.number(), handler);
+    assert_eq!(for_one, Err(Errno::ENOMEM));
 }
 
 fn without_memory_nothing_is_opened() {
