@@ -10,7 +10,7 @@
 //! - **FUTEX-2** who is taken out of the list has been woken; everybody else takes himself out. So each wake-up is counted
 //!   once, whatever else ends the wait.
 //! - **FUTEX-3** private memory can become shared memory, and so get another name, while somebody waits there (`share`).
-//!   Whoever has made it so takes those out that wait by the old name, and they begin anew ([`restart`]). A thread looks
+//!   Whoever has made it so takes those out that wait by the old name, and they begin anew (`restart`). A thread looks
 //!   at the name again when it is in the list: either it sees the new one there, or it is found there.
 //!
 //! Reading the word may sleep, since it may fault, and so the thread may sleep, and be woken, while it is in the list. That is
