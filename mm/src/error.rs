@@ -2,6 +2,8 @@
 
 use abi::Errno;
 
+use crate::rw_lock::Ending;
+
 /// No memory is left. Every allocation can fail with this; a system call reports `ENOMEM`.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub struct NoMemory;
@@ -51,6 +53,8 @@ pub enum SpaceError {
     WrongLength,
     /// The space is of a kind whose regions cannot be changed. `EPERM`.
     Fixed,
+    /// The caller has been killed, and does not see that. `EINTR`.
+    Ending,
 }
 
 impl From<NoMemory> for MapError {
@@ -62,6 +66,12 @@ impl From<NoMemory> for MapError {
 impl From<NoMemory> for SpaceError {
     fn from(_: NoMemory) -> SpaceError {
         SpaceError::NoMemory
+    }
+}
+
+impl From<Ending> for SpaceError {
+    fn from(_: Ending) -> SpaceError {
+        SpaceError::Ending
     }
 }
 
@@ -103,6 +113,7 @@ impl From<SpaceError> for Errno {
             SpaceError::ReadOnly => Errno::EACCES,
             SpaceError::NotMapped => Errno::EFAULT,
             SpaceError::Unreadable => Errno::EIO,
+            SpaceError::Ending => Errno::EINTR,
         }
     }
 }

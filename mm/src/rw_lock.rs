@@ -37,6 +37,10 @@ pub trait Sleeper: Sync {
     fn wait_while(&self, key: usize, is_to_wait: &dyn Fn() -> bool);
     /// Wakes all who wait with `key`. What they wait for has changed before.
     fn wake_all(&self, key: usize);
+    /// Lets others have the CPU if it is their turn. False if the caller is to end.
+    fn pause(&self) -> bool {
+        true
+    }
 }
 
 static SLEEPER: Once<&'static dyn Sleeper> = Once::new();
@@ -45,6 +49,22 @@ static SLEEPER: Once<&'static dyn Sleeper> = Once::new();
 pub fn set_sleeper(sleeper: &'static dyn Sleeper) {
     SLEEPER.call_once(|| sleeper);
 }
+
+/// A point of a long operation between two steps: threads whose turn it is run here, and devices are served. No lock is held.
+///
+/// # Errors
+/// [`Ending`] if the thread is to end: nobody waits for the rest of the operation.
+#[inline]
+pub fn pause_point() -> Result<(), Ending> {
+    match SLEEPER.get() {
+        Some(sleeper) if !sleeper.pause() => Err(Ending),
+        _ => Ok(()),
+    }
+}
+
+/// The caller has been killed.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Ending;
 
 /// How the kernel's threads sleep: as `proc` has said. Before there are threads nobody else has a CPU to give away to,
 /// and a waiter spins.

@@ -4,6 +4,7 @@
 
 use mm::rw_lock::Sleeper;
 
+use crate::sched::{self, pending};
 use crate::wait::WaitQueue;
 
 const QUEUES: usize = 64;
@@ -33,5 +34,13 @@ impl Sleeper for SleepPlaces {
 
     fn wake_all(&self, key: usize) {
         self.queue(key).wake_all();
+    }
+
+    fn pause(&self) -> bool {
+        if !pending::any(&smp::pin::pin()) {
+            return true;
+        }
+        pending::serve();
+        !sched::current().is_dying()
     }
 }

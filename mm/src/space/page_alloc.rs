@@ -13,6 +13,7 @@ use crate::flush::{FlushBatch, Kernel, limbo};
 use crate::frame::{self, FrameChain, FrameKind};
 use crate::hw;
 use crate::page_table::VmIterMut;
+use crate::rw_lock::pause_point;
 use crate::space::protection::Protection;
 use crate::space::region::{Region, RegionFlags};
 use crate::space::{Memory, Space};
@@ -63,16 +64,17 @@ impl Space {
     }
 }
 
-fn zeroed_frames(len_pages: usize) -> Result<FrameChain, NoMemory> {
+fn zeroed_frames(len_pages: usize) -> Result<FrameChain, SpaceError> {
     // A request for more than there is must not take all of it, even for a moment.
     if len_pages > 1 && len_pages > frame::accounts().free {
-        return Err(NoMemory);
+        return Err(SpaceError::NoMemory);
     }
     let mut frames = FrameChain::new();
     for _ in 0..len_pages {
         frames
             .push(frame::alloc_zeroed(FrameKind::Anonymous)?)
-            .map_err(|_| NoMemory)?;
+            .map_err(|_| SpaceError::NoMemory)?;
+        pause_point()?;
     }
     Ok(frames)
 }

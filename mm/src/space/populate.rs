@@ -6,6 +6,7 @@ use crate::error::{MapError, SpaceError};
 use crate::flush::FlushBatch;
 use crate::frame::{self, FrameKind};
 use crate::page_table::{Access, Geometry, VmIter, VmIterMut, X86, highest_leaf_level, order_of};
+use crate::rw_lock::pause_point;
 use crate::space::backing::{Backing, PageContent};
 use crate::space::region::{Region, RegionFlags};
 use crate::space::{FaultAccess, FaultError, Space};
@@ -51,6 +52,7 @@ impl Space {
             let level = self.populate_at(page, range.end())?;
             let len_bytes = X86::FOUR_LEVELS.span(level);
             page = page.checked_add(len_bytes).ok_or(SpaceError::Wraps)?;
+            pause_point()?;
         }
         Ok(())
     }
