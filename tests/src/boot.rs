@@ -29,6 +29,8 @@ pub struct Boot {
     program: Vec<String>,
     /// Further options of QEMU itself.
     qemu: String,
+    /// What is piped into the run.
+    typed: String,
     deadline: Duration,
     reader_pause: Duration,
 }
@@ -42,6 +44,7 @@ impl Boot {
             options: Vec::new(),
             program: Vec::new(),
             qemu: String::new(),
+            typed: String::new(),
             deadline: DEADLINE,
             reader_pause: Duration::ZERO,
         }
@@ -119,6 +122,14 @@ impl Boot {
         }
     }
 
+    /// With this text piped into it.
+    pub fn typed(self, text: &str) -> Boot {
+        Boot {
+            typed: text.to_owned(),
+            ..self
+        }
+    }
+
     /// With the kernel that users boot, not that of the tests.
     pub fn release(self) -> Boot {
         Boot {
@@ -150,7 +161,10 @@ impl Boot {
             Duration::ZERO => Stdio::from(files.create("console")),
             _ => Stdio::piped(),
         };
+        fs::write(files.path("typed"), &self.typed)
+            .unwrap_or_else(|error| panic!("typed: {error}"));
         command
+            .stdin(files.open("typed"))
             .stdout(console)
             .stderr(files.create("messages"))
             .process_group(0);
@@ -312,6 +326,10 @@ impl Files {
 
     fn create(&self, name: &str) -> File {
         File::create(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    fn open(&self, name: &str) -> File {
+        File::open(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     /// What the file holds now; nothing if it was never made.

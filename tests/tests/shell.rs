@@ -211,3 +211,15 @@ fn control_c_ends_a_program_that_the_boot_line_names() {
     // As a shell tells it: 128 + SIGINT.
     terminal.end().assert_status(130);
 }
+
+/// What is typed while a program runs that does not read it is the shell's; so is what comes before the kernel listens.
+#[test]
+fn commands_from_a_pipe_all_arrive() {
+    let run = Boot::shell()
+        .typed("run hello\nls\nrun hello\nrun spawn\npoweroff\n")
+        .run();
+    run.assert_status(0)
+        .assert_console_has("argonaut> run spawn")
+        .assert_console_has("argument 1: <child>");
+    assert_eq!(run.console().matches("Hello from").count(), 2, "{run}");
+}

@@ -20,7 +20,7 @@ use super::{console, keyboard, serial};
 
 /// A line and its end.
 const LINE_BYTES: usize = line_editor::LINE_MAX + 1;
-const KEYS_MAX: usize = 256;
+const KEYS_MAX: usize = 4096;
 
 const CONTROL_C: u8 = 0x03;
 const CONTROL_D: u8 = 0x04;
@@ -40,17 +40,15 @@ pub(crate) enum Foreground {
 }
 
 struct Input {
-    /// Keys for the kernel shell.
-    keys: [u8; KEYS_MAX],
-    keys_len: usize,
+    /// Keys for the kernel shell. Those that nobody reads are lost when there are too many.
+    keys: heapless::Deque<u8, KEYS_MAX>,
     /// Has the line that is being typed for a program.
     editor: Option<Box<LineEditor>>,
     foreground: Foreground,
 }
 
 static INPUT: SpinLock<Input, rank::Terminal> = SpinLock::new(Input {
-    keys: [0; KEYS_MAX],
-    keys_len: 0,
+    keys: heapless::Deque::new(),
     editor: None,
     foreground: Foreground::KernelShell,
 });
@@ -81,7 +79,11 @@ pub(crate) fn serve_devices() {
 
 /// Says who gets what is typed from now on.
 pub(crate) fn set_foreground(foreground: Foreground) {
-    INPUT.lock().foreground = foreground;
+    let mut input = INPUT.lock();
+    input.foreground = foreground;
+    if foreground == Foreground::KernelShell {
+        input.hand_to_kernel_shell();
+    }
 }
 
 /// Waits for the next key.
@@ -89,27 +91,24 @@ pub(crate) fn set_foreground(foreground: Foreground) {
 /// # Errors
 /// [`Interrupted`] if the thread is being killed.
 pub(crate) fn read_key() -> Result<u8, Interrupted> {
-    KEY_ARRIVED.wait_until(|| INPUT.lock().take_key())
+    KEY_ARRIVED.wait_until(|| INPUT.lock().keys.pop_front())
 }
 
 /// The next key, if one has been pressed.
 pub(crate) fn take_key() -> Option<u8> {
-    INPUT.lock().take_key()
+    INPUT.lock().keys.pop_front()
 }
 
 impl Input {
-    fn take_key(&mut self) -> Option<u8> {
-        let key = *self.keys[..self.keys_len].first()?;
-        self.keys.copy_within(1..self.keys_len, 0);
-        self.keys_len -= 1;
-        Some(key)
-    }
-
-    /// Keys that nobody reads are lost when there are too many.
-    fn add_key(&mut self, key: u8) {
-        if let Some(place) = self.keys.get_mut(self.keys_len) {
-            *place = key;
-            self.keys_len += 1;
+    /// What was typed ahead, to a program that has not read it, is the kernel shell's.
+    fn hand_to_kernel_shell(&mut self) {
+        let Input { keys, editor, .. } = self;
+        let mut add_key = |key| {
+            let _ = keys.push_back(key);
+        };
+        LINES.take_unread(&mut add_key);
+        if let Some(editor) = editor {
+            editor.finish().bytes().for_each(add_key);
         }
     }
 }
@@ -118,7 +117,7 @@ fn receive(byte: u8) {
     let mut input = INPUT.lock();
     let foreground = input.foreground;
     if foreground == Foreground::KernelShell {
-        input.add_key(byte);
+        let _ = input.keys.push_back(byte);
         drop(input);
         KEY_ARRIVED.wake_one();
         return;
@@ -129,6 +128,8 @@ fn receive(byte: u8) {
     match byte {
         CONTROL_C => {
             editor.clear();
+            // What was typed ahead was for the program that ends now.
+            LINES.take_unread(|_| ());
             drop(input);
             console::write(b"^C\n");
             interrupt(foreground);

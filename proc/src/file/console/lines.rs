@@ -72,6 +72,11 @@ impl LineQueue {
         Ok(())
     }
 
+    /// Takes out the lines that nobody has begun to read, and hands `each` their bytes.
+    pub fn take_unread(&self, each: impl FnMut(u8)) {
+        self.ring.lock().take_unread(each);
+    }
+
     /// Takes the first line out, or as much of it as `buffer` holds; waits for one if there is none.
     ///
     /// Returns how many bytes these are; 0 for an end of file.
@@ -149,6 +154,18 @@ impl Ring {
     fn take(&mut self, len: usize) {
         self.skip(len);
         self.open = self.open.map(|left| left - len).filter(|&left| left > 0);
+    }
+
+    fn take_unread(&mut self, mut each: impl FnMut(u8)) {
+        let begun = self.open.unwrap_or(0);
+        let byte = |distance| self.bytes[(self.start + distance) % CAPACITY_BYTES];
+        let mut at = begun;
+        while at < self.len {
+            let text = at + LENGTH_BYTES;
+            at = text + usize::from(u16::from_le_bytes([byte(at), byte(at + 1)]));
+            (text..at).for_each(|distance| each(byte(distance)));
+        }
+        self.len = begun;
     }
 
     fn skip(&mut self, len: usize) {

@@ -54,3 +54,28 @@ fn lines_that_find_no_room_are_dropped_whole() {
         lines.push(&line).unwrap();
     }
 }
+
+#[test]
+fn lines_that_nobody_has_begun_to_read_can_be_taken_back() {
+    let lines = LineQueue::new();
+    let taken_back = || {
+        let mut bytes = Vec::new();
+        lines.take_unread(|byte| bytes.push(byte));
+        bytes
+    };
+    for line in [&b"begun\n"[..], b"one\n", b"", b"two\n"] {
+        lines.push(line).unwrap();
+    }
+    assert_eq!(read(&lines, 2).unwrap(), b"be");
+    assert_eq!(taken_back(), b"one\ntwo\n");
+    assert_eq!(taken_back(), b"");
+    lines.push(b"later\n").unwrap();
+    assert_eq!(read(&lines, 100).unwrap(), b"gun\n");
+    assert_eq!(read(&lines, 100).unwrap(), b"later\n");
+    // Round the end of the ring.
+    for round in 0..300 {
+        let line = super::pattern(50, round);
+        lines.push(&line).unwrap();
+        assert_eq!(taken_back(), line, "{round}");
+    }
+}

@@ -99,7 +99,7 @@ fn without_memory_no_thread_begins() {
 
 /// Each thread needs a place for what its handler goes back to. The kernel has some left over, but not for so many.
 fn without_memory_the_first_handler_is_not_set() {
-    const THREADS: usize = 64;
+    const THREADS: usize = 512;
     extern "C" fn never(_: i32, _: usize, _: usize) {}
     let handler = never as *const () as usize;
     for _ in 0..THREADS {
