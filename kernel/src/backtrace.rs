@@ -20,7 +20,8 @@ unsafe extern "C" {
     static __text_end: u8;
 }
 
-/// Finds the file with the kernel's symbols in the archive of the initial file tree. Without it backtraces have no names.
+/// Finds the file with the kernel's symbols in the archive of the initial file tree. Without it backtraces have no
+/// names.
 pub(crate) fn find_symbols(archive: &'static [u8]) {
     let Ok(archive) = TarArchiveRef::new(archive) else {
         return;
@@ -70,8 +71,8 @@ impl fmt::Display for Backtrace {
             if !is_stack_word(frame) || !is_stack_word(frame + 8) {
                 return Ok(());
             }
-            // SAFETY: both words are in memory that the kernel has mapped, as was just checked; whatever stands there is
-            // only printed or checked again.
+            // SAFETY: both words are in memory that the kernel has mapped, as was just checked; whatever stands there
+            // is only printed or checked again.
             let (next, return_address) =
                 unsafe { (*(frame as *const usize), *((frame + 8) as *const usize)) };
             if !is_text(return_address) {

@@ -1,8 +1,8 @@
 //! The Argonaut kernel.
 //!
 //! [`main`] is the list of what happens at boot. From there: [`trap`] is how the processor comes into the kernel,
-//! [`syscall`] what programs ask for, [`device`] the hardware around, [`shell`] the kernel's own shell, [`kernel_programs`]
-//! the programs that are part of it.
+//! [`syscall`] what programs ask for, [`device`] the hardware around, [`shell`] the kernel's own shell,
+//! [`kernel_programs`] the programs that are part of it.
 #![no_std]
 #![no_main]
 
@@ -35,7 +35,8 @@ extern "C" fn main(start_info: usize) -> ! {
     unsafe { smp::percpu::install(&boot::BOOT_BLOCK) }; // locks count on it
     serial::init(); // so that everything after can complain
     log::init();
-    // SAFETY: the entry code passes what the loader left in EBX, and nothing has been written but the kernel's own data.
+    // SAFETY: the entry code passes what the loader left in EBX, and nothing has been written but the kernel's own
+    // data.
     let info = unsafe { BootInfo::read(start_info) };
     let command_line = CommandLine::new(info.command_line);
     info.initrd

@@ -1,7 +1,7 @@
 //! Where three things lie and who may use them: the kernel's entry point, its page table, and a program's entry.
 //!
-//! That is exercise B of the WeensyOS section: the same three addresses before a process is set up, by the kernel's own page
-//! table, and afterwards, by the process's.
+//! That is exercise B of the WeensyOS section: the same three addresses before a process is set up, by the kernel's own
+//! page table, and afterwards, by the process's.
 
 use core::fmt;
 

@@ -1,6 +1,7 @@
 //! Physical and virtual addresses, pages, and ranges of user space.
 //!
-//! Our own types, because `x86_64::VirtAddr` knows 48 bits only. Arithmetic is checked: an address may come from a user.
+//! Our own types, because `x86_64::VirtAddr` knows 48 bits only. Arithmetic is checked: an address may come from a
+//! user.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};

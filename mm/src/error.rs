@@ -42,12 +42,13 @@ pub enum SpaceError {
     NotMapped,
     /// A file that is to be mapped cannot be read. `EIO`.
     Unreadable,
-    /// The region cannot grow: it is not plain anonymous memory, would have to grow both ways, or its limit lies inside of
-    /// it. `EINVAL`.
+    /// The region cannot grow: it is not plain anonymous memory, would have to grow both ways, or its limit lies inside
+    /// of it. `EINVAL`.
     NotGrowable,
     /// The file that a shared region shows may not be written. `EACCES`.
     ReadOnly,
-    /// Users may not have what only the kernel may use: physical memory, or a region that was the kernel's before. `EPERM`.
+    /// Users may not have what only the kernel may use: physical memory, or a region that was the kernel's before.
+    /// `EPERM`.
     KernelOnly,
     /// The physical memory behind a region is not exactly as long as the region. `EINVAL`.
     WrongLength,

@@ -1,8 +1,8 @@
 //! Frames: who owns which piece of physical memory.
 //!
 //! All memory is counted in frames of 4 KiB. A table has a descriptor for each (`descriptor`); the free ones are in a
-//! buddy allocator (`buddy`) that all CPUs share behind a lock (`pool`), with a store of single frames on each CPU
-//! in front of it (`cache`). What is allocated belongs to a value ([`Frame`], [`BigFrame`], [`Block`], [`PageRun`]) that
+//! buddy allocator (`buddy`) that all CPUs share behind a lock (`pool`), with a store of single frames on each CPU in
+//! front of it (`cache`). What is allocated belongs to a value ([`Frame`], [`BigFrame`], [`Block`], [`PageRun`]) that
 //! gives it back when it is dropped. Every allocation can fail.
 //!
 //! Order at boot: [`init`], then the heap works; [`init_cpus`](crate::init_cpus) once the number of CPUs is known and
@@ -133,7 +133,8 @@ pub fn drain_own_cache() {
 
 static SKIP_ZEROING: AtomicBool = AtomicBool::new(false);
 
-/// Whether zeroed memory of this kind need not be zero: only what users see, so that page tables and the like stay sound.
+/// Whether zeroed memory of this kind need not be zero: only what users see, so that page tables and the like stay
+/// sound.
 #[inline]
 fn is_left_dirty(kind: FrameKind) -> bool {
     // Relaxed: set at boot.

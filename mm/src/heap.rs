@@ -5,8 +5,8 @@
 //! allocation goes back where it came from. Anything larger is a run of frames of its own. A shard grows by blocks of
 //! frames and keeps them: they are the heap's pool.
 //!
-//! Allocation fails with a null pointer. `Box::new`, `Arc::new` and `Vec::push` would then panic, so no path that a user
-//! can reach calls them: it calls [`try_box`], [`try_arc`], or `Vec::try_reserve` and then `push`.
+//! Allocation fails with a null pointer. `Box::new`, `Arc::new` and `Vec::push` would then panic, so no path that a
+//! user can reach calls them: it calls [`try_box`], [`try_arc`], or `Vec::try_reserve` and then `push`.
 //!
 //! Works on the boot CPU as soon as `frame::init` has run. Interrupt handlers neither allocate nor free.
 

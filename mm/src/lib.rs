@@ -25,8 +25,8 @@ pub mod user;
 pub use error::{MapError, NoMemory, SpaceError};
 pub use page_table::PhysicalRange;
 
-/// Gives each of `cpus` CPUs what it has of its own: caches of frames, a slot of the heap, a pool of stacks, what it knows
-/// of its TLB. Once, by the boot CPU before another CPU runs; `frame::init` comes before.
+/// Gives each of `cpus` CPUs what it has of its own: caches of frames, a slot of the heap, a pool of stacks, what it
+/// knows of its TLB. Once, by the boot CPU before another CPU runs; `frame::init` comes before.
 ///
 /// # Errors
 /// [`NoMemory`].

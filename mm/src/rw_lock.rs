@@ -50,7 +50,8 @@ pub fn set_sleeper(sleeper: &'static dyn Sleeper) {
     SLEEPER.call_once(|| sleeper);
 }
 
-/// A point of a long operation between two steps: threads whose turn it is run here, and devices are served. No lock is held.
+/// A point of a long operation between two steps: threads whose turn it is run here, and devices are served. No lock is
+/// held.
 ///
 /// # Errors
 /// [`Ending`] if the thread is to end: nobody waits for the rest of the operation.

@@ -1,8 +1,8 @@
 //! Kernel stacks: mapped memory with nothing mapped below it, so that an overflow faults instead of going on elsewhere.
 //!
-//! They lie in a window of the kernel's half, in slots of 32 KiB: a guard of 16 KiB that is never mapped, and above it a
-//! stack of 16 KiB. A stack once made is never unmapped, so no CPU has to forget a translation; one that is given up goes
-//! to its CPU's pool of a few, or to the pool that all CPUs share, and serves again.
+//! They lie in a window of the kernel's half, in slots of 32 KiB: a guard of 16 KiB that is never mapped, and above it
+//! a stack of 16 KiB. A stack once made is never unmapped, so no CPU has to forget a translation; one that is given up
+//! goes to its CPU's pool of a few, or to the pool that all CPUs share, and serves again.
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 

@@ -76,7 +76,8 @@ fn map_and_store(space: &Space) -> UserRange {
     range
 }
 
-/// CPU 0 unmaps page 0 of a space that CPU 1 runs too, and looks at what `then` does; CPU 1 does `other` when it is told.
+/// CPU 0 unmaps page 0 of a space that CPU 1 runs too, and looks at what `then` does; CPU 1 does `other` when it is
+/// told.
 fn unmap_while_another_cpu_runs(other: fn(), then: impl FnOnce(&Space, &dyn Fn())) {
     flush::set_strategy(Strategy::Deferred).unwrap();
     let space = Space::new().unwrap();

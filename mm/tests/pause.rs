@@ -41,8 +41,8 @@ fn pages() -> UserRange {
     UserRange::page_aligned(start, PAGES * PAGE_SIZE).expect("in user space")
 }
 
-/// Does `operation` in an empty space, and has its thread killed at point number `point`. Whether it ended there, and how many
-/// points it has come to.
+/// Does `operation` in an empty space, and has its thread killed at point number `point`. Whether it ended there, and
+/// how many points it has come to.
 fn killed_at(
     point: usize,
     operation: fn(&Arc<Space>) -> Result<(), SpaceError>,

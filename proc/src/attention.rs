@@ -1,16 +1,16 @@
 //! What others want of a thread: that it ends, that it takes a signal, or that it looks where it may run.
 //!
-//! The guarantee: a thread does what is wanted at its next return to user mode, and a sleep in which it can be interrupted
-//! ends for a kill or a signal; neither waits for anything else to happen to the thread.
+//! The guarantee: a thread does what is wanted at its next return to user mode, and a sleep in which it can be
+//! interrupted ends for a kill or a signal; neither waits for anything else to happen to the thread.
 //!
-//! Who wants something sets a bit, and then looks where the thread is: asleep ([`crate::parking`], PARK-2), or on a CPU,
-//! which is interrupted.
+//! Who wants something sets a bit, and then looks where the thread is: asleep ([`crate::parking`], PARK-2), or on a
+//! CPU, which is interrupted.
 //!
-//! - **WANT-1** the thread looks at the bits with interrupts off on its way to user mode. An interrupt that was sent because
-//!   of them arrives there, or has been there before the look.
-//! - **WANT-2** a thread that moves has its new CPU noted before it runs there, and looks after that. So whoever interrupts
-//!   the CPU that is noted has set the bits before the look, or interrupts the right one. Who finds that no CPU runs the
-//!   thread need not interrupt any: it looks after a CPU has taken it up.
+//! - **WANT-1** the thread looks at the bits with interrupts off on its way to user mode. An interrupt that was sent
+//!   because of them arrives there, or has been there before the look.
+//! - **WANT-2** a thread that moves has its new CPU noted before it runs there, and looks after that. So whoever
+//!   interrupts the CPU that is noted has set the bits before the look, or interrupts the right one. Who finds that no
+//!   CPU runs the thread need not interrupt any: it looks after a CPU has taken it up.
 //! - **WANT-3** whether the thread is in a signal handler is in the same word as the signals that it is to take, so a
 //!   signal is refused or taken, and a thread is never in two handlers.
 

@@ -1,10 +1,10 @@
 //! The pipe that all processes have in common: `piperead` and `pipewrite`.
 //!
-//! Two programs that know nothing of each other talk through it. What makes that cheap can be left out, one by one, to see
-//! what each part is worth, down to a pipe of one byte whose users ask again and again ([`Modes`]).
+//! Two programs that know nothing of each other talk through it. What makes that cheap can be left out, one by one, to
+//! see what each part is worth, down to a pipe of one byte whose users ask again and again ([`Modes`]).
 //!
-//! The guarantee: what is put in comes out once and in order. In every mode but that without blocking, what one call puts
-//! in is not mixed with another's as long as nothing goes wrong, and the bytes of a call that fit get in at once.
+//! The guarantee: what is put in comes out once and in order. In every mode but that without blocking, what one call
+//! puts in is not mixed with another's as long as nothing goes wrong, and the bytes of a call that fit get in at once.
 
 use abi::{COMMON_PIPE_LEN, Errno};
 use mm::user::UserSlice;
@@ -48,8 +48,8 @@ impl Modes {
 struct CommonPipe {
     modes: Modes,
     contents: SpinLock<Contents, rank::CommonPipe>,
-    /// Who has the turn of `reading` takes bytes out, who has that of `writing` puts some in. Neither lock is held during a
-    /// copy, which may fault and sleep.
+    /// Who has the turn of `reading` takes bytes out, who has that of `writing` puts some in. Neither lock is held
+    /// during a copy, which may fault and sleep.
     reading: Turn,
     writing: Turn,
     /// Where who has the turn of `reading` waits for bytes.
@@ -84,8 +84,8 @@ pub fn read(into: UserSlice) -> Result<usize, Errno> {
 /// Puts the bytes of `from` into the pipe; returns how many.
 ///
 /// # Errors
-/// `EINTR` if the caller is to take a signal or to end while it waits; `EAGAIN` if there is no room and it may not wait;
-/// `EFAULT`. No byte has been put there then.
+/// `EINTR` if the caller is to take a signal or to end while it waits; `EAGAIN` if there is no room and it may not
+/// wait; `EFAULT`. No byte has been put there then.
 pub fn write(from: UserSlice) -> Result<usize, Errno> {
     with_pipe(|pipe| pipe.write(from))
 }

@@ -1,8 +1,8 @@
 //! Program files: an ELF64 file becomes a plan of what to map where.
 //!
 //! The guarantee: whatever bytes the file has, the result is either a plan whose ranges are whole pages in user space,
-//! do not overlap, leave the stack its place, and hold the entry point in an executable one; or a reason, in words. Nothing panics, and nothing is
-//! read but the headers, so that a program's pages can come in when they are touched.
+//! do not overlap, leave the stack its place, and hold the entry point in an executable one; or a reason, in words.
+//! Nothing panics, and nothing is read but the headers, so that a program's pages can come in when they are touched.
 //!
 //! A program is linked at fixed addresses (`ET_EXEC`), or position-independent (`ET_DYN`) and then placed so that its
 //! address 0 is at [`PROGRAM_BASE`]. Nobody relocates it: a file that asks for that is refused.

@@ -1,23 +1,26 @@
 //! How threads and processes end.
 //!
-//! The guarantee: when `waitpid` returns a child, all that the child held is free again: memory, kernel stacks, files, the
-//! ids of its threads, and (once it is reaped) its own. When a thread has been joined, its id and its stack are free.
+//! The guarantee: when `waitpid` returns a child, all that the child held is free again: memory, kernel stacks, files,
+//! the ids of its threads, and (once it is reaped) its own. When a thread has been joined, its id and its stack are
+//! free.
 //!
-//! A process ends in three steps. Somebody *decides* how it ends: `exit`, a fault, a kill, or the end of the last thread; the
-//! first decision stays, and every thread of the process is told, wherever it is: asleep, in a queue, or on another CPU.
-//! Each thread *leaves* at its next return to user mode, in its own context, where it may still sleep: the last one gives
-//! back the memory, closes the files and hands over the children. The next thread on that CPU *buries* it, because only
-//! then is its stack free: it gives back the stack, and after the last burial publishes the zombie to the parent. A thread
-//! that ends alone, by `exit_thread`, leaves and is buried in the same way, but its stack stays until it is joined.
+//! A process ends in three steps. Somebody *decides* how it ends: `exit`, a fault, a kill, or the end of the last
+//! thread; the first decision stays, and every thread of the process is told, wherever it is: asleep, in a queue, or on
+//! another CPU. Each thread *leaves* at its next return to user mode, in its own context, where it may still sleep: the
+//! last one gives back the memory, closes the files and hands over the children. The next thread on that CPU *buries*
+//! it, because only then is its stack free: it gives back the stack, and after the last burial publishes the zombie to
+//! the parent. A thread that ends alone, by `exit_thread`, leaves and is buried in the same way, but its stack stays
+//! until it is joined.
 //!
-//! - **EXIT-1** the zombie is published after everything else has been given back. Other CPUs may still have a reference
-//!   to the thread, or later to the process: they have just switched away from it, try to wake it, or list it. They let go
-//!   of it soon, since nobody sleeps or yields while he has a reference to somebody else's thread or process. Who buries the one and
-//!   who reaps the other waits for that (`wait_for_references`).
+//! - **EXIT-1** the zombie is published after everything else has been given back. Other CPUs may still have a
+//!   reference to the thread, or later to the process: they have just switched away from it, try to wake it, or list
+//!   it. They let go of it soon, since nobody sleeps or yields while he has a reference to somebody else's thread or
+//!   process. Who buries the one and who reaps the other waits for that (`wait_for_references`).
 //! - **EXIT-2** a process leaves its place in the family tree with its `parent` lock held, so it meets either its
 //!   parent or, if that ends at the same time, `init`.
-//! - **EXIT-3** whether a process ends, and which threads it has, are behind one lock (`Life`): a thread that is created
-//!   meanwhile is told, or refused; one that ends meanwhile can be joined, or is forgotten. So none is left behind.
+//! - **EXIT-3** whether a process ends, and which threads it has, are behind one lock (`Life`): a thread that is
+//!   created meanwhile is told, or refused; one that ends meanwhile can be joined, or is forgotten. So none is left
+//!   behind.
 //! - **EXIT-4** threads are buried in any order, and the last burial, not that of the last to leave, publishes.
 
 #[cfg(all(test, loom))]
@@ -58,8 +61,8 @@ pub(crate) fn is_init(process: &Process) -> bool {
     INIT.get().is_some_and(|init| init.id() == process.id())
 }
 
-/// Decides that `process` ends with `status`, unless that has been decided before. Its threads leave at their next return
-/// to user mode, wherever they are now: on a CPU, in a queue or asleep.
+/// Decides that `process` ends with `status`, unless that has been decided before. Its threads leave at their next
+/// return to user mode, wherever they are now: on a CPU, in a queue or asleep.
 pub fn end_process(process: &Process, status: ExitStatus) {
     let pin = pin::pin();
     let mut interrupted = CpuSet::EMPTY;
@@ -99,8 +102,8 @@ pub(crate) fn leave_process(thread: &Thread) {
     let Some(process) = thread.process() else {
         return;
     };
-    // EXIT-1: before the process counts the thread out, so that the last one of the process finds the memory given back,
-    // whichever has done it.
+    // EXIT-1: before the process counts the thread out, so that the last one of the process finds the memory given
+    // back, whichever has done it.
     process.any_space().leave();
     signal::hand_over(process, thread);
     let status = ExitStatus::exited(thread.value() as i32);
@@ -179,8 +182,8 @@ fn first_child(process: &Process) -> Option<Arc<Process>> {
         .or_else(|| family.zombies.front_arc())
 }
 
-/// Gives back what is left of a thread that has ended and whose stack nobody uses any more, or lets it be joined. Runs on
-/// the next thread.
+/// Gives back what is left of a thread that has ended and whose stack nobody uses any more, or lets it be joined. Runs
+/// on the next thread.
 pub(crate) fn bury(thread: Arc<Thread>) {
     let Some(process) = thread.process().cloned() else {
         return;

@@ -35,11 +35,12 @@ pub use self::path::{Path, Step};
 pub use self::regular::{MAX_FILE_BYTES, RegularFile, WriteFrom, Written};
 pub use self::tree::{Created, Directory, FileTree, Node, install, installed};
 
-/// A named point of long transfers, between two pages: threads whose turn it is run here, and devices are served. No spin
-/// lock is held.
+/// A named point of long transfers, between two pages: threads whose turn it is run here, and devices are served. No
+/// spin lock is held.
 ///
 /// # Errors
-/// [`Interrupted`] if the thread is to take a signal or to end: the rest of the transfer can wait. It is found at the next tick.
+/// [`Interrupted`] if the thread is to take a signal or to end: the rest of the transfer can wait. It is found at the
+/// next tick.
 #[inline]
 pub fn pause_point() -> Result<(), Interrupted> {
     if !pending::any(&smp::pin::pin()) {

@@ -25,8 +25,8 @@ pub fn set_policy(policy: ForkPolicy) {
     POLICY.call_once(|| policy);
 }
 
-/// Chooses how forks that begin from now on copy memory, whatever the boot line says; `None`: as that says. Forks that are under
-/// way elsewhere go on as they began.
+/// Chooses how forks that begin from now on copy memory, whatever the boot line says; `None`: as that says. Forks that
+/// are under way elsewhere go on as they began.
 pub fn override_policy(policy: Option<ForkPolicy>) {
     let position = ForkPolicy::NAMED
         .iter()

@@ -1,20 +1,21 @@
 //! Futexes: waiting for a word of user memory to change, without a system call as long as nobody has to wait.
 //!
-//! The guarantee: whoever changes a word and then calls [`wake`] wakes the threads that have seen the old value in [`wait`]
-//! and sleep for it, as many as he asks for, and no thread goes to sleep any more for the old value.
+//! The guarantee: whoever changes a word and then calls [`wake`] wakes the threads that have seen the old value in
+//! [`wait`] and sleep for it, as many as he asks for, and no thread goes to sleep any more for the old value.
 //!
 //! The threads that wait are kept in lists, one for all words whose names ([`Space::memory_name`]) fall together.
 //!
-//! - **FUTEX-1** a thread is in the list before it reads the word. If the waker has looked into the list before, the store
-//!   that came before that look is seen by the read that comes after: the lock of the list orders the two.
-//! - **FUTEX-2** who is taken out of the list has been woken; everybody else takes himself out. So each wake-up is counted
-//!   once, whatever else ends the wait.
-//! - **FUTEX-3** private memory can become shared memory, and so get another name, while somebody waits there (`share`).
-//!   Whoever has made it so takes those out that wait by the old name, and they begin anew (`restart`). A thread looks
-//!   at the name again when it is in the list: either it sees the new one there, or it is found there.
+//! - **FUTEX-1** a thread is in the list before it reads the word. If the waker has looked into the list before, the
+//!   store that came before that look is seen by the read that comes after: the lock of the list orders the two.
+//! - **FUTEX-2** who is taken out of the list has been woken; everybody else takes himself out. So each wake-up is
+//!   counted once, whatever else ends the wait.
+//! - **FUTEX-3** private memory can become shared memory, and so get another name, while somebody waits there
+//!   (`share`). Whoever has made it so takes those out that wait by the old name, and they begin anew (`restart`). A
+//!   thread looks at the name again when it is in the list: either it sees the new one there, or it is found there.
 //!
-//! Reading the word may sleep, since it may fault, and so the thread may sleep, and be woken, while it is in the list. That is
-//! why it hangs there by a link of its own, and goes by whether it is still there, not by how often it was woken.
+//! Reading the word may sleep, since it may fault, and so the thread may sleep, and be woken, while it is in the list.
+//! That is why it hangs there by a link of its own, and goes by whether it is still there, not by how often it was
+//! woken.
 
 #[cfg(all(test, loom))]
 mod model;

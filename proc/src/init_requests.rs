@@ -1,4 +1,5 @@
-//! What the kernel asks of `init`: to start a program and to say how it ends, over two pipes. `abi::init` is the contract.
+//! What the kernel asks of `init`: to start a program and to say how it ends, over two pipes. `abi::init` is the
+//! contract.
 //!
 //! The program is then a child of `init`, like every program of a machine without a kernel shell.
 

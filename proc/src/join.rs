@@ -64,8 +64,8 @@ fn poll_end(caller: &Thread, process: &Arc<Process>, id: Id) -> Result<Option<Un
     expect_running(&life, &thread).map(|()| None)
 }
 
-/// Forgets the thread `id` of the caller's process if it has ended, and returns what it gave to `exit_thread`; none if it has
-/// not ended.
+/// Forgets the thread `id` of the caller's process if it has ended, and returns what it gave to `exit_thread`; none if
+/// it has not ended.
 ///
 /// # Errors
 /// As [`wait_for_end`] but `EINTR`.

@@ -1,7 +1,7 @@
 //! Programs of the kernel: functions that are started by name, as the programs in files are.
 //!
-//! They do in the kernel what no program can do, or not yet: run threads on chosen CPUs in one address space. Who starts them,
-//! waits for them and gets their status cannot tell the difference.
+//! They do in the kernel what no program can do, or not yet: run threads on chosen CPUs in one address space. Who
+//! starts them, waits for them and gets their status cannot tell the difference.
 
 use spin::Once;
 

@@ -1,7 +1,7 @@
 //! For loom models: the kernel's own processes and threads, with a stand-in for the scheduler.
 //!
-//! A loom thread plays a CPU, which runs one thread. Threads have no stack and go to no user mode. Loom reports a deadlock if
-//! one sleeps for ever.
+//! A loom thread plays a CPU, which runs one thread. Threads have no stack and go to no user mode. Loom reports a
+//! deadlock if one sleeps for ever.
 
 #[path = "../tests/line/mod.rs"]
 mod line;
@@ -167,8 +167,8 @@ pub(crate) fn run<T>(thread: &Arc<Thread>, act: impl FnOnce(&Thread) -> T) -> T 
     result
 }
 
-/// This CPU runs `thread`, which does `act`, ends with 0 unless it is to end anyway, and leaves its process. The next thread
-/// buries it.
+/// This CPU runs `thread`, which does `act`, ends with 0 unless it is to end anyway, and leaves its process. The next
+/// thread buries it.
 pub(crate) fn run_to_the_end<T>(thread: Arc<Thread>, act: impl FnOnce(&Thread) -> T) -> T {
     let result = run(&thread, |thread| {
         let result = act(thread);

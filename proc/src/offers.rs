@@ -1,12 +1,13 @@
 //! Pages that one process offers to another: `share` and `attach`.
 //!
-//! The guarantee: a process gets a page of another only if that has offered this page to it, and as long as it has it still.
-//! What makes it so for the memory itself stands in `mm` (`space/offer.rs`); here is who has offered what to whom.
+//! The guarantee: a process gets a page of another only if that has offered this page to it, and as long as it has it
+//! still. What makes it so for the memory itself stands in `mm` (`space/offer.rs`); here is who has offered what to
+//! whom.
 //!
-//! - **OFFER-4** an offer is to an address space, whose number is never reused, and not to an id: a process that gets the
-//!   partner's id later has nothing of it, and neither has a child of the partner.
-//! - **OFFER-5** nobody holds another process while he waits for its memory to be free (EXIT-1): the space may be empty by then,
-//!   and then nothing is attached.
+//! - **OFFER-4** an offer is to an address space, whose number is never reused, and not to an id: a process that gets
+//!   the partner's id later has nothing of it, and neither has a child of the partner.
+//! - **OFFER-5** nobody holds another process while he waits for its memory to be free (EXIT-1): the space may be empty
+//!   by then, and then nothing is attached.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -47,8 +48,8 @@ pub fn break_share() {
 /// Offers the page of `owner` that begins at `page` to the process `partner`.
 ///
 /// # Errors
-/// `EINVAL` if that is `owner` itself; `ESRCH` if there is no such process with user memory, or it has ended; `EAGAIN` if
-/// `owner` has too many offers; those of [`Space::offer`].
+/// `EINVAL` if that is `owner` itself; `ESRCH` if there is no such process with user memory, or it has ended; `EAGAIN`
+/// if `owner` has too many offers; those of [`Space::offer`].
 pub fn share(owner: &Process, partner: Id, page: VirtAddr) -> Result<(), Errno> {
     let space = owner.space().ok_or(Errno::EINVAL)?;
     let (to, ()) = with_partner(owner, partner, |_| ())?;
@@ -64,8 +65,8 @@ pub fn share(owner: &Process, partner: Id, page: VirtAddr) -> Result<(), Errno> 
 /// Maps at `local`, in the memory of `taker`, the page that the process `owner` has at `remote` and has offered to it.
 ///
 /// # Errors
-/// `EINVAL` if `owner` is `taker` itself; `ESRCH` if there is no such process with user memory, or it has ended; `EPERM` if there is
-/// no such offer or the page is not there any more; those of [`Space::attach`].
+/// `EINVAL` if `owner` is `taker` itself; `ESRCH` if there is no such process with user memory, or it has ended;
+/// `EPERM` if there is no such offer or the page is not there any more; those of [`Space::attach`].
 pub fn attach(taker: &Process, owner: Id, remote: VirtAddr, local: VirtAddr) -> Result<(), Errno> {
     let space = taker.space().ok_or(Errno::EINVAL)?;
     let (from, offered) =

@@ -17,8 +17,8 @@
 //! | UNPARKED | the thread (`cancel`), the next thread (`finish`) | RUNNING |
 //! | PARKED   | a waker (`unpark`), who must enqueue it   | RUNNING |
 //!
-//! - **PARK-1** only the waker that moves PARKED to RUNNING enqueues the thread, or, if the wake-up came before, the next
-//!   thread on the CPU.
+//! - **PARK-1** only the waker that moves PARKED to RUNNING enqueues the thread, or, if the wake-up came before, the
+//!   next thread on the CPU.
 //! - **PARK-2** `begin` and what a waker sets before `unpark` are ordered: either the waker finds PARKING, or the
 //!   sleeper's second look finds what the waker set. For what waits in a queue, the queue's lock orders the two. A kill
 //!   finds its thread without any lock: for its sake both sides have a SeqCst fence.

@@ -1,14 +1,15 @@
 //! Pipes: bytes from writers to readers, in order, through 64 KiB of kernel memory.
 //!
 //! The guarantee: what is written is read once and in order; the bytes of one `write` are not mixed with another's. A
-//! writer waits while the pipe is full, a reader while it is empty. When the last reading end is closed a write fails with
-//! `EPIPE`; when the last writing end is closed, and all is read, a read returns 0.
+//! writer waits while the pipe is full, a reader while it is empty. When the last reading end is closed a write fails
+//! with `EPIPE`; when the last writing end is closed, and all is read, a read returns 0.
 //!
-//! Bytes move straight between user memory and the pipe's frames, as many as fit at a time. A frame is allocated when the
-//! first byte goes into it, so a pipe for short messages costs a page.
+//! Bytes move straight between user memory and the pipe's frames, as many as fit at a time. A frame is allocated when
+//! the first byte goes into it, so a pipe for short messages costs a page.
 //!
-//! - **PIPE-1** who writes has the turn of `writing`, who reads that of `reading`: one writer and one reader work at the same time,
-//!   on different bytes (`Positions`). Neither holds a spin lock during a copy, which may fault and sleep.
+//! - **PIPE-1** who writes has the turn of `writing`, who reads that of `reading`: one writer and one reader work at
+//!   the same time, on different bytes (`Positions`). Neither holds a spin lock during a copy, which may fault and
+//!   sleep.
 //! - **PIPE-2** a frame below `put` has been allocated; frames stay until the pipe goes.
 //! - **PIPE-3** each end is woken only if it has said that it waits (`Positions`); only who has its turn does.
 
@@ -74,8 +75,8 @@ impl PipeReader {
     /// Returns how many; 0 if there are none and there is no writer.
     ///
     /// # Errors
-    /// `EINTR` if the caller was killed while it waited; `EFAULT` if not even the first byte could be stored. The bytes are
-    /// still in the pipe then.
+    /// `EINTR` if the caller was killed while it waited; `EFAULT` if not even the first byte could be stored. The bytes
+    /// are still in the pipe then.
     pub fn read(&self, buffer: &mut ReadBuffer<'_>) -> Result<usize, Errno> {
         if buffer.is_empty() {
             return Ok(0);
@@ -120,8 +121,8 @@ impl PipeWriter {
     /// If an error comes after the first byte, the result says how many bytes were moved; the others have not been.
     ///
     /// # Errors
-    /// `EPIPE` if there is no reader; `EINTR` if the caller was killed while it waited; `EFAULT` if the first byte could
-    /// not be read; `ENOMEM` if there is no memory for a frame.
+    /// `EPIPE` if there is no reader; `EINTR` if the caller was killed while it waited; `EFAULT` if the first byte
+    /// could not be read; `ENOMEM` if there is no memory for a frame.
     pub fn write(&self, buffer: &mut WriteBuffer<'_>) -> Result<usize, Errno> {
         let pipe = &*self.0;
         let _writing = pipe.writing.take()?;

@@ -4,8 +4,8 @@
 //! status until its parent has waited for it. What happens to its threads in between stands in `life`.
 //!
 //! Two locks guard the tree. `parent` (rank FAMILY_PARENT) is held whenever a process changes its place: when it ends,
-//! and when it is given to `init`. `family` (rank FAMILY) of the parent guards the two lists that the process can be in.
-//! A process is in exactly one of its parent's lists from its publication until it is reaped, except while its own
+//! and when it is given to `init`. `family` (rank FAMILY) of the parent guards the two lists that the process can be
+//! in. A process is in exactly one of its parent's lists from its publication until it is reaped, except while its own
 //! `parent` lock is held.
 
 pub(crate) mod life;

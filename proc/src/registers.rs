@@ -11,8 +11,8 @@ use mm::addr::VirtAddr;
 pub const USER_CODE_SELECTOR: u64 = 0x20 | 3;
 /// Selector of the user's stack and data segment (index 3, privilege 3).
 pub const USER_DATA_SELECTOR: u64 = 0x18 | 3;
-/// The flags that users may choose: CF, PF, AF, ZF, SF, OF (results of arithmetic), TF (single steps), DF (direction), AC
-/// (alignment checks, which the kernel keeps off) and ID. Source: Intel SDM volume 1, 3.4.3.
+/// The flags that users may choose: CF, PF, AF, ZF, SF, OF (results of arithmetic), TF (single steps), DF (direction),
+/// AC (alignment checks, which the kernel keeps off) and ID. Source: Intel SDM volume 1, 3.4.3.
 const USER_FLAGS: u64 = 0x24_0dd5;
 /// The flags that a thread starts with: interrupts on, and the bit that always reads as one.
 const START_FLAGS: u64 = 0x202;
@@ -72,8 +72,8 @@ impl UserRegisters {
         }
     }
 
-    /// The registers of a thread that starts with those of `wanted` that give no right. `None` if it would start, or have
-    /// its stack, outside of user space.
+    /// The registers of a thread that starts with those of `wanted` that give no right. `None` if it would start, or
+    /// have its stack, outside of user space.
     pub fn from_user(wanted: &ThreadRegisters) -> Option<UserRegisters> {
         let is_stack_top = |address: u64| address > 0 && VirtAddr::new(address - 1).is_user();
         if !VirtAddr::new(wanted.rip).is_user() || !is_stack_top(wanted.rsp) {

@@ -1,7 +1,7 @@
 //! Sleeping for a time.
 //!
-//! Each CPU keeps the threads that went to sleep on it in a list, the first to wake first. Its timer is set to that one's
-//! deadline ([`crate::sched::tick`]).
+//! Each CPU keeps the threads that went to sleep on it in a list, the first to wake first. Its timer is set to that
+//! one's deadline ([`crate::sched::tick`]).
 
 use alloc::sync::Arc;
 

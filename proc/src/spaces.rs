@@ -1,7 +1,7 @@
 //! The address spaces that threads are in.
 //!
-//! Nobody keeps a list of them: the process table has all threads, and to register each new space in a list would cost every
-//! `fork` and `exit` something for the sake of whoever asks, once in a while.
+//! Nobody keeps a list of them: the process table has all threads, and to register each new space in a list would cost
+//! every `fork` and `exit` something for the sake of whoever asks, once in a while.
 
 use alloc::vec::Vec;
 

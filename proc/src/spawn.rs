@@ -26,11 +26,12 @@ use crate::registers::UserRegisters;
 use crate::thread::{Beginning, Id, Start, Thread};
 use crate::{birth, exit, init_requests, table};
 
-/// Starts the program `name`, of the kernel or in a file, as a child of `parent`, with its descriptors 0, 1 and 2 and its affinity.
+/// Starts the program `name`, of the kernel or in a file, as a child of `parent`, with its descriptors 0, 1 and 2 and
+/// its affinity.
 ///
 /// # Errors
-/// `ENOENT`, `ENOTDIR`, `EISDIR` or `ENAMETOOLONG` if there is no such file, `ENOEXEC` if it is not a program, `E2BIG` if the
-/// argument string is too long, `EAGAIN` if the process table is full, `ENOMEM`. Nothing has changed then.
+/// `ENOENT`, `ENOTDIR`, `EISDIR` or `ENAMETOOLONG` if there is no such file, `ENOEXEC` if it is not a program, `E2BIG`
+/// if the argument string is too long, `EAGAIN` if the process table is full, `ENOMEM`. Nothing has changed then.
 pub fn spawn(parent: &Thread, name: &[u8], argument: &[u8]) -> Result<Id, Errno> {
     let parent_process = parent.process().ok_or(Errno::EINVAL)?;
     if let Some(program) = kernel_program::find(name) {
@@ -115,8 +116,8 @@ pub enum KernelSpace {
     Given(SpaceRef),
 }
 
-/// Starts a process of the kernel, which runs `function` and ends with its result as status. `parent` is the process of the
-/// thread that calls this, if it has one that is to wait for the new one.
+/// Starts a process of the kernel, which runs `function` and ends with its result as status. `parent` is the process of
+/// the thread that calls this, if it has one that is to wait for the new one.
 ///
 /// # Errors
 /// `EAGAIN` if the process table is full, `ENOMEM`.

@@ -1,9 +1,8 @@
 //! The process table: ids, and what is behind them.
 //!
-//! Every thread has an entry, until it is joined or its process ends; a process keeps the entry of its first thread until it
-//! is reaped. An entry has a lock of
-//! its own, so looking up one id never waits for another. Ids are given out in rising order and wrap at the end of the
-//! table, so an id is reused as late as can be.
+//! Every thread has an entry, until it is joined or its process ends; a process keeps the entry of its first thread
+//! until it is reaped. An entry has a lock of its own, so looking up one id never waits for another. Ids are given out
+//! in rising order and wrap at the end of the table, so an id is reused as late as can be.
 
 #[cfg(all(test, loom))]
 pub(crate) mod model;

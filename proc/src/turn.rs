@@ -1,12 +1,12 @@
 //! Turns: a lock without a value whose waiters sleep, made to cost next to nothing when nobody waits.
 //!
-//! The guarantee: one thread at a time has the turn, and when it gives it up one that waits goes on. Nothing is promised
-//! about the order.
+//! The guarantee: one thread at a time has the turn, and when it gives it up one that waits goes on. Nothing is
+//! promised about the order.
 //!
 //! - **TURN-1** who waits has marked the turn as wanted after it got into the queue and before it sleeps; who gives the
 //!   turn up finds that mark in the same step, and wakes. So a mark is never left behind with somebody asleep.
-//! - **TURN-2** who took the turn out of the queue leaves it marked, since others may still be there: one wake-up too many
-//!   now and then.
+//! - **TURN-2** who took the turn out of the queue leaves it marked, since others may still be there: one wake-up too
+//!   many now and then.
 
 #[cfg(all(test, loom))]
 mod model;

@@ -1,13 +1,14 @@
 //! Waiting: a queue of threads that sleep until a condition holds.
 //!
 //! The guarantee: a thread in [`WaitQueue::wait_until`] returns soon after its condition has become true and somebody
-//! has called `wake_one` or `wake_all` for it; no wake-up is lost, and none is spent on a thread that leaves for another
-//! reason. A signal or a kill ends the wait with [`Interrupted`], unless it is [`WaitQueue::wait_uninterrupted`].
+//! has called `wake_one` or `wake_all` for it; no wake-up is lost, and none is spent on a thread that leaves for
+//! another reason. A signal or a kill ends the wait with [`Interrupted`], unless it is
+//! [`WaitQueue::wait_uninterrupted`].
 //!
 //! - **WAIT-1** a waiter is in the queue before it looks at its condition for the last time; a waker changes the state
 //!   first and looks into the queue afterwards. The queue's lock orders the two.
-//! - **WAIT-2** a waiter that a waker takes out of the queue looks at its condition after that, or passes the wake-up on:
-//!   it may have found what it wanted just before, and the wake-up was for something else.
+//! - **WAIT-2** a waiter that a waker takes out of the queue looks at its condition after that, or passes the wake-up
+//!   on: it may have found what it wanted just before, and the wake-up was for something else.
 
 use alloc::sync::Arc;
 
@@ -38,7 +39,8 @@ pub trait Waiter: Linked<WAIT_LINK> + Send + Sync + 'static {
     fn parking(&self) -> &Parking;
     /// What others want of it.
     fn attention(&self) -> &Attention;
-    /// Gives the CPU of the caller, who has announced that to its `parking`, to somebody else until the caller is enqueued.
+    /// Gives the CPU of the caller, who has announced that to its `parking`, to somebody else until the caller is
+    /// enqueued.
     fn block();
     /// Lets one run that slept.
     fn enqueue(waiter: Arc<Self>);

@@ -55,8 +55,8 @@ pub fn poll_child(parent: &Process, which: Which) -> Result<Option<Ended>, Errno
     Ok(Some(reap(child)))
 }
 
-/// A child that has ended and is still there, unless another thread of its parent reaps it. This does not keep it, and is
-/// never another child that has got its id.
+/// A child that has ended and is still there, unless another thread of its parent reaps it. This does not keep it, and
+/// is never another child that has got its id.
 pub struct Unreaped {
     ended: Ended,
     child: Weak<Process>,

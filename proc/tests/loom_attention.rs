@@ -1,4 +1,5 @@
-//! Loom models of the signals that one thread is to take: `RUSTFLAGS="--cfg loom" cargo test -p proc --release --test 'loom_*'`.
+//! Loom models of the signals that one thread is to take: `RUSTFLAGS="--cfg loom" cargo test -p proc --release --test
+//! 'loom_*'`.
 //!
 //! The thread itself is played by the main thread of the model.
 #![cfg(loom)]

@@ -1,7 +1,7 @@
 //! Loom models of parking: `RUSTFLAGS="--cfg loom" cargo test -p proc --release --test 'loom_*'`.
 //!
-//! The next thread on the sleeper's CPU is played by the sleeper itself, since the one comes after the other. Loom reports a
-//! deadlock if the sleeper is never enqueued.
+//! The next thread on the sleeper's CPU is played by the sleeper itself, since the one comes after the other. Loom
+//! reports a deadlock if the sleeper is never enqueued.
 #![cfg(loom)]
 
 mod line;

@@ -1,7 +1,7 @@
 //! Loom models of waiting: `RUSTFLAGS="--cfg loom" cargo test -p proc --release --test 'loom_*'`.
 //!
-//! The queues and the parking are the kernel's own; only the scheduler is a stand-in. Loom reports a deadlock if somebody
-//! sleeps for ever.
+//! The queues and the parking are the kernel's own; only the scheduler is a stand-in. Loom reports a deadlock if
+//! somebody sleeps for ever.
 #![cfg(loom)]
 
 mod line;
@@ -80,8 +80,8 @@ fn what_arrives_before_during_or_after_the_look_is_found() {
     });
 }
 
-/// WAIT-2, for one who finds what it wants without having been woken for it: then it is taken out of the queue for the second
-/// thing, and the other has to get that. The look before the queue is left out, to save interleavings.
+/// WAIT-2, for one who finds what it wants without having been woken for it: then it is taken out of the queue for the
+/// second thing, and the other has to get that. The look before the queue is left out, to save interleavings.
 #[test]
 fn two_wake_ups_of_one_serve_two_waiters() {
     bounded(2, || {

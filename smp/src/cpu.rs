@@ -84,7 +84,8 @@ pub fn set_possible(possible: usize) {
     POSSIBLE.store(possible, Ordering::Relaxed);
 }
 
-/// The CPU that this ran on. Unless the caller is pinned it may be another one by now: good for hints and messages only.
+/// The CPU that this ran on. Unless the caller is pinned it may be another one by now: good for hints and messages
+/// only.
 #[inline(always)]
 pub fn id_racy() -> CpuId {
     CpuId::from_block(hw::cpu_index())

@@ -293,7 +293,8 @@ impl AtomicCpuSet {
         )
     }
 
-    /// Whether [`load_after_publish`](AtomicCpuSet::load_after_publish) would find another CPU than `cpu`. Makes no set.
+    /// Whether [`load_after_publish`](AtomicCpuSet::load_after_publish) would find another CPU than `cpu`. Makes no
+    /// set.
     #[inline]
     pub fn has_others_after_publish(&self, cpu: CpuId) -> bool {
         let others = |place: usize, word: &AtomicU64| {
@@ -313,8 +314,8 @@ impl AtomicCpuSet {
         }) != 0
     }
 
-    /// Adds those of the set as it is, other than `cpu`, to `others`: a set is too large to be handed around. Acquire as in
-    /// [`load`](AtomicCpuSet::load).
+    /// Adds those of the set as it is, other than `cpu`, to `others`: a set is too large to be handed around. Acquire
+    /// as in [`load`](AtomicCpuSet::load).
     #[inline]
     pub fn add_others_to(&self, others: &mut CpuSet, cpu: CpuId) {
         for (place, word) in self.possible_words().iter().enumerate() {

@@ -106,8 +106,8 @@ impl FpuState {
     /// Lets the registers be as a function expects them that is called: nothing in those of x87, all exceptions masked,
     /// rounding to nearest. Save them first.
     pub fn prepare_for_call() {
-        // SAFETY: they are a user program's, whatever they hold; the kernel's own code uses none. On the host these are the
-        // values that all code expects.
+        // SAFETY: they are a user program's, whatever they hold; the kernel's own code uses none. On the host these are
+        // the values that all code expects.
         unsafe {
             asm!("fninit", "ldmxcsr [{}]", in(reg) &INITIAL_MXCSR, options(nostack, preserves_flags, readonly));
         }
@@ -148,7 +148,8 @@ impl FpuState {
     pub(crate) unsafe fn load_registers(&self) {
         let area = self.area.as_ptr();
         // SAFETY: the area is aligned, and holds what `new` or `save_registers` has written. The registers are not the
-        // compiler's: in the kernel it uses none, and on the host only tests come here, with the registers declared lost.
+        // compiler's: in the kernel it uses none, and on the host only tests come here, with the registers declared
+        // lost.
         unsafe {
             match components() {
                 0 => asm!("fxrstor64 [{}]", in(reg) area, options(nostack, preserves_flags)),
@@ -207,7 +208,8 @@ mod machine {
     /// Without XSAVE only x87 and SSE can be saved, so AVX stays off.
     pub fn init_cpu() {
         let has_xsave = __cpuid(1).ecx & FEATURE_XSAVE != 0;
-        // SAFETY: every x86-64 CPU has x87 and SSE; these flags let them be used, and OSXSAVE is set only where it exists.
+        // SAFETY: every x86-64 CPU has x87 and SSE; these flags let them be used, and OSXSAVE is set only where it
+        // exists.
         unsafe {
             Cr0::update(|flags| {
                 flags.remove(Cr0Flags::EMULATE_COPROCESSOR | Cr0Flags::TASK_SWITCHED);

@@ -8,8 +8,8 @@ use crate::pin::Pinned;
 
 /// While it lives, interrupts are off on this CPU; dropping it restores what was before. It cannot leave the thread.
 ///
-/// With interrupts off the thread is pinned too, so this stands in for a [`Pinned`]. The one exception is the scheduler's
-/// own switch, which takes a guard as its witness and may come back on another CPU.
+/// With interrupts off the thread is pinned too, so this stands in for a [`Pinned`]. The one exception is the
+/// scheduler's own switch, which takes a guard as its witness and may come back on another CPU.
 #[must_use = "interrupts are off only while the guard lives"]
 #[derive(Debug)]
 pub struct IrqOff {

@@ -1,18 +1,18 @@
 //! An intrusive doubly-linked list of `Arc`s: pushing cannot fail, and an element is removed from the middle in O(1).
 //!
-//! The links live in the elements. A list owns one reference to each of its elements. The list is a plain value under its
-//! user's lock; what makes it safe is one atomic word in each link that says which list the element is in:
+//! The links live in the elements. A list owns one reference to each of its elements. The list is a plain value under
+//! its user's lock; what makes it safe is one atomic word in each link that says which list the element is in:
 //!
-//! - **LIST-1**: a link's owner word goes from "none" to a list's number when that list pushes it, and back when the same
-//!   list lets go of it. Numbers are never used again.
-//! - **LIST-2**: the other words of a link are touched only by the list that its owner word names, through `&mut` (or, to
-//!   read, `&`) of that list.
-//! - **LIST-3**: while its owner word names a list, that list owns a reference to the element, so the link stays where it
-//!   is.
+//! - **LIST-1**: a link's owner word goes from "none" to a list's number when that list pushes it, and back when the
+//!   same list lets go of it. Numbers are never used again.
+//! - **LIST-2**: the other words of a link are touched only by the list that its owner word names, through `&mut` (or,
+//!   to read, `&`) of that list.
+//! - **LIST-3**: while its owner word names a list, that list owns a reference to the element, so the link stays where
+//!   it is.
 //!
-//! [`Linked`] is a safe trait: whatever `link` returns, LIST-1 to LIST-3 hold for the link that it returned, because the
-//! link remembers the `Arc` that was pushed with it. An implementation that returns now one link and now another gets
-//! panics or finds nothing, but breaks nothing.
+//! [`Linked`] is a safe trait: whatever `link` returns, LIST-1 to LIST-3 hold for the link that it returned, because
+//! the link remembers the `Arc` that was pushed with it. An implementation that returns now one link and now another
+//! gets panics or finds nothing, but breaks nothing.
 
 use alloc::sync::Arc;
 use core::cell::Cell;
@@ -33,8 +33,8 @@ pub struct Link<T> {
     element: Cell<*const T>,
 }
 
-// SAFETY: the cells are touched only under the rule LIST-2, so by one thread at a time; a link by itself gives no access
-// to any `T`.
+// SAFETY: the cells are touched only under the rule LIST-2, so by one thread at a time; a link by itself gives no
+// access to any `T`.
 unsafe impl<T> Sync for Link<T> {}
 // SAFETY: as above; a link that is in a list is not moved (LIST-3).
 unsafe impl<T> Send for Link<T> {}
@@ -157,7 +157,8 @@ impl<T: Linked<N>, const N: usize> ArcList<T, N> {
         mut take: impl FnMut(Arc<T>),
     ) -> usize {
         let (mut next, mut taken) = (self.first, 0);
-        // SAFETY: null or a link of this list, which lives (LIST-3): the one behind it was read before it was taken out.
+        // SAFETY: null or a link of this list, which lives (LIST-3): the one behind it was read before it was taken
+        // out.
         while let Some(link) = unsafe { next.as_ref() }
             && taken < count
         {
@@ -181,7 +182,8 @@ impl<T: Linked<N>, const N: usize> ArcList<T, N> {
         let mut elements = self.iter();
         core::iter::from_fn(move || {
             let element = elements.next_element()?;
-            // SAFETY: it was made from an `Arc` whose reference the list owns; the new one is counted before it is used.
+            // SAFETY: it was made from an `Arc` whose reference the list owns; the new one is counted before it is
+            // used.
             unsafe {
                 Arc::increment_strong_count(element);
                 Some(Arc::from_raw(element))
@@ -253,7 +255,8 @@ impl<T: Linked<N>, const N: usize> ArcList<T, N> {
             None => self.last = link,
         }
         let element = Arc::into_raw(element);
-        // SAFETY: the link was borrowed from the element, which our reference keeps alive and nobody can change or move.
+        // SAFETY: the link was borrowed from the element, which our reference keeps alive and nobody can change or
+        // move.
         unsafe { (*link).element.set(element) };
         self.len += 1;
     }
@@ -275,8 +278,8 @@ impl<T: Linked<N>, const N: usize> ArcList<T, N> {
         let element = link.element.get();
         // Release pairs with the Acquire in `insert_between`: the next list writes the link after we have read it.
         link.owner.store(NO_LIST, Ordering::Release);
-        // SAFETY: `insert_between` made it from an `Arc`, and the link's owner word, which was ours until now, lets it be
-        // taken back only once.
+        // SAFETY: `insert_between` made it from an `Arc`, and the link's owner word, which was ours until now, lets it
+        // be taken back only once.
         unsafe { Arc::from_raw(element) }
     }
 }

@@ -7,15 +7,16 @@
 //! interrupts off. *Call* requests may take locks that mask interrupts, and are served only from the interrupt.
 //!
 //! Each CPU has, for each class, one record (what it asks others for) and one inbox (a bitmap of the CPUs that ask it).
-//! A sender fills its record, sets its bit in each target's inbox and rings; a target takes its whole inbox with one swap,
-//! runs each sender's request and counts down that record.
+//! A sender fills its record, sets its bit in each target's inbox and rings; a target takes its whole inbox with one
+//! swap, runs each sender's request and counts down that record.
 //!
 //! - **MAIL-1**: a record is written only by its own CPU, with interrupts off, while its count of unfinished targets is
-//!   0. So nobody reads a request while it changes, and no request is replaced before every target has finished with it.
+//!   0. So nobody reads a request while it changes, and no request is replaced before every target has finished with
+//!      it.
 //! - **MAIL-2**: a sender sets its bit once for each target and request, and whoever clears the bit by the swap, with
 //!   interrupts off, runs the request. So each target runs it exactly once.
-//! - **MAIL-3**: whoever makes a word of an inbox other than 0 rings its owner before it does anything else. So a bit in
-//!   an inbox always has an interrupt on the way, though not every sender rings.
+//! - **MAIL-3**: whoever makes a word of an inbox other than 0 rings its owner before it does anything else. So a bit
+//!   in an inbox always has an interrupt on the way, though not every sender rings.
 //! - **MAIL-4**: a CPU that waits for others serves its own flush requests meanwhile (TLB-4); one that waits for call
 //!   requests also has interrupts on. So CPUs that send to each other get on.
 //! - **MAIL-5**: a flush function takes no lock, allocates nothing, wakes nobody and waits for nothing.
@@ -63,7 +64,8 @@ impl<F: Fn(&CpuSet)> Bell for F {
 /// The machine's mailboxes, or null until `init`.
 static MAILBOXES: AtomicPtr<Mailboxes<Ring>> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Makes the mailboxes of the CPUs `0..possible_cpus`, once, before a second CPU runs. `ring` is how CPUs are interrupted.
+/// Makes the mailboxes of the CPUs `0..possible_cpus`, once, before a second CPU runs. `ring` is how CPUs are
+/// interrupted.
 ///
 /// # Errors
 /// [`OutOfMemory`].

@@ -193,8 +193,9 @@ struct Slot<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: `value` is touched only between `claim_own` and `release_own` of `in_use`, of which one pair is open at a time:
-// on the machine because only the slot's own CPU, and on it only one thread or handler at a time, gets at the slot.
+// SAFETY: `value` is touched only between `claim_own` and `release_own` of `in_use`, of which one pair is open at a
+// time: on the machine because only the slot's own CPU, and on it only one thread or handler at a time, gets at the
+// slot.
 unsafe impl<T: Send> Sync for Slot<T> {}
 
 impl<T: Send> CpuLocal<T> {

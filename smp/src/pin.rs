@@ -1,8 +1,8 @@
 //! Being pinned: while a [`Pinned`] lives, its thread stays on its CPU.
 //!
-//! The kernel is not preempted, so a thread changes CPUs only by calling the scheduler. A guard costs nothing in release
-//! builds: it is the promise, in the type, not to call it. Debug builds count the guards of each CPU, and the scheduler
-//! asserts that there are none.
+//! The kernel is not preempted, so a thread changes CPUs only by calling the scheduler. A guard costs nothing in
+//! release builds: it is the promise, in the type, not to call it. Debug builds count the guards of each CPU, and the
+//! scheduler asserts that there are none.
 
 use core::marker::PhantomData;
 
@@ -51,8 +51,9 @@ impl Drop for Pinned {
     }
 }
 
-/// Panics in debug builds if this thread must keep its CPU: if it is pinned, holds a spin lock or has interrupts off. Who may give the
-/// CPU away calls it, also where he does not in the end, so that a mistake shows at once and not only when somebody waits.
+/// Panics in debug builds if this thread must keep its CPU: if it is pinned, holds a spin lock or has interrupts off.
+/// Who may give the CPU away calls it, also where he does not in the end, so that a mistake shows at once and not only
+/// when somebody waits.
 #[inline(always)]
 pub fn assert_may_switch() {
     if cfg!(debug_assertions) {
@@ -60,7 +61,8 @@ pub fn assert_may_switch() {
     }
 }
 
-/// As [`assert_may_switch`], for who may have to wait, and does not at boot, when interrupts are off and nobody is there to wait for.
+/// As [`assert_may_switch`], for who may have to wait, and does not at boot, when interrupts are off and nobody is
+/// there to wait for.
 #[inline(always)]
 pub fn assert_may_wait() {
     if cfg!(debug_assertions) {

@@ -1,7 +1,7 @@
 //! The base of FS, by which a user thread finds what is its own (thread-local storage).
 //!
-//! Users cannot set it themselves, but by loading a selector into FS they can make it 0. So it is known what it is only if
-//! it was set to 0, and then it need not be set again.
+//! Users cannot set it themselves, but by loading a selector into FS they can make it 0. So it is known what it is only
+//! if it was set to 0, and then it need not be set again.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,28 +1,29 @@
 //! The watchdog: no CPU is stuck for long without a report that shows where every CPU is.
 //!
-//! The guarantee, with the bound that [`bound_ns`] gives: the machine ends in a panic, which prints where each CPU is, if
+//! The guarantee, with the bound that [`bound_ns`] gives: the machine ends in a panic, which prints where each CPU is,
+//! if
 //!
 //! - a CPU waits longer than the bound for a spin lock or for the answer of another CPU ([`crate::wait`]), or
-//! - a CPU has interrupts off, or does not come to the end of what it does in the kernel, for longer than one and a half
-//!   bounds, and one other CPU is not stuck itself.
+//! - a CPU has interrupts off, or does not come to the end of what it does in the kernel, for longer than one and a
+//!   half bounds, and one other CPU is not stuck itself.
 //!
-//! So the one who waits, and knows for what, speaks first. Where there is one CPU, or where all are stuck and none of them
-//! waits, somebody outside has to ask by an NMI ([`crate::ipi::stop`]): the test harness does.
+//! So the one who waits, and knows for what, speaks first. Where there is one CPU, or where all are stuck and none of
+//! them waits, somebody outside has to ask by an NMI ([`crate::ipi::stop`]): the test harness does.
 //!
-//! Each CPU, idle or not, acts on its timer at least once in [`look_period_ns`]. It *beats* then, which counts a word up in its own
-//! block, and now and then it *looks* at the word of its neighbour, the CPU with the next number.
+//! Each CPU, idle or not, acts on its timer at least once in [`look_period_ns`]. It *beats* then, which counts a word
+//! up in its own block, and now and then it *looks* at the word of its neighbour, the CPU with the next number.
 //!
-//! - **WATCH-1** a CPU beats only where it acts on its timer: on its way to user mode, where a thread of the kernel pauses,
-//!   or in the idle loop. It can do none of these with interrupts off or a spin lock held. A long operation on memory
-//!   beats as it gets on ([`progress`]).
-//! - **WATCH-2** silence is counted in the watcher's own time ([`OwnTime`]): of the time between two looks two periods count at
-//!   most. While a debugger or the host stops the machine nobody looks, and nobody is blamed for it.
+//! - **WATCH-1** a CPU beats only where it acts on its timer: on its way to user mode, where a thread of the kernel
+//!   pauses, or in the idle loop. It can do none of these with interrupts off or a spin lock held. A long operation on
+//!   memory beats as it gets on ([`progress`]).
+//! - **WATCH-2** silence is counted in the watcher's own time ([`OwnTime`]): of the time between two looks two periods
+//!   count at most. While a debugger or the host stops the machine nobody looks, and nobody is blamed for it.
 //! - **WATCH-3** a CPU that has never beaten is not watched: it is still on its way up.
-//! - **WATCH-4** while a CPU waits for a device, which may take its time, no time counts, for nobody ([`excuse`]): the reader of
-//!   the console may have paused, and whoever wants to write then waits for a lock.
+//! - **WATCH-4** while a CPU waits for a device, which may take its time, no time counts, for nobody ([`excuse`]): the
+//!   reader of the console may have paused, and whoever wants to write then waits for a lock.
 //!
-//! It costs the tick a few instructions and an idle CPU a timer interrupt in each period; system calls, switches and locks
-//! that are free cost what they did.
+//! It costs the tick a few instructions and an idle CPU a timer interrupt in each period; system calls, switches and
+//! locks that are free cost what they did.
 
 mod own_time;
 
@@ -53,8 +54,9 @@ static WATCHES: CpuLocal<Watch> = CpuLocal::new();
 /// Counts up while some CPU waits for a device (WATCH-4).
 static EXCUSES: AtomicU32 = AtomicU32::new(0);
 
-/// Has the CPUs `0..cpus` watch each other, with a bound of `seconds`; if that is 0 nothing is watched. If it is not given the
-/// bound is 10 seconds, and a second more for each 8 CPUs above 8. The boot CPU calls it before it starts others.
+/// Has the CPUs `0..cpus` watch each other, with a bound of `seconds`; if that is 0 nothing is watched. If it is not
+/// given the bound is 10 seconds, and a second more for each 8 CPUs above 8. The boot CPU calls it before it starts
+/// others.
 ///
 /// # Errors
 /// [`OutOfMemory`].
@@ -101,7 +103,8 @@ pub fn beat(pin: &Pinned, now_ns: u64) {
     }
 }
 
-/// This CPU gets on with something long: frames come from the shared pool or go back to it, which memory bounds. It counts as a beat.
+/// This CPU gets on with something long: frames come from the shared pool or go back to it, which memory bounds. It
+/// counts as a beat.
 pub fn progress() {
     hw::block().beat();
 }

@@ -82,8 +82,8 @@ fn every_target_runs_every_request_once() {
     }
 }
 
-/// TLB-4, with the kernel's own lock and mailboxes: the holder of the lock waits for the CPU that waits for the lock with
-/// interrupts off. (If nobody serves, this takes a minute to fail.)
+/// TLB-4, with the kernel's own lock and mailboxes: the holder of the lock waits for the CPU that waits for the lock
+/// with interrupts off. (If nobody serves, this takes a minute to fail.)
 #[test]
 fn a_cpu_that_waits_for_a_lock_with_interrupts_off_serves_flush_requests() {
     static LOCK: SpinLock<(), rank::Log> = SpinLock::new(());

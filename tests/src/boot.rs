@@ -58,8 +58,8 @@ impl Boot {
         }
     }
 
-    /// As `run-smp.sh` with these words, with the kernel that users boot; `None` if they are not for running a program: they start
-    /// the kernel shell, or need a file of the reader's own.
+    /// As `run-smp.sh` with these words, with the kernel that users boot; `None` if they are not for running a program:
+    /// they start the kernel shell, or need a file of the reader's own.
     pub fn from_words(words: &[String]) -> Option<Boot> {
         let mut boot = Boot::shell().release();
         let mut words = words.iter();
@@ -209,8 +209,8 @@ impl Boot {
         Terminal::start(self.command(&files), files, slots, self.deadline)
     }
 
-    /// Boots with `--gdb`, has gdb execute these commands, one after the other, and returns what it printed. The machine ends
-    /// with them.
+    /// Boots with `--gdb`, has gdb execute these commands, one after the other, and returns what it printed. The
+    /// machine ends with them.
     #[track_caller]
     pub fn debug(&self, commands: &[String]) -> String {
         build(self.profile);

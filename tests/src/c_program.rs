@@ -19,8 +19,8 @@ pub fn page() -> String {
     fs::read_to_string(root().join(PAGE)).unwrap_or_else(|error| panic!("{PAGE}: {error}"))
 }
 
-/// Builds the program in `source` (below the root) with the guide's two lines for `compiler`, and returns the file, which
-/// is in `directory` and called `my.elf`. `options` take the place of the standard in the first line.
+/// Builds the program in `source` (below the root) with the guide's two lines for `compiler`, and returns the file,
+/// which is in `directory` and called `my.elf`. `options` take the place of the standard in the first line.
 ///
 /// The test fails if the compiler is missing and cannot be installed, or says anything.
 pub fn build_as_the_guide_says(

@@ -7,8 +7,8 @@ use std::{env, fs, process};
 use crate::prepare::{run, shell};
 use crate::{Boot, root};
 
-/// The row of `bench` in which every CPU has a process of its own that does the same; what it counts, by how much `bench` divides
-/// that many operations, and how many there are in a round.
+/// The row of `bench` in which every CPU has a process of its own that does the same; what it counts, by how much
+/// `bench` divides that many operations, and how many there are in a round.
 #[derive(Copy, Clone, Debug)]
 pub struct Row {
     /// Its name without the number of processes.

@@ -1,7 +1,7 @@
 //! What the guide tells its readers to type, taken out of its pages.
 //!
-//! A command is a line of a fenced block without a language, or a code span in the text, that calls `./run-smp.sh`. What it
-//! promises is said beside it:
+//! A command is a line of a fenced block without a language, or a code span in the text, that calls `./run-smp.sh`.
+//! What it promises is said beside it:
 //!
 //! - with `--gdb`, or a comment that names a key (`# Ctrl-A x`), it does not end by itself;
 //! - with a break switch, or a comment that begins with `fails`, its program does not pass;

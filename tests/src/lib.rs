@@ -1,11 +1,11 @@
 //! Boots the kernel from outside and checks what it does.
 //!
 //! A test says what to boot ([`Boot`]), runs it to its end ([`Boot::run`]) or talks to it through a terminal
-//! ([`Boot::terminal`]), and asks the [`Run`] what came of it. Everything goes through `run-smp.sh`, so what is tested is
-//! what a user types. A run that is not over at its deadline is a failure, and its report shows where each CPU was.
+//! ([`Boot::terminal`]), and asks the [`Run`] what came of it. Everything goes through `run-smp.sh`, so what is tested
+//! is what a user types. A run that is not over at its deadline is a failure, and its report shows where each CPU was.
 //!
-//! The kernel of the tests is the profile `checked`: optimised, with debug assertions and overflow checks. `ARGONAUT_QEMU`
-//! in the environment names another QEMU to test with.
+//! The kernel of the tests is the profile `checked`: optimised, with debug assertions and overflow checks.
+//! `ARGONAUT_QEMU` in the environment names another QEMU to test with.
 
 mod boot;
 pub mod c_program;

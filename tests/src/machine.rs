@@ -29,8 +29,8 @@ const TOPOLOGIES: [&str; 3] = ["sockets", "cores", "threads"];
 /// With more CPUs the least memory is not for them: the programs' threads alone need more.
 const CPUS_WITH_LITTLE_MEMORY: usize = 16;
 
-/// All machines: numbers of CPUs, APIC modes and levels of page tables each with each, since these meet at boot and in every
-/// switch and shootdown. Of all other properties each value meets each value of every other one somewhere.
+/// All machines: numbers of CPUs, APIC modes and levels of page tables each with each, since these meet at boot and in
+/// every switch and shootdown. Of all other properties each value meets each value of every other one somewhere.
 pub fn matrix() -> Vec<Machine> {
     let places = (0..CPUS.len()).flat_map(|row| (0..4).map(move |column| (row, column)));
     places.map(|(row, column)| machine(row, column)).collect()

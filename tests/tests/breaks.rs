@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tests::Boot;
 
-/// `program` passes, and fails with `break=name`, which the boot says loudly. A program that is broken so may also hang;
-/// the kernel must not.
+/// `program` passes, and fails with `break=name`, which the boot says loudly. A program that is broken so may also
+/// hang; the kernel must not.
 #[track_caller]
 fn assert_breaks(name: &str, program: &[&str]) {
     Boot::program(program).cpus(2).run().assert_status(0);

@@ -1,5 +1,5 @@
-//! What random calls, kills at any moment, and time slices by chance do not break: short in the usual run of the tests, and at
-//! length on request (docs/reliability.md):
+//! What random calls, kills at any moment, and time slices by chance do not break: short in the usual run of the tests,
+//! and at length on request (docs/reliability.md):
 //!
 //! ```text
 //! cargo test --test grind -- --ignored --nocapture
@@ -68,8 +68,8 @@ impl Case {
     }
 }
 
-/// Runs all of them, a few at a time. Fails at the end if one has, each with the command that repeats it. Returns what the
-/// good ones have printed.
+/// Runs all of them, a few at a time. Fails at the end if one has, each with the command that repeats it. Returns what
+/// the good ones have printed.
 #[track_caller]
 fn run_all(
     cases: impl IntoIterator<Item = Case, IntoIter: Send>,

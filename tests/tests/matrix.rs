@@ -9,8 +9,8 @@ const LONG: Duration = Duration::from_secs(300);
 /// For everything that `usertests` has, on eight virtual CPUs of a busy host.
 const VERY_LONG: Duration = Duration::from_secs(1200);
 
-/// All tests up to 8 CPUs, and the storm of threads and shootdowns that are checked one by one; with more CPUs than that, where
-/// each of them gets little of the host, what shows that all are there and work together.
+/// All tests up to 8 CPUs, and the storm of threads and shootdowns that are checked one by one; with more CPUs than
+/// that, where each of them gets little of the host, what shows that all are there and work together.
 fn programs(cpus: usize) -> &'static [&'static [&'static str]] {
     match cpus {
         0..=8 => &[&["usertests"], &["threadstorm", "3", "11"], &["shootdown"]],
@@ -34,7 +34,8 @@ fn run_on(machine: &Machine, program: &[&str]) {
     }
 }
 
-/// Takes hours. `ARGONAUT_MATRIX` in the environment says which machines, by some of their properties (`6 CPUs, xapic`).
+/// Takes hours. `ARGONAUT_MATRIX` in the environment says which machines, by some of their properties (`6 CPUs,
+/// xapic`).
 #[test]
 #[ignore = "takes hours: cargo test --test matrix -- --ignored"]
 fn the_whole_matrix() {

@@ -1,5 +1,5 @@
-//! The models of the libraries, which take builds of their own (`--cfg loom`, `--cfg shuttle`), in target directories of
-//! their own.
+//! The models of the libraries, which take builds of their own (`--cfg loom`, `--cfg shuttle`), in target directories
+//! of their own.
 
 use std::process::Command;
 

@@ -17,8 +17,8 @@ fn handlers_return_with_all_registers_and_repair_faults() {
     }
 }
 
-/// Ticks are 10 ms apart: ten signals that waited for the next one each would take ten times that. Counted in instructions,
-/// which repeat exactly.
+/// Ticks are 10 ms apart: ten signals that waited for the next one each would take ten times that. Counted in
+/// instructions, which repeat exactly.
 #[test]
 fn a_signal_interrupts_another_cpu_without_waiting_for_a_tick() {
     let run = Boot::program(&["signals"])

@@ -38,7 +38,8 @@ fn nobody_is_stuck_because_the_host_has_stopped_the_machine() {
     }
 }
 
-/// More than a pipe holds: the machine waits for the reader, and a CPU that wants to write too waits for the line's lock.
+/// More than a pipe holds: the machine waits for the reader, and a CPU that wants to write too waits for the line's
+/// lock.
 #[test]
 fn nobody_is_stuck_because_the_reader_of_the_console_pauses() {
     for profile in [Boot::release, |boot| boot] {

@@ -78,15 +78,16 @@ pub(crate) fn mode_name(mode: ApicMode) -> &'static str {
     }
 }
 
-/// Starts all other CPUs, and makes what each CPU has of its own. Afterwards all of them run their idle loops, but the boot
-/// CPU, which goes on here.
+/// Starts all other CPUs, and makes what each CPU has of its own. Afterwards all of them run their idle loops, but the
+/// boot CPU, which goes on here.
 pub(crate) fn start_others(topology: &Topology, command_line: &CommandLine) {
     let Some(root) = mm::kernel_map::root_pa() else {
         panic!("CPUs are started before the kernel's map is built")
     };
     let deaf = failures::deaf_cpu(command_line, &topology.others);
     // SAFETY: 1. the boot CPU, whose APIC and clock are set up. 2. the page is RAM below the first megabyte, which
-    // `memory` has reserved. 3. the kernel's map is never freed, and is built below 4 GiB. 4. `topology` has no doubles.
+    // `memory` has reserved. 3. the kernel's map is never freed, and is built below 4 GiB. 4. `topology` has no
+    // doubles.
     let woken = unsafe {
         bring_up::wake(
             memory::TRAMPOLINE_PAGE,
@@ -157,7 +158,8 @@ extern "C" fn enter_other_cpu(index: usize) -> ! {
         panic!("CPU {index} has no block")
     };
     init_own_parts(block);
-    // SAFETY: 1. the boot CPU has chosen the mode. 2. interrupts are off since this CPU started, and the vectors are set.
+    // SAFETY: 1. the boot CPU has chosen the mode. 2. interrupts are off since this CPU started, and the vectors are
+    // set.
     unsafe { apic::init_cpu() };
     ipi::announce();
     run_idle_loop(cpu)
@@ -178,7 +180,8 @@ pub(crate) fn idle() -> ! {
 }
 
 fn run_idle_loop(cpu: CpuId) -> ! {
-    // SAFETY: 1. interrupts are off since this CPU started. 2. nobody on this stack, which began there, wanted them off.
+    // SAFETY: 1. interrupts are off since this CPU started. 2. nobody on this stack, which began there, wanted them
+    // off.
     drop(unsafe { irq::IrqOff::adopt() });
     match proc::sched::run_idle_loop(cpu) {
         Err(mm::NoMemory) => panic!("no memory for the idle thread of CPU {}", cpu.index()),

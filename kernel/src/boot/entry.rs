@@ -2,8 +2,9 @@
 //! mode.
 //!
 //! The loader finds `pvh_entry` through the ELF note and leaves the address of its start information in EBX. Here the
-//! boot CPU gets a stack, page tables that map memory one to one (512 GiB with 1 GiB pages, or 4 GiB with 2 MiB pages on
-//! a processor without those), and 64-bit segments. These tables serve until [`mm::kernel_map`] has built the real ones.
+//! boot CPU gets a stack, page tables that map memory one to one (512 GiB with 1 GiB pages, or 4 GiB with 2 MiB pages
+//! on a processor without those), and 64-bit segments. These tables serve until [`mm::kernel_map`] has built the real
+//! ones.
 //!
 //! Source: the Xen PVH boot protocol; Intel SDM volume 3, 10.8.5 "Initializing IA-32e Mode".
 

@@ -59,8 +59,8 @@ impl BootInfo {
     /// Reads the loader's start information.
     ///
     /// # Safety
-    /// `start_info` is what a PVH loader left in EBX, all of it lies below 4 GiB, which is mapped one to one, and nobody
-    /// has written to it since.
+    /// `start_info` is what a PVH loader left in EBX, all of it lies below 4 GiB, which is mapped one to one, and
+    /// nobody has written to it since.
     pub(crate) unsafe fn read(start_info: usize) -> BootInfo {
         // SAFETY: the caller vouches for the address; the struct is the protocol's.
         let info = unsafe { &*(start_info as *const StartInfo) };

@@ -156,8 +156,9 @@ pub(crate) fn build_map(info: &BootInfo, command_line: &CommandLine) {
     }
     let off = irq::disable();
     if let Some(root) = kernel_map::root_pa().filter(|_| levels == 5) {
-        // SAFETY: 1. checked above; the entry code has set four levels and nothing else. 2. the layout has all memory, and
-        // the kernel's sections with the rights that they need; the stack is in its data. 3. `off`, and the first CPU.
+        // SAFETY: 1. checked above; the entry code has set four levels and nothing else. 2. the layout has all memory,
+        // and the kernel's sections with the rights that they need; the stack is in its data. 3. `off`, and the first
+        // CPU.
         unsafe { trampoline::enter_five_levels(root.as_u64() as u32) };
     } else {
         // SAFETY: as above, 2. With `break=tables` that is not so, and the machine resets here.

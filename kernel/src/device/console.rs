@@ -52,8 +52,8 @@ pub(crate) fn write(bytes: &[u8]) {
     }
 }
 
-/// Puts bytes into one row of the screen, in the colours of `attribute`, and lets a terminal at the serial line do the same.
-/// Where other text goes on does not change.
+/// Puts bytes into one row of the screen, in the colours of `attribute`, and lets a terminal at the serial line do the
+/// same. Where other text goes on does not change.
 pub(crate) fn put(row: usize, column: usize, attribute: u8, bytes: &[u8]) {
     screen::put(row, column, attribute, bytes);
     LineBuffer::write(

@@ -1,9 +1,10 @@
 //! What is typed: to the kernel shell byte by byte, to programs line by line.
 //!
 //! While the kernel shell waits for a key, it gets every byte and does its own editing. Otherwise the line discipline
-//! collects a line and hands it to whoever reads from the console, so that every program has what a shell needs: echo, the
-//! arrow keys, earlier lines and backspace ([`LineEditor`]), Ctrl-U (takes back what is before the cursor), Ctrl-D (hands over
-//! what there is: of an empty line that is an end of file) and Ctrl-C (SIGINT for the program in the foreground).
+//! collects a line and hands it to whoever reads from the console, so that every program has what a shell needs: echo,
+//! the arrow keys, earlier lines and backspace ([`LineEditor`]), Ctrl-U (takes back what is before the cursor), Ctrl-D
+//! (hands over what there is: of an empty line that is an end of file) and Ctrl-C (SIGINT for the program in the
+//! foreground).
 
 use alloc::boxed::Box;
 

@@ -1,8 +1,8 @@
 //! The line that is typed for a program: what each key does to it, and what the terminal is told then.
 //!
-//! The keys are those of the kernel shell: the arrows move in the line and to earlier lines, backspace takes back. The lines
-//! are remembered for whoever reads next, since the line discipline does not ask who that will be. A character has one column:
-//! so a tab becomes a blank, and what is no character is left out.
+//! The keys are those of the kernel shell: the arrows move in the line and to earlier lines, backspace takes back. The
+//! lines are remembered for whoever reads next, since the line discipline does not ask who that will be. A character
+//! has one column: so a tab becomes a blank, and what is no character is left out.
 
 use core::convert::Infallible;
 

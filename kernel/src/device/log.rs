@@ -1,7 +1,8 @@
 //! The kernel log: lines on the second serial line, each with the time.
 //!
-//! The guarantee: only the kernel writes protocol lines, whatever a message quotes from a program. What follows a line feed
-//! in a message, and what is too long for a line, is indented, so it never begins a line; and a line goes out in one piece.
+//! The guarantee: only the kernel writes protocol lines, whatever a message quotes from a program. What follows a line
+//! feed in a message, and what is too long for a line, is indented, so it never begins a line; and a line goes out in
+//! one piece.
 
 use core::fmt::{self, Write};
 

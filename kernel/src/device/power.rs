@@ -27,8 +27,8 @@ const RESET_PORT: u16 = 0xcf9;
 /// In it: a full reset, and the edge that starts it.
 const FULL_RESET: u8 = 1 << 1;
 const START_RESET: u8 = 1 << 2;
-/// The command port of the keyboard controller, and the command that pulls the processor's reset line. Source: IBM PC AT,
-/// "Technical Reference".
+/// The command port of the keyboard controller, and the command that pulls the processor's reset line. Source: IBM PC
+/// AT, "Technical Reference".
 const KEYBOARD_COMMAND_PORT: u16 = 0x64;
 const PULL_RESET_LINE: u8 = 0xfe;
 /// How long a way to reset the machine may take.

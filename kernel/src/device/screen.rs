@@ -2,8 +2,8 @@
 //!
 //! While a view is shown it has the upper rows, and what was written last is in those below.
 //!
-//! What is to be seen lives in ordinary memory. The screen's own memory is slow, so a thread of the kernel brings it up to
-//! date some times a second, and the end of the machine does once more.
+//! What is to be seen lives in ordinary memory. The screen's own memory is slow, so a thread of the kernel brings it up
+//! to date some times a second, and the end of the machine does once more.
 
 use proc::wait::WaitQueue;
 use smp::lock::{SpinGuard, SpinLock};
@@ -68,8 +68,8 @@ pub(crate) fn write(bytes: &[u8]) {
     }
 }
 
-/// Puts bytes into one row of the picture, as many as there is room for, in the colours of `attribute`. Where other text
-/// goes on does not change.
+/// Puts bytes into one row of the picture, as many as there is room for, in the colours of `attribute`. Where other
+/// text goes on does not change.
 pub(crate) fn put(row: usize, column: usize, attribute: u8, bytes: &[u8]) {
     let mut terminal = TERMINAL.lock();
     let Some(Terminal { picture, .. }) = terminal.as_mut() else {

@@ -15,7 +15,8 @@ const LOG_PORT: u16 = 0x2f8;
 type Uart = Uart16550<PioBackend>;
 
 const fn uart(port: u16) -> Uart {
-    // SAFETY: the PC's ports for serial lines; the two locks below are the only users, one for each, until one CPU is left.
+    // SAFETY: the PC's ports for serial lines; the two locks below are the only users, one for each, until one CPU is
+    // left.
     match unsafe { Uart16550::new_port(port) } {
         Ok(uart) => uart,
         Err(_) => panic!("a PC's serial ports are valid ports"),
@@ -76,8 +77,8 @@ fn send_text(line: &mut Uart, text: &[u8]) {
     }
 }
 
-/// Sends all of `bytes`, however long whoever reads the line pauses. Meanwhile this CPU answers other CPUs (TLB-4), and is no case for the
-/// watchdog.
+/// Sends all of `bytes`, however long whoever reads the line pauses. Meanwhile this CPU answers other CPUs (TLB-4), and
+/// is no case for the watchdog.
 fn send_all(line: &mut Uart, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match line.send_bytes(bytes) {

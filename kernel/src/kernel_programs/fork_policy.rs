@@ -1,5 +1,5 @@
-//! `forkpolicy NAME`: how `fork` copies memory from now on, by the names of the boot option `fork=`; `forkpolicy boot`: as the boot
-//! line says.
+//! `forkpolicy NAME`: how `fork` copies memory from now on, by the names of the boot option `fork=`; `forkpolicy boot`:
+//! as the boot line says.
 //!
 //! For experiments that compare: a program cannot choose, whoever forks.
 

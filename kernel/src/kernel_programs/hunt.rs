@@ -1,10 +1,10 @@
 //! `hunt [ROUNDS]`: nobody ever finds another owner's pattern in memory of his own.
 //!
-//! In a round an owner maps a few pages, finds them zero, writes its pattern, finds that again, and unmaps them. So frames
-//! go round, through the allocator, among owners on all CPUs: half of them share one space, whose rounds are
-//! counted, and the others have one each.
-//! Readers on all CPUs, and the owners there in between, look at the pages of the shared space all the time, by translations that the owners take away
-//! again and again. A frame that is somebody else's while a reader can still reach it shows the reader a foreign pattern.
+//! In a round an owner maps a few pages, finds them zero, writes its pattern, finds that again, and unmaps them. So
+//! frames go round, through the allocator, among owners on all CPUs: half of them share one space, whose rounds are
+//! counted, and the others have one each. Readers on all CPUs, and the owners there in between, look at the pages of
+//! the shared space all the time, by translations that the owners take away again and again. A frame that is somebody
+//! else's while a reader can still reach it shows the reader a foreign pattern.
 //!
 //! What a reader may find is known from the owner's mark, read before and after: of what rounds the pattern may be, or
 //! must be, or that there is nothing.
@@ -36,8 +36,8 @@ const USUAL_ROUNDS: u64 = 2000;
 const MOST_ROUNDS: u64 = 1 << 40;
 /// How many pages an owner has at most.
 const MOST_PAGES: u64 = 4;
-/// How many rounds an owner goes through, and how often a reader looks, before others may run on its CPU. Among them is an
-/// owner in a space of its own: what the CPU knew of the shared space is lost then.
+/// How many rounds an owner goes through, and how often a reader looks, before others may run on its CPU. Among them is
+/// an owner in a space of its own: what the CPU knew of the shared space is lost then.
 const TURN_ROUNDS: u64 = 8;
 const TURN_LOOKS: u64 = 64;
 /// How long an owner waits until somebody has looked at its pattern. In one of `PATIENT_EVERY` rounds it is what a host

@@ -1,5 +1,5 @@
-//! `kernelpattern`: a pattern in the kernel's own memory stays as it is. Nothing in the kernel uses that memory, so whatever changes
-//! it was not meant to.
+//! `kernelpattern`: a pattern in the kernel's own memory stays as it is. Nothing in the kernel uses that memory, so
+//! whatever changes it was not meant to.
 //!
 //! The first run fills it; every run looks through all of it. `grind` runs it again and again.
 

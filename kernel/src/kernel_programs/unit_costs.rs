@@ -1,7 +1,7 @@
 //! `unitcosts`: what the steps of a fork cost in the kernel, for the program `cost`.
 //!
-//! Each step is done by itself, outside of any fork. A line on the standard output for each: the step's name, and how many
-//! nanoseconds [`PAGES`] of it take. Under `--icount` that is a number of instructions, and the same every time.
+//! Each step is done by itself, outside of any fork. A line on the standard output for each: the step's name, and how
+//! many nanoseconds [`PAGES`] of it take. Under `--icount` that is a number of instructions, and the same every time.
 
 use alloc::string::String;
 use alloc::vec::Vec;

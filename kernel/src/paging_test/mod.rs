@@ -1,8 +1,8 @@
 //! `pagingtest`: what an address space promises, tried out by a kernel thread in a space of its own.
 //!
-//! The checks do what a program would do, on the machine's own page tables, frames and TLB: they add regions, write patterns
-//! and read them back, and do what is forbidden. A forbidden access is stopped by the processor, and reported with the
-//! class of the fault ([`crate::trap::probe`]); then the test goes on. Each check begins in an empty space.
+//! The checks do what a program would do, on the machine's own page tables, frames and TLB: they add regions, write
+//! patterns and read them back, and do what is forbidden. A forbidden access is stopped by the processor, and reported
+//! with the class of the fault ([`crate::trap::probe`]); then the test goes on. Each check begins in an empty space.
 
 mod changes;
 mod forbidden;

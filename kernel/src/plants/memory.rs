@@ -68,14 +68,16 @@ fn recurse(depth: u64) -> u64 {
 fn free_twice() {
     if let Ok(frame) = frame::alloc(FrameKind::Anonymous) {
         let pa = frame.into_raw();
-        // SAFETY: `pa` came from `into_raw`. That the reference is taken back only once does not hold: that is the fault.
+        // SAFETY: `pa` came from `into_raw`. That the reference is taken back only once does not hold: that is the
+        // fault.
         drop(unsafe { (Frame::from_raw(pa), Frame::from_raw(pa)) });
     }
 }
 
 fn give_back_dirty() {
     if let Ok(frame) = frame::alloc(FrameKind::PageTable) {
-        // SAFETY: the frame is nobody else's, and memory. That it then holds only zeros does not hold: that is the fault.
+        // SAFETY: the frame is nobody else's, and memory. That it then holds only zeros does not hold: that is the
+        // fault.
         unsafe {
             frame.as_ptr().write(1);
             frame.drop_zeroed();

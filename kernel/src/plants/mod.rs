@@ -1,9 +1,9 @@
-//! Planted faults: mistakes of the kind that the checks of the kernel are there for, committed on purpose (`plant=NAME` on the
-//! boot line), so that tests see each of them caught. `docs/reliability.md` says who catches which.
+//! Planted faults: mistakes of the kind that the checks of the kernel are there for, committed on purpose (`plant=NAME`
+//! on the boot line), so that tests see each of them caught. `docs/reliability.md` says who catches which.
 //!
-//! Most are committed by a process of the kernel, which runs on CPU 1, or on CPU 0 if that is the only one; some by process 1
-//! on its first way to user mode. Both kernels have them: what the checked one finds at once, the usual one finds when it
-//! hurts, or not at all.
+//! Most are committed by a process of the kernel, which runs on CPU 1, or on CPU 0 if that is the only one; some by
+//! process 1 on its first way to user mode. Both kernels have them: what the checked one finds at once, the usual one
+//! finds when it hurts, or not at all.
 
 mod locks;
 mod memory;

@@ -1,5 +1,5 @@
-//! The address space of a kernel shell: two regions at the low end of user space, one that is there from the start and one
-//! that comes in by faults.
+//! The address space of a kernel shell: two regions at the low end of user space, one that is there from the start and
+//! one that comes in by faults.
 
 use core::fmt;
 

@@ -33,8 +33,8 @@ fn alignment(len: usize) -> usize {
     sizes.filter(|&size| len >= size).max().unwrap_or(PAGE_SIZE)
 }
 
-/// What a caller wants to have mapped. What can be wrong with it by itself has been checked, but for what [`Space::add`]
-/// checks.
+/// What a caller wants to have mapped. What can be wrong with it by itself has been checked, but for what
+/// [`Space::add`] checks.
 ///
 /// [`Space::add`]: mm::space::Space::add
 struct Wanted {

@@ -1,5 +1,5 @@
-//! Faults: repaired by the address space where it can, otherwise a signal: a handler of the program runs, or the process
-//! ends and a line says why.
+//! Faults: repaired by the address space where it can, otherwise a signal: a handler of the program runs, or the
+//! process ends and a line says why.
 //!
 //! This is the glue between a page fault, which the processor reports, the current process, which `proc` knows, and its
 //! address space in `mm`.
@@ -36,8 +36,8 @@ fn access(error_code: u64) -> FaultAccess {
 /// In RFLAGS: the kernel may access what is the user's (SMAP). The copies of `mm::user` set it while they do.
 const ALIGNMENT_CHECK: u64 = 1 << 18;
 
-/// Repairs a page fault of the kernel itself, which is fine in two cases: while it copies to or from user memory, and in a region
-/// of the thread's space that is the kernel's only.
+/// Repairs a page fault of the kernel itself, which is fine in two cases: while it copies to or from user memory, and
+/// in a region of the thread's space that is the kernel's only.
 ///
 /// # Errors
 /// Why it cannot be repaired: then the kernel must not go on there.

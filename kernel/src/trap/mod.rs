@@ -1,7 +1,7 @@
 //! Exceptions, interrupts and system calls: from the processor to Rust.
 //!
-//! [`stubs`] is the way in and out, [`vectors`] tells the processor about it, [`user_loop`] handles what ends user mode,
-//! and [`kernel_trap`] what interrupts the kernel.
+//! [`stubs`] is the way in and out, [`vectors`] tells the processor about it, [`user_loop`] handles what ends user
+//! mode, and [`kernel_trap`] what interrupts the kernel.
 
 pub(crate) mod fault;
 pub(crate) mod interrupt;

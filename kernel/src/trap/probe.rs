@@ -17,8 +17,8 @@ use super::stubs::KernelFrame;
 pub(crate) fn probe_read(address: VirtAddr) -> Result<u64, FaultError> {
     check(address)?;
     let mut word = 0;
-    // SAFETY: 1. the bytes are in user space, where no value of Rust's lies: it is whatever the thread's address space has
-    // there, or a fault; 2. `word` is a place for them.
+    // SAFETY: 1. the bytes are in user space, where no value of Rust's lies: it is whatever the thread's address space
+    // has there, or a fault; 2. `word` is a place for them.
     outcome(unsafe { read(address.as_u64(), &raw mut word) })?;
     Ok(word)
 }
@@ -39,8 +39,8 @@ pub(crate) fn probe_write(address: VirtAddr, word: u64) -> Result<(), FaultError
 /// As [`probe_read`], if it cannot be fetched from there.
 ///
 /// # Safety
-/// If code can be fetched from `address`, it is a function without arguments that keeps to the C calling convention, and it
-/// may be called here.
+/// If code can be fetched from `address`, it is a function without arguments that keeps to the C calling convention,
+/// and it may be called here.
 pub(crate) unsafe fn probe_execute(address: VirtAddr) -> Result<(), FaultError> {
     check(address)?;
     // SAFETY: passed on.
@@ -102,8 +102,8 @@ pub(super) fn recover(frame: &mut KernelFrame, address: u64, reason: FaultError)
 /// Whether the exception came when the processor fetched the first instruction of what `call` has called.
 fn is_fetch_of_call(frame: &KernelFrame, address: u64) -> bool {
     let top_of_stack = core::ptr::with_exposed_provenance::<u64>(frame.rsp as usize);
-    // SAFETY: an exception in the kernel comes on a stack of the kernel's, with RSP on a word of it; what lies there has not
-    // been changed since, because the frame was pushed below.
+    // SAFETY: an exception in the kernel comes on a stack of the kernel's, with RSP on a word of it; what lies there
+    // has not been changed since, because the frame was pushed below.
     frame.rip == address && unsafe { top_of_stack.read() } == completed_call as *const () as u64
 }
 

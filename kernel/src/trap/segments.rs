@@ -1,8 +1,8 @@
 //! Segments, the task state segment and the stacks of exceptions that cannot trust the current stack.
 //!
-//! NMI, machine check, debug and double fault can arrive while the kernel runs on a user's GS base or on no stack of its
-//! own. Each has a stack of its own, and just above that stack lies the address of this CPU's per-CPU block, so that the
-//! entry stub can find it without trusting GS.
+//! NMI, machine check, debug and double fault can arrive while the kernel runs on a user's GS base or on no stack of
+//! its own. Each has a stack of its own, and just above that stack lies the address of this CPU's per-CPU block, so
+//! that the entry stub can find it without trusting GS.
 //!
 //! Source: Intel SDM volume 3, 6.14.5 "Interrupt Stack Table" and 8.7 "Task Management in 64-bit Mode".
 

@@ -71,11 +71,11 @@ macro_rules! pop_registers {
     };
 }
 
-/// Runs `thread`, the current one, in user mode with `registers`, until it comes back into the kernel for something other
-/// than a system call, or after a system call has something to do before it goes on.
+/// Runs `thread`, the current one, in user mode with `registers`, until it comes back into the kernel for something
+/// other than a system call, or after a system call has something to do before it goes on.
 ///
-/// Interrupts are off when it returns; `registers.vector` says why the thread came back. System calls are handled on the
-/// way ([`super::user_loop::system_call`]): most go straight back to user mode.
+/// Interrupts are off when it returns; `registers.vector` says why the thread came back. System calls are handled on
+/// the way ([`super::user_loop::system_call`]): most go straight back to user mode.
 ///
 /// By two words the kernel is entered again: `kernel_rsp`, and RSP0 of the TSS, which is the end of `registers`. They
 /// are the running fiber's: this function sets them on its CPU and in `entry`, from where a switch back to the fiber
@@ -134,8 +134,8 @@ pub(crate) unsafe extern "sysv64" fn enter_user(
     )
 }
 
-/// Where `syscall` enters the kernel: fills the thread's [`UserRegisters`], handles the call, and goes back to user mode or
-/// returns from [`enter_user`].
+/// Where `syscall` enters the kernel: fills the thread's [`UserRegisters`], handles the call, and goes back to user
+/// mode or returns from [`enter_user`].
 ///
 /// RCX and R11, which the instruction has overwritten, keep their old values in the struct. The registers that a Rust
 /// function preserves are saved only when [`enter_user`] returns: for signals, and for `fork`, which copies them.
@@ -202,8 +202,8 @@ pub(crate) unsafe extern "C" fn system_call_entry() {
 /// Back to user mode after a system call, with the address of the registers in RAX and those loaded that a function
 /// preserves.
 ///
-/// `sysret` takes RIP from RCX and the flags from R11. A RIP that is not canonical would fault in the kernel; it cannot be
-/// here: it is the address behind a `syscall` instruction, and user memory ends a page before addresses do.
+/// `sysret` takes RIP from RCX and the flags from R11. A RIP that is not canonical would fault in the kernel; it cannot
+/// be here: it is the address behind a `syscall` instruction, and user memory ends a page before addresses do.
 #[unsafe(naked)]
 unsafe extern "C" fn return_from_system_call() {
     naked_asm!(
@@ -276,11 +276,11 @@ unsafe extern "C" fn trap_entry() {
     )
 }
 
-/// Where the vectors with stacks of their own arrive. GS may be the user's or the kernel's: it is set from the word above
-/// the stack, and put back.
+/// Where the vectors with stacks of their own arrive. GS may be the user's or the kernel's: it is set from the word
+/// above the stack, and put back.
 ///
-/// A debug exception of a user program is an exception like any other: its registers are moved to the thread's struct, and
-/// [`enter_user`] returns.
+/// A debug exception of a user program is an exception like any other: its registers are moved to the thread's struct,
+/// and [`enter_user`] returns.
 #[unsafe(naked)]
 unsafe extern "C" fn own_stack_entry() {
     naked_asm!(

@@ -80,8 +80,8 @@ pub(super) extern "sysv64" fn system_call<'a>(
     registers: &'a mut UserRegisters,
     thread: &Thread,
 ) -> Option<&'a mut UserRegisters> {
-    // SAFETY: 1. `syscall` has turned them off. 2. the guard that `run` holds on this stack is there for exactly this: it
-    // stands for the time in which user mode runs or a stub does.
+    // SAFETY: 1. `syscall` has turned them off. 2. the guard that `run` holds on this stack is there for exactly this:
+    // it stands for the time in which user mode runs or a stub does.
     drop(unsafe { IrqOff::adopt() });
     syscall::dispatch(thread, registers);
     let off = irq::disable_from_enabled();

@@ -20,8 +20,8 @@ use smp::ipi;
 /// Whether the kernel may use and execute users' pages (`break=pagealloc`): the CPUs then have SMEP and SMAP off.
 static IS_KERNEL_LET_IN: AtomicBool = AtomicBool::new(false);
 
-/// Lets the kernel use and execute users' pages: otherwise it would stumble over the first page of its own that a user has got
-/// (`break=pagealloc`).
+/// Lets the kernel use and execute users' pages: otherwise it would stumble over the first page of its own that a user
+/// has got (`break=pagealloc`).
 pub(crate) fn break_user_page_prevention() {
     // Relaxed: read by this CPU, and by others that it starts later.
     IS_KERNEL_LET_IN.store(true, Ordering::Relaxed);

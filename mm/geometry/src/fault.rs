@@ -2,8 +2,8 @@
 //!
 //! An entry grants rights; a walk grants what all of its entries grant. The error code is that of x86, on every machine
 //! here (a choice, for those of the exercises): bit 0 says that the page is present, so that it is the rights which are
-//! missing; bit 1 that the access was a write, bit 2 that it came from user code, bit 4 that an instruction was fetched.
-//! Not modelled are entries with reserved bits set, protection keys and shadow stacks.
+//! missing; bit 1 that the access was a write, bit 2 that it came from user code, bit 4 that an instruction was
+//! fetched. Not modelled are entries with reserved bits set, protection keys and shadow stacks.
 //!
 //! Source for x86: Intel SDM volume 3, "Access Rights" and "Page-Fault Exceptions".
 

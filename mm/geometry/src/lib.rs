@@ -1,8 +1,8 @@
-//! Page tables of any shape: how an address falls into indices, the walk that every translation makes, how large a table
-//! gets, and which accesses fault.
+//! Page tables of any shape: how an address falls into indices, the walk that every translation makes, how large a
+//! table gets, and which accesses fault.
 //!
-//! The kernel walks its own page tables with [`walk`]; so do user programs, over tables that they build in their memory,
-//! for machines that they do not run on:
+//! The kernel walks its own page tables with [`walk`]; so do user programs, over tables that they build in their
+//! memory, for machines that they do not run on:
 //!
 //! | machine | page | levels | virtual address | physical address | an entry |
 //! |---|---|---|---|---|---|
@@ -13,8 +13,8 @@
 //! | [`Teensy`] | 4 KiB | 1 | 16 bits: 4 + 12 | 20 bits | 2 bytes |
 //! | [`Tag`] | 256 bytes | 2 | 22 bits: 7 + 7 + 8 | 16 bits | 2 bytes |
 //!
-//! What a machine looks like is [`Geometry`]; what its entries allow is [`Protection`]. A machine of one's own is a type
-//! that implements the two.
+//! What a machine looks like is [`Geometry`]; what its entries allow is [`Protection`]. A machine of one's own is a
+//! type that implements the two.
 #![no_std]
 #![forbid(unsafe_code)]
 

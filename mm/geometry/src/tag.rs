@@ -2,9 +2,9 @@
 //!
 //! Given are pages of 256 bytes and the two levels. The rest is chosen here so that it makes a machine: entries of 2
 //! bytes, of which the high byte is the number of a physical page and the low byte has the flags, those of x86 (bit 0
-//! *present*, 1 *writable*, 2 *user*). So a table that is a page has 128 entries, a virtual address 7 + 7 + 8 = 22 bits,
-//! and a physical one 16: 4 MiB of address space over 64 KiB of memory. A complete page table would take more than half
-//! of that memory.
+//! *present*, 1 *writable*, 2 *user*). So a table that is a page has 128 entries, a virtual address 7 + 7 + 8 = 22
+//! bits, and a physical one 16: 4 MiB of address space over 64 KiB of memory. A complete page table would take more
+//! than half of that memory.
 //!
 //! How the processor takes the rights is as on [`Teensy`](crate::Teensy).
 

@@ -1,10 +1,10 @@
 //! Teensy, an exercise's machine of 16 bits with one level.
 //!
-//! Given are the 16 bits, the one level, and three bits of an entry: 4 is *present*, 7 *writable*, 3 *user*. The rest is
-//! chosen here so that it makes a machine: pages of 4 KiB, so that the 16 bits are an index of 4 and an offset of 12,
-//! and entries of 2 bytes, whose low byte has the flags and whose high byte is the number of a physical page. So there
-//! are 20 bits of physical address, 1 MiB, of which a process sees 64 KiB at a time; and its whole page table is 32
-//! bytes.
+//! Given are the 16 bits, the one level, and three bits of an entry: 4 is *present*, 7 *writable*, 3 *user*. The rest
+//! is chosen here so that it makes a machine: pages of 4 KiB, so that the 16 bits are an index of 4 and an offset of
+//! 12, and entries of 2 bytes, whose low byte has the flags and whose high byte is the number of a physical page. So
+//! there are 20 bits of physical address, 1 MiB, of which a process sees 64 KiB at a time; and its whole page table is
+//! 32 bytes.
 //!
 //! How the processor takes the rights is chosen too: the kernel must not write what is not writable, but may read and
 //! write what is the user's, and reading is executing.

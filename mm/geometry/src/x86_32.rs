@@ -1,9 +1,9 @@
 //! The page tables of 32-bit x86: the classic ones with entries of 4 bytes, and PAE, which doubled them.
 //!
 //! Classic: two levels of 10 bits, leaves of 4 KiB and 4 MiB, and physical addresses of 32 bits, so PSE-36, which found
-//! room for 8 bits more in a big leaf, is not here. PAE: entries of 8 bytes, for more memory than 4 GiB, so that a table
-//! has half the entries; the two bits that this leaves over are a third level, a root of four entries, which takes 32
-//! bytes. Its entries have no rights, and map nothing themselves.
+//! room for 8 bits more in a big leaf, is not here. PAE: entries of 8 bytes, for more memory than 4 GiB, so that a
+//! table has half the entries; the two bits that this leaves over are a third level, a root of four entries, which
+//! takes 32 bytes. Its entries have no rights, and map nothing themselves.
 //!
 //! Source: Intel SDM volume 3, "32-Bit Paging" and "PAE Paging".
 

@@ -1,13 +1,14 @@
 //! What every address space can do, whatever it is made of, and which implementations there are.
 //!
 //! An address space says what a thread's addresses mean. The kernel has two implementations: [`Base`], the map that was
-//! made at boot and never changes, and [`Space`](crate::space::Space), with regions and a page table of its own, which is called `paging`. Each
-//! has a line in [`IMPLEMENTATIONS`], by whose name [`create`] finds it; one more needs a line there.
+//! made at boot and never changes, and [`Space`](crate::space::Space), with regions and a page table of its own, which
+//! is called `paging`. Each has a line in [`IMPLEMENTATIONS`], by whose name [`create`] finds it; one more needs a line
+//! there.
 //!
-//! A thread is in one space. It joins its creator's, unless it is told another one, and leaves it when it ends; the space
-//! counts its threads, and with the last one goes what it has. The scheduler and the page-fault handler come here all the
-//! time, so a thread's reference to its space ([`SpaceRef`]) says which implementation it is, and calls that directly.
-//! Whoever only looks takes any of them as `&dyn AddressSpace`.
+//! A thread is in one space. It joins its creator's, unless it is told another one, and leaves it when it ends; the
+//! space counts its threads, and with the last one goes what it has. The scheduler and the page-fault handler come here
+//! all the time, so a thread's reference to its space ([`SpaceRef`]) says which implementation it is, and calls that
+//! directly. Whoever only looks takes any of them as `&dyn AddressSpace`.
 #![forbid(unsafe_code)]
 
 mod base;
@@ -42,8 +43,8 @@ pub trait AddressSpace: Send + Sync {
     /// Adds a region.
     ///
     /// # Errors
-    /// `Overlap`, `NoMemory`, and so on: see [`crate::space::Space::add`]. `Fixed` if the space's regions cannot be changed.
-    /// Nothing has changed then.
+    /// `Overlap`, `NoMemory`, and so on: see [`crate::space::Space::add`]. `Fixed` if the space's regions cannot be
+    /// changed. Nothing has changed then.
     fn add_region(&self, region: Region) -> Result<(), SpaceError>;
 
     /// Removes whatever regions, or parts of them, lie in `range`.
@@ -71,7 +72,8 @@ pub trait AddressSpace: Send + Sync {
     /// between two spaces: who comes in sends the other out.
     fn switch_from(&self, off: &IrqOff);
 
-    /// Repairs the fault that an access to `address` by a thread of the space has caused, so that it can be tried again.
+    /// Repairs the fault that an access to `address` by a thread of the space has caused, so that it can be tried
+    /// again.
     ///
     /// # Errors
     /// [`FaultError`]: it cannot be repaired, and the thread must not go on.
@@ -80,7 +82,8 @@ pub trait AddressSpace: Send + Sync {
     /// A thread joins the space.
     fn add_thread(&self);
 
-    /// A thread leaves the space. True for the last one, which then has to destroy it; never true for a space that stays.
+    /// A thread leaves the space. True for the last one, which then has to destroy it; never true for a space that
+    /// stays.
     fn remove_thread(&self) -> bool;
 
     /// Gives back all that the space has. CPUs that still have it loaded leave it.
@@ -96,8 +99,8 @@ pub trait AddressSpace: Send + Sync {
     /// reads none if the address is not canonical, or if the space has been destroyed.
     fn walk(&self, address: VirtAddr, visit: &mut dyn FnMut(Lookup, Entry));
 
-    /// Writes a line for each region: where, what may be done there, where its contents come from, and how much of it is
-    /// mapped with pages of which size.
+    /// Writes a line for each region: where, what may be done there, where its contents come from, and how much of it
+    /// is mapped with pages of which size.
     ///
     /// # Errors
     /// Those of `out`, and one if there is no memory for the list.

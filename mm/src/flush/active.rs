@@ -123,8 +123,8 @@ impl ActiveCpus {
         self.active.load()
     }
 
-    /// The CPUs that run threads of the space now, by a look that comes after the caller's read-modify-writes in the order
-    /// of all (LIMBO-2).
+    /// The CPUs that run threads of the space now, by a look that comes after the caller's read-modify-writes in the
+    /// order of all (LIMBO-2).
     pub(super) fn active_after_telling(&self) -> CpuSet {
         self.active.load_after_publish()
     }
@@ -134,8 +134,8 @@ impl ActiveCpus {
         self.loaded.load()
     }
 
-    /// Announces what `cpu`, which runs this, has taken away from the page table, after it has: the second and third step
-    /// of TLB-3.
+    /// Announces what `cpu`, which runs this, has taken away from the page table, after it has: the second and third
+    /// step of TLB-3.
     #[inline]
     pub fn publish(&self, reach: Reach, cpu: CpuId) -> Published<'_> {
         // AcqRel: Release publishes the entries that were written before, together with the generation, to whoever

@@ -124,8 +124,8 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
         }
     }
 
-    /// Step 1: `table` was a page-table page. If this is its last reference, what it still maps goes with it, and must have
-    /// been recorded.
+    /// Step 1: `table` was a page-table page. If this is its last reference, what it still maps goes with it, and must
+    /// have been recorded.
     #[inline]
     pub fn release_table(&mut self, table: <M::Released as Released>::Frame) {
         if self.is_unreachable {
@@ -219,7 +219,8 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
         asked
     }
 
-    /// Flushes on this CPU what has been published as `generation`; `is_avoided` says that no other CPU has to be asked.
+    /// Flushes on this CPU what has been published as `generation`; `is_avoided` says that no other CPU has to be
+    /// asked.
     #[inline]
     fn flush_here(&self, pin: &Pinned, reach: Reach, generation: u64, is_avoided: bool) {
         // At boot, before there is an address space, there is nothing to flush.
@@ -259,8 +260,8 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
 }
 
 impl<M: Machine> FlushBatch<'_, M> {
-    /// Steps 2 and 3 of a batch that has done nothing but unmap `range`. Under [`Strategy::Deferred`] it does not wait for
-    /// other CPUs: what it has collected goes to [`limbo`](crate::flush::limbo), with the addresses.
+    /// Steps 2 and 3 of a batch that has done nothing but unmap `range`. Under [`Strategy::Deferred`] it does not wait
+    /// for other CPUs: what it has collected goes to [`limbo`](crate::flush::limbo), with the addresses.
     pub fn complete_unmap(&mut self, range: UserRange) {
         // LIMBO-3: not if it frees page-table pages.
         let limbo = self.machine.limbo();

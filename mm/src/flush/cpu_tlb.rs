@@ -10,8 +10,8 @@ use crate::flush::active::{ActiveCpus, Reach, SpaceId};
 use crate::flush::machine::Processor;
 
 /// What one CPU knows of its translations. Only that CPU uses it.
-// So its words need no ordering. A handler of the same CPU that comes in between may only make `seen` newer, or leave the
-// space; overwriting `seen` by an older value costs one more flush and does no harm.
+// So its words need no ordering. A handler of the same CPU that comes in between may only make `seen` newer, or leave
+// the space; overwriting `seen` by an older value costs one more flush and does no harm.
 #[derive(Debug)]
 pub struct CpuTlb {
     cpu: CpuId,
@@ -151,8 +151,9 @@ impl CpuTlb {
         Flushed::Everything
     }
 
-    /// Flushes what has been taken away from `space`, which this CPU has loaded, as its generation `generation`: `pages`,
-    /// or everything if there are none. Only if this CPU has seen all that was taken away before are the pages enough.
+    /// Flushes what has been taken away from `space`, which this CPU has loaded, as its generation `generation`:
+    /// `pages`, or everything if there are none. Only if this CPU has seen all that was taken away before are the pages
+    /// enough.
     #[inline]
     fn flush(
         &self,
@@ -191,8 +192,8 @@ impl CpuTlb {
         }
     }
 
-    /// Flushes what this CPU has itself taken away from `space` as `generation`: `pages`, or everything if there are none.
-    /// Without page-table pages among it, an idle CPU leaves that for when it catches up.
+    /// Flushes what this CPU has itself taken away from `space` as `generation`: `pages`, or everything if there are
+    /// none. Without page-table pages among it, an idle CPU leaves that for when it catches up.
     #[inline]
     pub fn flush_own(
         &self,

@@ -33,7 +33,8 @@ pub(crate) fn init(possible_cpus: usize) -> Result<(), NoMemory> {
         .map_err(|_| NoMemory)
 }
 
-/// Chooses how other CPUs are told. At boot, before there is an address space. What [`break_shootdown`] has chosen stays.
+/// Chooses how other CPUs are told. At boot, before there is an address space. What [`break_shootdown`] has chosen
+/// stays.
 ///
 /// # Errors
 /// [`NoMemory`].

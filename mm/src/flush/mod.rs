@@ -10,10 +10,10 @@
 //! 2. *dispatch*: this CPU forgets the pages, and the other CPUs in the space's active set are asked to.
 //! 3. *wait*, until all of them have. Then the batch gives everything back.
 //!
-//! Only a completed batch gives anything back; dropping one completes it. Under `shootdown=deferred` a plain unmap does not
-//! wait: what its batch has collected stays in [`limbo`] until the other CPUs have flushed in their own time. When a whole page table goes, the CPUs that
-//! still have it loaded are sent away from it first; then nobody can reach it, and what is released is given back at
-//! once. In outline, the invariants:
+//! Only a completed batch gives anything back; dropping one completes it. Under `shootdown=deferred` a plain unmap does
+//! not wait: what its batch has collected stays in [`limbo`] until the other CPUs have flushed in their own time. When
+//! a whole page table goes, the CPUs that still have it loaded are sent away from it first; then nobody can reach it,
+//! and what is released is given back at once. In outline, the invariants:
 //!
 //! - **TLB-1** a frame is reused only after every CPU that could still reach it has answered. A CPU that is idle in the
 //!   space cannot reach user frames until it has caught up, so it is not waited for; but its page walker can still read

@@ -8,8 +8,8 @@ pub enum Strategy {
     Targeted,
     /// All of them, each time; it waits for them.
     Broadcast,
-    /// Nobody at once, when something is just unmapped: they find out by themselves, and memory and addresses wait until they
-    /// have ([`limbo`](crate::flush::limbo)). Whatever else takes something away does as `Targeted`.
+    /// Nobody at once, when something is just unmapped: they find out by themselves, and memory and addresses wait
+    /// until they have ([`limbo`](crate::flush::limbo)). Whatever else takes something away does as `Targeted`.
     Deferred,
     /// Nobody: they go on using what they remember, whoever owns the memory by then (`break=shootdown`). Only a page
     /// table that is given back as a whole still sends the CPUs away that have it loaded.

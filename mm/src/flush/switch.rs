@@ -8,7 +8,8 @@ use crate::flush::active::ActiveCpus;
 use crate::flush::limbo;
 use crate::flush::machine::{FlushCpu, Machine};
 
-/// Makes the CPU that this runs on, which is `own`, use the address space of `space`: [`flush::enter`](crate::flush::enter).
+/// Makes the CPU that this runs on, which is `own`, use the address space of `space`:
+/// [`flush::enter`](crate::flush::enter).
 ///
 /// # Safety
 /// 1. `root` is that of the space's page table, which maps the kernel as all tables do, or 0.

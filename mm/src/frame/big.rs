@@ -4,12 +4,13 @@
 //! whatever the others do at the time, and without their doing anything; and each frame is freed once, with its last
 //! reference.
 //!
-//! - **BIG-1** A big frame owns one reference of each block that its range consists of *now*. At first that is one block.
+//! - **BIG-1** A big frame owns one reference of each block that its range consists of *now*. At first that is one
+//!   block.
 //! - **BIG-2** Who cuts his reference splits the block. Each part gets a head of its own, with the count that the block
 //!   had. So every other owner of the block owns one reference of each part from then on, and BIG-1 holds for him too,
 //!   although he was not asked.
-//! - **BIG-3** While somebody owns a big frame, what others do makes the blocks of its range only smaller: blocks become
-//!   one again ([`BigFrame::try_unite`]) only if one owner has the only reference to each of them.
+//! - **BIG-3** While somebody owns a big frame, what others do makes the blocks of its range only smaller: blocks
+//!   become one again ([`BigFrame::try_unite`]) only if one owner has the only reference to each of them.
 //!
 //! The lock `SHAPES` guards the extent and the count of blocks of several frames that big frames own. Who splits such a
 //! block, or changes or believes its count, holds it. So if one owner drops a block while another splits it, one of the
@@ -17,8 +18,8 @@
 //! finds parts, and gives up one reference of each. Between the blocks of a range the lock is let go, because by BIG-3
 //! what has been seen of them can only become finer meanwhile.
 //!
-//! A single frame is not split any more, so that its count needs no lock: a [`Frame`] that was a part of something larger
-//! is shared and dropped like any other.
+//! A single frame is not split any more, so that its count needs no lock: a [`Frame`] that was a part of something
+//! larger is shared and dropped like any other.
 
 use core::mem::ManuallyDrop;
 use core::num::NonZeroU32;
@@ -104,8 +105,8 @@ impl BigFrame {
         BigFrame { ..*self }
     }
 
-    /// Whether there is no other reference to any frame of the range. If so it stays so as long as the caller keeps this
-    /// one to itself.
+    /// Whether there is no other reference to any frame of the range. If so it stays so as long as the caller keeps
+    /// this one to itself.
     pub fn is_sole_owner(&self) -> bool {
         self.visit(|front| match front {
             // Acquire pairs with the Release in `drop`: what the last other owner did with the memory is over.
@@ -153,7 +154,8 @@ impl BigFrame {
             targets.len()
         );
         for (from, to) in pages.zip(targets) {
-            // SAFETY: 1. `from` is this big frame's memory, and stays while `self` lives; 2. the caller says so of `to`.
+            // SAFETY: 1. `from` is this big frame's memory, and stays while `self` lives; 2. the caller says so of
+            // `to`.
             unsafe { bytes::copy_page(from, to) };
         }
     }
@@ -182,8 +184,8 @@ impl BigFrame {
         ManuallyDrop::new(self).pa()
     }
 
-    /// As [`BigFrame::into_raw`], but what is given up are references of the parts of 2^`part_order` frames of the range,
-    /// each to be taken back by itself: single frames by [`Frame::from_raw`].
+    /// As [`BigFrame::into_raw`], but what is given up are references of the parts of 2^`part_order` frames of the
+    /// range, each to be taken back by itself: single frames by [`Frame::from_raw`].
     #[must_use = "the references leak unless their addresses are kept"]
     pub(crate) fn into_raw_parts(self, part_order: u32) -> PhysAddr {
         self.visit(|front| {
@@ -201,8 +203,8 @@ impl BigFrame {
     ///
     /// # Safety
     /// 1. No block reaches out of the 2^`order` frames from `pa` on.
-    /// 2. One reference of each block in them was given up by some `into_raw` or `into_raw_parts`, and is taken back only
-    ///    once.
+    /// 2. One reference of each block in them was given up by some `into_raw` or `into_raw_parts`, and is taken back
+    ///    only once.
     pub(crate) unsafe fn from_raw(pa: PhysAddr, order: u32) -> BigFrame {
         // SAFETY: by 2., an allocated block begins at `pa`.
         let first = unsafe { number_at(pa) };

@@ -1,11 +1,10 @@
 //! Zeroing and copying whole pages, by loops of plain accesses.
 //!
-//! Under QEMU `rep stosb` takes 17 times as long as a loop of 8-byte stores and `rep stosq` twice; a loop of 16-byte stores
-//! takes half, but one of 16-byte moves more (docs/design.md, "What QEMU makes cheap"). So zeroing is the machine's
-//! business, and copying is done here. The
-//! accesses are volatile because the compiler would otherwise recognise the loop and call `memset`, which uses just these
-//! instructions; and because a page that is copied may be written by user code on another CPU meanwhile, which then
-//! copies some mixture.
+//! Under QEMU `rep stosb` takes 17 times as long as a loop of 8-byte stores and `rep stosq` twice; a loop of 16-byte
+//! stores takes half, but one of 16-byte moves more (docs/design.md, "What QEMU makes cheap"). So zeroing is the
+//! machine's business, and copying is done here. The accesses are volatile because the compiler would otherwise
+//! recognise the loop and call `memset`, which uses just these instructions; and because a page that is copied may be
+//! written by user code on another CPU meanwhile, which then copies some mixture.
 
 use crate::addr::PAGE_SIZE;
 use crate::hw;

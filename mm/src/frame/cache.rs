@@ -3,11 +3,11 @@
 //! Every allocation of frames passes here, and is counted here by kind, for its CPU; the sum over all CPUs is exact
 //! (one CPU may well be negative: it frees what another allocated). Free frames in a cache count as free.
 //!
-//! There are two stores: of frames with any contents, and of frames that hold only zeros. They are filled and emptied by
-//! halves, so that a CPU at a boundary does not go to the pool at each step. Their size depends on the memory and the
-//! number of CPUs: together they hold at most about a thirtieth of the memory, so that running out of memory means just
-//! that. Until `init` has run the limit is 0 and the boot CPU goes to the pool each time; it stays 0 where failures are
-//! injected ([`crate::fail`]).
+//! There are two stores: of frames with any contents, and of frames that hold only zeros. They are filled and emptied
+//! by halves, so that a CPU at a boundary does not go to the pool at each step. Their size depends on the memory and
+//! the number of CPUs: together they hold at most about a thirtieth of the memory, so that running out of memory means
+//! just that. Until `init` has run the limit is 0 and the boot CPU goes to the pool each time; it stays 0 where
+//! failures are injected ([`crate::fail`]).
 
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};

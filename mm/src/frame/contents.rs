@@ -1,7 +1,7 @@
 //! Copies between the kernel's memory and frames that hold users' bytes: of files, of pipes.
 //!
-//! Other CPUs may read or write the same bytes meanwhile; a copy is then some mixture of old and new. So the frame's side
-//! is volatile, in words where it can be.
+//! Other CPUs may read or write the same bytes meanwhile; a copy is then some mixture of old and new. So the frame's
+//! side is volatile, in words where it can be.
 
 use core::ops::Range;
 

@@ -1,7 +1,7 @@
 //! What a CPU has of the heap for itself: a few free blocks of each size class, and a block set aside.
 //!
-//! A process or a file comes and goes with a handful of allocations of the same few sizes. Blocks of up to 2 KiB that are
-//! freed on a CPU serve its next allocations of their class, without the shard's lock and at a quarter of its
+//! A process or a file comes and goes with a handful of allocations of the same few sizes. Blocks of up to 2 KiB that
+//! are freed on a CPU serve its next allocations of their class, without the shard's lock and at a quarter of its
 //! instructions. Which class an allocation belongs to depends on its layout alone, so it does not matter on which CPU,
 //! or when, it is freed. Blocks kept here count as free.
 
@@ -18,8 +18,8 @@ use crate::fail;
 /// The sizes of the classes. Larger blocks are fewer, so that the steps may be wider.
 const SIZES: [u16; 12] = [32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048];
 
-/// The alignment of all blocks of a class. What needs more is not in any. A thread's FPU state has a large one: its alignment
-/// costs little there.
+/// The alignment of all blocks of a class. What needs more is not in any. A thread's FPU state has a large one: its
+/// alignment costs little there.
 const fn align_of(class: usize) -> usize {
     if SIZES[class] < 768 { 16 } else { 64 }
 }
@@ -73,7 +73,8 @@ static BYTES: PerCpu<AtomicUsize> = PerCpu::new();
 /// Of the boot CPU before there is more; always part of the sum.
 static EARLY_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-/// Gives `cpus` CPUs their part. Before that the heap works without, for the boot CPU alone, but nothing can be set aside.
+/// Gives `cpus` CPUs their part. Before that the heap works without, for the boot CPU alone, but nothing can be set
+/// aside.
 pub(crate) fn init(cpus: usize) -> Result<(), NoMemory> {
     BYTES
         .init(cpus, |_| AtomicUsize::new(0))
@@ -172,8 +173,8 @@ unsafe fn deallocate_to_shard(allocation: NonNull<u8>, layout: Layout) {
     unsafe { shard::deallocate(allocation, block_layout(layout)) };
 }
 
-/// Keeps `block`, an allocation with the layout `layout`, for the next allocation with the same one on this CPU. Nothing
-/// is set aside yet, and `init` has run. Until it is taken or taken back, the thread stays pinned.
+/// Keeps `block`, an allocation with the layout `layout`, for the next allocation with the same one on this CPU.
+/// Nothing is set aside yet, and `init` has run. Until it is taken or taken back, the thread stays pinned.
 pub(super) fn set_aside(layout: Layout, block: NonNull<u8>) {
     OWN.with(&pin::pin(), |own| own.set_aside = Some((layout, block)));
 }

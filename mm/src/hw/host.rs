@@ -62,8 +62,8 @@ pub fn machine() -> Machine {
     machine_with(&MEMORY_MAP)
 }
 
-/// As [`machine`], with this memory; all tests of a process ask for the same. Only what is used of it becomes memory of the
-/// host.
+/// As [`machine`], with this memory; all tests of a process ask for the same. Only what is used of it becomes memory of
+/// the host.
 pub fn machine_with(memory_map: &[MemoryRange]) -> Machine {
     static TURN: Mutex<()> = Mutex::new(());
     static BOOTED: OnceLock<()> = OnceLock::new();

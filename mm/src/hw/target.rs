@@ -27,9 +27,10 @@ pub(super) fn ptr_to_phys(ptr: *const u8) -> PhysAddr {
 /// As `hw::zero_page`.
 pub(super) unsafe fn zero_page(page: *mut u8) {
     let end = page.wrapping_add(PAGE_SIZE);
-    // SAFETY: 1. SSE instructions are switched on by the entry code, on the other CPUs by the trampoline; the only register
-    // that they change is restored, and its upper half, which they do not touch, stays as it is. 2. The loop stores to
-    // [page, end) only, which is aligned to 16 bytes and the caller's to overwrite. 3. The stack is used as push does.
+    // SAFETY: 1. SSE instructions are switched on by the entry code, on the other CPUs by the trampoline; the only
+    // register that they change is restored, and its upper half, which they do not touch, stays as it is. 2. The loop
+    // stores to [page, end) only, which is aligned to 16 bytes and the caller's to overwrite. 3. The stack is used as
+    // push does.
     unsafe {
         core::arch::asm!(
             "sub rsp, 16",

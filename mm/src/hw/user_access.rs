@@ -68,10 +68,10 @@ macro_rules! copy_loop {
     ($load:literal, $store:literal, $destination:expr, $source:expr, $len:expr) => {{
         let has_smap = HAS_SMAP.load(Ordering::Relaxed);
         let failed: u64;
-        // SAFETY: 1. the loop writes `len` bytes from `destination` on and reads `len` bytes from `source` on, which the
-        // caller vouches for on the kernel's side; 2. the user's side is in user space, so whatever is there is no memory
-        // that Rust knows of, and a fault there leads to label 8; 3. the block leaves SMAP closed, as it found it; 4. the
-        // stack is not used.
+        // SAFETY: 1. the loop writes `len` bytes from `destination` on and reads `len` bytes from `source` on, which
+        // the caller vouches for on the kernel's side; 2. the user's side is in user space, so whatever is there is no
+        // memory that Rust knows of, and a fault there leads to label 8; 3. the block leaves SMAP closed, as it found
+        // it; 4. the stack is not used.
         unsafe {
             core::arch::asm!(
                 "xor {failed:e}, {failed:e}",
@@ -141,7 +141,8 @@ macro_rules! copy_loop {
     }};
 }
 
-/// Copies `len_bytes` bytes from `source`, on the user's side, to `destination`. False if the user's side faulted for good.
+/// Copies `len_bytes` bytes from `source`, on the user's side, to `destination`. False if the user's side faulted for
+/// good.
 ///
 /// # Safety
 /// 1. `destination` is `len_bytes` bytes of kernel memory that may be written.
@@ -151,7 +152,8 @@ unsafe fn copy_loop_in(destination: *mut u8, source: *const u8, len_bytes: usize
     copy_loop!("77:", "", destination, source, len_bytes)
 }
 
-/// Copies `len_bytes` bytes from `source` to `destination`, on the user's side. False if the user's side faulted for good.
+/// Copies `len_bytes` bytes from `source` to `destination`, on the user's side. False if the user's side faulted for
+/// good.
 ///
 /// # Safety
 /// 1. `source` is `len_bytes` bytes of kernel memory that may be read.
@@ -192,8 +194,8 @@ mod machine {
         let start = (&raw const __ex_table_start).cast::<RecoveryPoint>();
         let end = (&raw const __ex_table_end).cast::<RecoveryPoint>();
         let len = (end.addr() - start.addr()) / size_of::<RecoveryPoint>();
-        // SAFETY: 1. between the two symbols lies the section, which holds nothing but entries of two 32-bit words; 2. it
-        // is in read-only memory and never unmapped.
+        // SAFETY: 1. between the two symbols lies the section, which holds nothing but entries of two 32-bit words; 2.
+        // it is in read-only memory and never unmapped.
         unsafe { core::slice::from_raw_parts(start, len) }
     }
 }
@@ -233,8 +235,8 @@ impl RecoveryPoint {
     }
 }
 
-/// Where to go on if the instruction at `rip`, in the kernel, has faulted and nobody could repair it: `None` unless it is
-/// one that touches user memory, and then the fault is a bug of the kernel.
+/// Where to go on if the instruction at `rip`, in the kernel, has faulted and nobody could repair it: `None` unless it
+/// is one that touches user memory, and then the fault is a bug of the kernel.
 ///
 /// For the handlers of page faults, and of general-protection and stack faults, which are what a non-canonical address
 /// causes.

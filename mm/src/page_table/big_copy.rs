@@ -12,8 +12,8 @@ use crate::page_table::perm::Perm;
 use crate::page_table::vm_iter::VmIterMut;
 
 impl VmIterMut<'_> {
-    /// Does `how` with the big leaf at this position, and maps the result at the same address in `to`; does nothing if it
-    /// owns no memory.
+    /// Does `how` with the big leaf at this position, and maps the result at the same address in `to`; does nothing if
+    /// it owns no memory.
     ///
     /// # Errors
     /// As for `copy_mappings_by`. A part of the page may have been mapped then.
@@ -76,7 +76,8 @@ struct BigCopy<'b> {
 }
 
 impl BigCopy<'_> {
-    /// Maps a copy of what a leaf of `level` maps from page `first` on, as one leaf if there is such memory, or in parts.
+    /// Maps a copy of what a leaf of `level` maps from page `first` on, as one leaf if there is such memory, or in
+    /// parts.
     fn fill(&self, to: &mut VmIterMut<'_>, first: usize, level: u32) -> Result<(), MapError> {
         to.find(VirtAddr::new(
             self.start.as_u64() + (first * PAGE_SIZE) as u64,

@@ -1,8 +1,8 @@
 //! Big leaves: one entry of level 2 or 3 that maps 2 MiB or 1 GiB.
 //!
-//! One that owns its memory owns a [`BigFrame`] (PT-2), which several tables may share, each as a big leaf or in parts. So
-//! splitting a leaf here ([`VmIterMut::split`]) changes nothing for the others, and merging ([`super::merge`]) is possible
-//! only without others.
+//! One that owns its memory owns a [`BigFrame`] (PT-2), which several tables may share, each as a big leaf or in parts.
+//! So splitting a leaf here ([`VmIterMut::split`]) changes nothing for the others, and merging ([`super::merge`]) is
+//! possible only without others.
 
 use core::ops::Deref;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -71,9 +71,9 @@ impl<A: Access> VmIter<'_, A> {
     /// Any number of CPUs may fill holes of one table.
     ///
     /// # Errors
-    /// `NotAligned` if this position is not, or if there are no pages of this size; `AlreadyMapped` if something is mapped
-    /// here, or has been in smaller pages; `OutOfRange`; `NoMemory` for a page-table page. Then nothing has changed and
-    /// this reference is given back.
+    /// `NotAligned` if this position is not, or if there are no pages of this size; `AlreadyMapped` if something is
+    /// mapped here, or has been in smaller pages; `OutOfRange`; `NoMemory` for a page-table page. Then nothing has
+    /// changed and this reference is given back.
     pub fn try_fill_big(&mut self, big: BigFrame, perm: Perm) -> Result<(), MapError> {
         let level = big_level_of(big.order()).ok_or(MapError::NotAligned)?;
         self.fill_leaf(big.pa(), perm.for_leaf(), level)?;
@@ -82,8 +82,8 @@ impl<A: Access> VmIter<'_, A> {
         Ok(())
     }
 
-    /// Puts a leaf of `level` with exactly the flags `perm` into the hole at this position. Whether it owns what it maps is
-    /// the caller's business.
+    /// Puts a leaf of `level` with exactly the flags `perm` into the hole at this position. Whether it owns what it
+    /// maps is the caller's business.
     ///
     /// # Errors
     /// As for [`VmIter::try_fill_big`].
@@ -132,8 +132,8 @@ impl VmIterMut<'_> {
         self.try_fill_big(big, perm)
     }
 
-    /// If nothing is mapped where a leaf of `level` would be, makes that one hole: page-table pages that serve it become
-    /// `batch`'s.
+    /// If nothing is mapped where a leaf of `level` would be, makes that one hole: page-table pages that serve it
+    /// become `batch`'s.
     pub fn vacate(&mut self, level: u32, batch: &mut FlushBatch<'_>) {
         if self.level >= level || self.container.denied != 0 {
             return;

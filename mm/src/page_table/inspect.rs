@@ -77,8 +77,8 @@ impl PageTable {
         leaves
     }
 
-    /// Calls `visit` for each entry that a walk towards `address` reads, from the root down to a leaf or a hole; never if the
-    /// address is not canonical.
+    /// Calls `visit` for each entry that a walk towards `address` reads, from the root down to a leaf or a hole; never
+    /// if the address is not canonical.
     pub(crate) fn for_each_step(&self, address: VirtAddr, visit: &mut dyn FnMut(Lookup, Entry)) {
         let (geometry, address) = (self.geometry(), address.as_u64());
         if !geometry.is_canonical(address) {

@@ -48,7 +48,8 @@ impl Leaf<'_> {
         owns_frame.then(|| unsafe { Frame::borrow_raw(self.entry.pa()) })
     }
 
-    /// Whether the mapping has the only reference to its frame, or to all of its big page; false too if it owns nothing.
+    /// Whether the mapping has the only reference to its frame, or to all of its big page; false too if it owns
+    /// nothing.
     #[inline]
     pub(crate) fn owns_memory_alone(&self) -> bool {
         if self.level > 1 {

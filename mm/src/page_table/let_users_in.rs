@@ -8,8 +8,8 @@ use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
 
 impl PageTable {
-    /// Lets users read and write what is mapped at `address`, whoever it belongs to: each entry on the way there gets the
-    /// rights, also in tables of the kernel, which all address spaces have. False if nothing is mapped there.
+    /// Lets users read and write what is mapped at `address`, whoever it belongs to: each entry on the way there gets
+    /// the rights, also in tables of the kernel, which all address spaces have. False if nothing is mapped there.
     pub(crate) fn let_users_in(&mut self, address: VirtAddr) -> bool {
         let (geometry, address) = (self.geometry(), address.as_u64());
         let mut is_mapped = geometry.is_canonical(address);

@@ -16,8 +16,8 @@ use crate::page_table::vm_iter::VmIterMut;
 
 impl VmIterMut<'_> {
     /// Replaces the table that serves this position by one leaf of the next level, if its entries are leaves of
-    /// consecutive, aligned memory with equal rights, and either no reference to any of that memory is elsewhere, or they
-    /// own none. Returns whether it did; then the position is that leaf's, which may be merged again.
+    /// consecutive, aligned memory with equal rights, and either no reference to any of that memory is elsewhere, or
+    /// they own none. Returns whether it did; then the position is that leaf's, which may be merged again.
     ///
     /// It needs no memory. Old and new translations mean the same; but until `batch` is complete, CPUs may have both.
     pub fn try_merge(&mut self, batch: &mut FlushBatch<'_>) -> bool {
@@ -35,8 +35,8 @@ impl VmIterMut<'_> {
         };
         if !merged.perm().contains(Perm::BORROWED) {
             let order = order_of(level + 1);
-            // SAFETY: the entries own a reference of each part of the range (PT-2), and keep it until they are emptied below;
-            // as `big` is not dropped, it is not taken back at all: the new leaf owns it then.
+            // SAFETY: the entries own a reference of each part of the range (PT-2), and keep it until they are emptied
+            // below; as `big` is not dropped, it is not taken back at all: the new leaf owns it then.
             let mut big = ManuallyDrop::new(unsafe { BigFrame::from_raw(merged.pa(), order) });
             if !big.try_unite() {
                 return false;
@@ -81,7 +81,8 @@ impl VmIterMut<'_> {
             .then(|| Entry::new(first.pa(), without_marks(first) | huge_at(level + 1)))
     }
 
-    /// Empties the table `table` of leaves of `level`, which serves this position; returns what the processor had marked.
+    /// Empties the table `table` of leaves of `level`, which serves this position; returns what the processor had
+    /// marked.
     fn empty(&self, table: Table<'_>, level: u32, batch: &mut FlushBatch<'_>) -> Perm {
         let start = self.va & !(self.table.geometry().span(level + 1) - 1);
         let mut marks = Perm::empty();

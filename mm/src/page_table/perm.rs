@@ -64,7 +64,8 @@ impl Perm {
         Perm::from_bits_retain(self.bits() & !(denied & !no_execute) | denied & no_execute)
     }
 
-    /// What a leaf with these flags allows once others share its memory: the same, but the first write is to get a copy.
+    /// What a leaf with these flags allows once others share its memory: the same, but the first write is to get a
+    /// copy.
     #[inline]
     pub(crate) fn shared_until_written(self) -> Perm {
         if self.contains(Perm::WRITE) {

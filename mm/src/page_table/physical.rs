@@ -20,8 +20,8 @@ impl PhysicalRange {
     /// The `len_bytes` bytes from `start` on. None unless both are multiples of the page size and the end fits a word.
     ///
     /// # Safety
-    /// Whoever maps the range, and uses it by any address, does no harm: it is nobody's Rust value and no frame that is handed
-    /// out, for as long as the machine runs.
+    /// Whoever maps the range, and uses it by any address, does no harm: it is nobody's Rust value and no frame that is
+    /// handed out, for as long as the machine runs.
     pub unsafe fn new(start: PhysAddr, len_bytes: u64) -> Option<PhysicalRange> {
         let end = start.checked_add(len_bytes)?;
         (start.is_page_aligned() && end.is_page_aligned())
@@ -57,13 +57,13 @@ impl PhysicalRange {
 }
 
 impl<A: Access> VmIter<'_, A> {
-    /// Maps the part of `range` at `offset` into the hole at this position, as a leaf of `level` with `perm`. The mapping
-    /// owns nothing.
+    /// Maps the part of `range` at `offset` into the hole at this position, as a leaf of `level` with `perm`. The
+    /// mapping owns nothing.
     ///
     /// # Errors
-    /// `OutOfRange` if the range has no such part, there are no leaves of `level`, or the table may not map this address;
-    /// `NotAligned` unless this position and the part are aligned to the size of the leaf; `AlreadyMapped` if something is
-    /// mapped here, or has been in smaller pages; `NoMemory`. Then nothing has changed.
+    /// `OutOfRange` if the range has no such part, there are no leaves of `level`, or the table may not map this
+    /// address; `NotAligned` unless this position and the part are aligned to the size of the leaf; `AlreadyMapped` if
+    /// something is mapped here, or has been in smaller pages; `NoMemory`. Then nothing has changed.
     pub fn try_map_physical(
         &mut self,
         range: &PhysicalRange,

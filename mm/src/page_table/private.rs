@@ -1,9 +1,9 @@
 //! Making page-table pages a space's own again before something in them changes.
 //!
-//! An entry without `WRITE` leads to a table that is, or was, shared (PT-4). If the others have gone, the entry gets the
-//! right back: an upgrade, which needs no flush. Otherwise a copy takes the table's place ([`super::share`]), and the
-//! reference to the old one goes into the batch, since the page walkers of this space may be reading it. Nothing that
-//! can be seen changes either way, so that an error on the way does no harm.
+//! An entry without `WRITE` leads to a table that is, or was, shared (PT-4). If the others have gone, the entry gets
+//! the right back: an upgrade, which needs no flush. Otherwise a copy takes the table's place ([`super::share`]), and
+//! the reference to the old one goes into the batch, since the page walkers of this space may be reading it. Nothing
+//! that can be seen changes either way, so that an error on the way does no harm.
 
 use geometry::{Geometry, X86};
 
@@ -33,8 +33,8 @@ impl VmIterMut<'_> {
         self.level == 1 && (self.va ^ last) >> self.table.geometry().shift(2) == 0
     }
 
-    /// Whether a private table of level 1 has all pages from here to `end`: then there is nothing to be prepared, and all of
-    /// them can be changed without leaving the table.
+    /// Whether a private table of level 1 has all pages from here to `end`: then there is nothing to be prepared, and
+    /// all of them can be changed without leaving the table.
     #[inline]
     pub(super) fn is_private_until(&self, end: VirtAddr) -> bool {
         self.serves_until(end) && !self.is_shared()
@@ -55,8 +55,8 @@ impl VmIterMut<'_> {
 }
 
 impl PageTable {
-    /// Makes every table private of which `[start, end)` covers a part only, and splits big leaves likewise: the entries
-    /// that the range covers can then be changed, or taken out whole.
+    /// Makes every table private of which `[start, end)` covers a part only, and splits big leaves likewise: the
+    /// entries that the range covers can then be changed, or taken out whole.
     ///
     /// # Errors
     /// `NoMemory`. Nothing that can be seen has changed then.
@@ -70,8 +70,8 @@ impl PageTable {
         self.prepare_boundary(end, batch)
     }
 
-    /// Makes all tables private that serve `[start, end)`, and splits big leaves that reach over its ends: the pages in it can
-    /// then be changed one by one.
+    /// Makes all tables private that serve `[start, end)`, and splits big leaves that reach over its ends: the pages in
+    /// it can then be changed one by one.
     ///
     /// # Errors
     /// `NoMemory`. Nothing that can be seen has changed then.

@@ -1,8 +1,8 @@
 //! Changing whole ranges of a page table: taking everything out, or giving everything other rights.
 //!
-//! What needs memory comes first: the tables are prepared ([`super::private`]). Then the caller, by a function, changes what
-//! goes with the table, unless that fails. What follows cannot. A table that lies in the range as a whole is taken out as a
-//! whole, whether it is shared or not.
+//! What needs memory comes first: the tables are prepared ([`super::private`]). Then the caller, by a function, changes
+//! what goes with the table, unless that fails. What follows cannot. A table that lies in the range as a whole is taken
+//! out as a whole, whether it is shared or not.
 
 use core::ops::RangeInclusive;
 
@@ -54,8 +54,8 @@ impl PageTable {
         Ok(())
     }
 
-    /// Gives each leaf in `[start, end)` the rights that `perm_of` says, after `commit`. Tables whose leaves fit together then
-    /// become big leaves.
+    /// Gives each leaf in `[start, end)` the rights that `perm_of` says, after `commit`. Tables whose leaves fit
+    /// together then become big leaves.
     ///
     /// # Errors
     /// `NoMemory`, and those of `commit`. Nothing that can be seen has changed then.

@@ -1,10 +1,10 @@
 //! Sharing page-table pages between address spaces: what `fork` does, at a cost that does not grow with the pages.
 //!
-//! A fork copies the root only. The tables that its entries name are shared from then on, and read-only for both sides as
-//! a whole (PT-4): the right to write is missing from the entry that leads to them. Whoever then changes something below
-//! such an entry first makes the tables on the way there his own ([`super::private`]), level by level. A copy of a
-//! table shares what the table's entries name in the same way: the tables below, or, at the end, the frames, which are
-//! marked `COPY_ON_WRITE`.
+//! A fork copies the root only. The tables that its entries name are shared from then on, and read-only for both sides
+//! as a whole (PT-4): the right to write is missing from the entry that leads to them. Whoever then changes something
+//! below such an entry first makes the tables on the way there his own ([`super::private`]), level by level. A copy of
+//! a table shares what the table's entries name in the same way: the tables below, or, at the end, the frames, which
+//! are marked `COPY_ON_WRITE`.
 //!
 //! Copying takes rights away in the original, which may be shared itself and belong to others. That is no change that
 //! anybody could notice: it is read-only for all of them already.
@@ -21,11 +21,11 @@ use crate::page_table::table::{Slot, Table};
 use crate::page_table::usage::Usage;
 use crate::page_table::{PageTable, new_table_page};
 
-/// Makes `destination`, which maps nothing, map what `source` maps, by sharing page-table pages. What either side writes
-/// from then on, the other does not see, except where an entry is `SHARED`.
+/// Makes `destination`, which maps nothing, map what `source` maps, by sharing page-table pages. What either side
+/// writes from then on, the other does not see, except where an entry is `SHARED`.
 ///
-/// Of the page at `written`, which both will write before anything else, the destination gets its copy at once, with the
-/// tables that lead to it. Rights that are taken away from `source` are recorded in `batch`.
+/// Of the page at `written`, which both will write before anything else, the destination gets its copy at once, with
+/// the tables that lead to it. Rights that are taken away from `source` are recorded in `batch`.
 ///
 /// # Errors
 /// `NoMemory`; `destination` has a part of it then.
@@ -153,7 +153,8 @@ impl TableCopy<'_, '_> {
         Entry::new(big.share().into_raw(), perm)
     }
 
-    /// Makes the leaf in `slot`, which had the rights `perm`, one that several tables have; returns the rights that the copy gets.
+    /// Makes the leaf in `slot`, which had the rights `perm`, one that several tables have; returns the rights that the
+    /// copy gets.
     #[inline]
     fn share_leaf(&mut self, slot: Slot<'_>, perm: Perm) -> Perm {
         if !perm.contains(Perm::WRITE) || perm.contains(Perm::SHARED) {

@@ -11,10 +11,10 @@
 //!   Removing what is present takes the mutable borrow, and what was removed goes into a `FlushBatch`. The one
 //!   exception are pages of 4 KiB in a [`FaultTable`](super::FaultTable), which may be claimed one by one
 //!   ([`super::claim`]); who uses that borrows no frames.
-//! - **PT-4** A page-table page with several references is *shared*, and every entry that names it lacks `WRITE`, so that
-//!   the processor writes nothing below it. A shared table, and whatever lies below one, does not change, except that
-//!   its entries may lose rights which nobody can use anyway ([`super::share`]). An entry that lacks `WRITE` although its
-//!   table has become somebody's alone gets it back when that one next wants to change something
+//! - **PT-4** A page-table page with several references is *shared*, and every entry that names it lacks `WRITE`, so
+//!   that the processor writes nothing below it. A shared table, and whatever lies below one, does not change, except
+//!   that its entries may lose rights which nobody can use anyway ([`super::share`]). An entry that lacks `WRITE`
+//!   although its table has become somebody's alone gets it back when that one next wants to change something
 //!   ([`super::private`]).
 
 use core::marker::PhantomData;
@@ -89,8 +89,8 @@ impl<'t> Table<'t> {
         // In a model there are entries, but no tables of them.
         assert!(size_of::<[AtomicU64; ENTRIES]>() == PAGE_SIZE);
         let entries = hw::phys_to_ptr(self.pa).cast::<[AtomicU64; ENTRIES]>();
-        // SAFETY: `new` was promised that this page, which is aligned, holds page-table entries for `'t`, used atomically
-        // only.
+        // SAFETY: `new` was promised that this page, which is aligned, holds page-table entries for `'t`, used
+        // atomically only.
         unsafe { &*entries }
     }
 
@@ -162,8 +162,8 @@ impl<'t> Slot<'t> {
     pub(super) unsafe fn next(self) -> Option<Slot<'t>> {
         let address = core::ptr::from_ref(self.0).addr() + size_of::<AtomicU64>();
         let next = core::ptr::with_exposed_provenance::<AtomicU64>(address);
-        // SAFETY: a table is a page of memory that the kernel reaches, so that another entry follows unless the page ends
-        // there; the table lives for `'t`.
+        // SAFETY: a table is a page of memory that the kernel reaches, so that another entry follows unless the page
+        // ends there; the table lives for `'t`.
         (!address.is_multiple_of(PAGE_SIZE)).then(|| Slot(unsafe { &*next }))
     }
 
@@ -201,7 +201,8 @@ impl<'t> Slot<'t> {
     pub(super) fn claim(self, seen: Entry) -> Option<Entry> {
         let mut old = seen;
         loop {
-            // AcqRel: Acquire as in `load`; Release, because what was done with the page comes before the entry is gone.
+            // AcqRel: Acquire as in `load`; Release, because what was done with the page comes before the entry is
+            // gone.
             let claimed = self.0.compare_exchange(
                 old.raw(),
                 Entry::CLAIMED.raw(),

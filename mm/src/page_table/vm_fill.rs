@@ -17,8 +17,8 @@ impl<'t, A: Access> VmIter<'t, A> {
     ///
     /// # Errors
     /// `AlreadyMapped` if something is mapped here (another CPU was faster, say), `OutOfRange` if the table may not map
-    /// this address, `NoMemory` for a page-table page. Then nothing has changed and this reference of the frame is given
-    /// back.
+    /// this address, `NoMemory` for a page-table page. Then nothing has changed and this reference of the frame is
+    /// given back.
     #[inline(always)]
     pub fn try_fill(&mut self, frame: Frame, perm: Perm) -> Result<(), MapError> {
         if self.level > 1 {

@@ -87,8 +87,8 @@ pub(super) struct Container<'t> {
 /// A [`VmIter`] that has the page table to itself and can change what is mapped.
 pub type VmIterMut<'t> = VmIter<'t, Exclusive>;
 
-/// The rights that entries take away from what lies below them, where `all` is what all of them have in common, and `any`
-/// what any of them has.
+/// The rights that entries take away from what lies below them, where `all` is what all of them have in common, and
+/// `any` what any of them has.
 #[inline]
 fn denied_by(all: u64, any: u64) -> u64 {
     let missing = !all & (Perm::WRITE.bits() | Perm::USER.bits());
@@ -314,7 +314,8 @@ impl<'t, A: Access> VmIter<'t, A> {
         }
     }
 
-    /// Goes past the table of level 1 of this position, or else past the big leaf or the hole, to the first address behind it.
+    /// Goes past the table of level 1 of this position, or else past the big leaf or the hole, to the first address
+    /// behind it.
     pub(super) fn next_small_table(&mut self) -> &mut Self {
         if self.level > 1 {
             return self.next();

@@ -12,9 +12,9 @@
 //! }
 //! ```
 //!
-//! It changes the whole leaf that it stands on; [`VmIterMut::split`] makes a big one smaller, and [`VmIterMut::try_merge`]
-//! makes one of small ones. It sees only the half of the address space that its table may map: elsewhere, nothing is
-//! present, and mapping is refused.
+//! It changes the whole leaf that it stands on; [`VmIterMut::split`] makes a big one smaller, and
+//! [`VmIterMut::try_merge`] makes one of small ones. It sees only the half of the address space that its table may map:
+//! elsewhere, nothing is present, and mapping is refused.
 
 use geometry::{ENTRIES, Geometry};
 
@@ -84,8 +84,8 @@ impl<'t> VmIterMut<'t> {
         }
     }
 
-    /// Puts the contents of the page of 4 KiB at this position, which owns its frame, into `frame`, and maps that with the same
-    /// rights. The page is gone from all CPUs before it is copied (TLB-5), so that no store is lost.
+    /// Puts the contents of the page of 4 KiB at this position, which owns its frame, into `frame`, and maps that with
+    /// the same rights. The page is gone from all CPUs before it is copied (TLB-5), so that no store is lost.
     pub(crate) fn move_to(&mut self, frame: Frame, batch: &mut FlushBatch<'_>) {
         self.assert_private();
         let old = self.slot.load();
@@ -175,15 +175,15 @@ impl<'t> VmIterMut<'t> {
         }
     }
 
-    /// Whether the mapping at this position has the only reference to its frame, or to all of its big page; false too if
-    /// it owns nothing.
+    /// Whether the mapping at this position has the only reference to its frame, or to all of its big page; false too
+    /// if it owns nothing.
     #[inline]
     pub fn owns_frame_alone(&self) -> bool {
         self.leaf().is_some_and(|leaf| leaf.owns_memory_alone())
     }
 
-    /// A new frame of the kind `kind` with the contents of the page of 4 KiB at this position; `None` if no page of this
-    /// size is mapped or no frame is owned.
+    /// A new frame of the kind `kind` with the contents of the page of 4 KiB at this position; `None` if no page of
+    /// this size is mapped or no frame is owned.
     #[inline]
     pub fn copy_frame(&self, kind: FrameKind) -> Option<Result<Frame, NoMemory>> {
         let entry = self.slot.load();

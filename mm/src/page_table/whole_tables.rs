@@ -20,8 +20,8 @@ use crate::page_table::vm_iter::{Container, VmIterMut};
 const INSIDE_TABLE: u64 = ((ENTRIES as u64) << PAGE_SHIFT) - 1;
 
 impl<'t> VmIterMut<'t> {
-    /// The pages that the table of level 1 of this position maps from here on, before `end`, which is behind this position. If
-    /// it stands on an entry of a higher level, there are none.
+    /// The pages that the table of level 1 of this position maps from here on, before `end`, which is behind this
+    /// position. If it stands on an entry of a higher level, there are none.
     #[inline(always)]
     pub(super) fn rest_of_table(&self, end: VirtAddr) -> impl Iterator<Item = Leaf<'t>> + use<'t> {
         let Container { table, denied } = self.container;
@@ -57,8 +57,8 @@ impl<'t> VmIterMut<'t> {
         Usage::remove_several(self.container.table.usage_word(), removed);
     }
 
-    /// Gives the leaf at this position the rights that `perm_of` says, and all behind it in its table before `end` if that is
-    /// of level 1.
+    /// Gives the leaf at this position the rights that `perm_of` says, and all behind it in its table before `end` if
+    /// that is of level 1.
     #[inline]
     pub(super) fn protect_rest_of_table(
         &mut self,

@@ -25,8 +25,8 @@ pub enum Backing {
 pub(super) enum PageContent<'a> {
     /// Zeros, in a frame of the address space's own.
     Zero,
-    /// The first `len_bytes` bytes of the page `index` of a file, and zeros behind them. All bytes of the page, in the middle
-    /// of a file or at its very end, unless somebody wanted less; always if it is shared.
+    /// The first `len_bytes` bytes of the page `index` of a file, and zeros behind them. All bytes of the page, in the
+    /// middle of a file or at its very end, unless somebody wanted less; always if it is shared.
     ///
     /// If `sharing` says so, the file's own frame is mapped with all the region's rights. Otherwise it is mapped until
     /// somebody writes, at most.
@@ -62,8 +62,8 @@ impl Backing {
         }
     }
 
-    /// Becomes what this, of a region of `distance` bytes, and `next`, of the region behind it, are as one, if they can be. Says
-    /// whether it has.
+    /// Becomes what this, of a region of `distance` bytes, and `next`, of the region behind it, are as one, if they can
+    /// be. Says whether it has.
     #[inline]
     pub(super) fn absorb(&mut self, distance: u64, next: &Backing) -> bool {
         match (self, next) {

@@ -1,7 +1,7 @@
 //! Taking regions away and changing their rights, whole or in part.
 //!
-//! Each operation first checks, then does what may fail for want of memory without changing anything that a user can see
-//! (SPACE-6), then changes regions and page table, and waits for the other CPUs (SPACE-5).
+//! Each operation first checks, then does what may fail for want of memory without changing anything that a user can
+//! see (SPACE-6), then changes regions and page table, and waits for the other CPUs (SPACE-5).
 #![forbid(unsafe_code)]
 
 use crate::addr::UserRange;
@@ -29,8 +29,8 @@ impl Space {
     /// Frees pages that `page_alloc` has put into `range`.
     ///
     /// # Errors
-    /// `NotMapped` if a page in it is not one of those; `Pinned`, `NoMemory` as for [`Space::remove`]. Nothing has changed
-    /// then.
+    /// `NotMapped` if a page in it is not one of those; `Pinned`, `NoMemory` as for [`Space::remove`]. Nothing has
+    /// changed then.
     pub fn page_free(&self, range: UserRange) -> Result<(), SpaceError> {
         let mut memory = self.memory.write();
         if !memory.regions.is_all_page_alloc(range) {
@@ -43,8 +43,9 @@ impl Space {
     /// Gives all of `range` the rights `protection`.
     ///
     /// # Errors
-    /// `NotMapped` if a page of it is in no region, `KernelOnly` if only the kernel may use some of it and `protection` lets
-    /// users in, `ReadOnly` if it lets them write a file that may not be written, `NoMemory` for splitting a region or a table. Nothing has changed then.
+    /// `NotMapped` if a page of it is in no region, `KernelOnly` if only the kernel may use some of it and `protection`
+    /// lets users in, `ReadOnly` if it lets them write a file that may not be written, `NoMemory` for splitting a
+    /// region or a table. Nothing has changed then.
     pub fn protect(&self, range: UserRange, protection: Protection) -> Result<(), SpaceError> {
         self.change_rights(range, protection, move |regions| {
             regions.protect(range, protection)

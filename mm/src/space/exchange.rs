@@ -18,8 +18,8 @@ pub struct FrameHash {
 }
 
 impl Space {
-    /// Has the pages at `first` and `second` change places, which lie in one private region of a space that no CPU runs yet.
-    /// Their frames stay as they are.
+    /// Has the pages at `first` and `second` change places, which lie in one private region of a space that no CPU runs
+    /// yet. Their frames stay as they are.
     ///
     /// # Errors
     /// `NotMapped` if there is no such region; `Unreadable`; `NoMemory`.

@@ -2,13 +2,14 @@
 //!
 //! The region says what the user may do and what the page holds; the page table says what is there already.
 //!
-//! - A page that nobody has touched is filled in: zeros, the file's own frame as long as it is only read, or a copy of it.
-//! - A write to a page that a fork or a file shares gets a copy, unless the others have gone: then it only regains the right.
-//!   The old translation is gone from all CPUs before the copy is in its place (TLB-5).
-//! - Faults of one space run in parallel. On one page only one does the work: it fills the entry in one step, or claims it
-//!   while it makes a copy.
-//! - A fault that finds all as it should be is none: another thread has been faster, or this CPU remembered less than it
-//!   could.
+//! - A page that nobody has touched is filled in: zeros, the file's own frame as long as it is only read, or a copy of
+//!   it.
+//! - A write to a page that a fork or a file shares gets a copy, unless the others have gone: then it only regains the
+//!   right. The old translation is gone from all CPUs before the copy is in its place (TLB-5).
+//! - Faults of one space run in parallel. On one page only one does the work: it fills the entry in one step, or claims
+//!   it while it makes a copy.
+//! - A fault that finds all as it should be is none: another thread has been faster, or this CPU remembered less than
+//!   it could.
 //! - Everything else is an error, and the end of the thread.
 #![forbid(unsafe_code)]
 
@@ -170,8 +171,8 @@ pub(super) enum Progress {
     Done,
     /// This page is needed; then the fault is to be tried again with it, from the start.
     Needs(FilePage),
-    /// The space has to be changed in a way for which one must have it alone: [`Memory::prepare_fault`]. Then the fault is to
-    /// be tried again.
+    /// The space has to be changed in a way for which one must have it alone: [`Memory::prepare_fault`]. Then the fault
+    /// is to be tried again.
     NeedsAlone,
 }
 
@@ -324,8 +325,8 @@ fn done(filled: Result<(), MapError>) -> Result<Progress, FaultError> {
     }
 }
 
-/// What to map for a page of a file of which `len_bytes` bytes count: the file's own frame, for whoever only reads all of it,
-/// or else a copy of as much.
+/// What to map for a page of a file of which `len_bytes` bytes count: the file's own frame, for whoever only reads all
+/// of it, or else a copy of as much.
 #[inline(never)]
 fn file_page(
     file: Option<&Frame>,

@@ -17,7 +17,8 @@ pub enum Sharing {
     /// The file, and all who have it mapped: everybody writes the file's own frames.
     ///
     /// Where the file has no page, past its end, there is nothing to share. Such a page is zero and belongs to the
-    /// address space (and to those that are forked from it), until it is unmapped, even if the file gets longer meanwhile.
+    /// address space (and to those that are forked from it), until it is unmapped, even if the file gets longer
+    /// meanwhile.
     Shared,
 }
 
@@ -27,8 +28,8 @@ pub struct FileBacking {
     source: Arc<dyn PageSource>,
     /// Where in the file the region's first byte lies; a multiple of the page size.
     offset: u64,
-    /// How many bytes of the region come from the file. The others are zero, whatever the file has there. `u64::MAX`, or
-    /// what cutting has left of it, if shared.
+    /// How many bytes of the region come from the file. The others are zero, whatever the file has there. `u64::MAX`,
+    /// or what cutting has left of it, if shared.
     len_bytes: u64,
     sharing: Sharing,
 }
@@ -104,8 +105,8 @@ impl FileBacking {
         }
     }
 
-    /// Becomes what this, of a region of `distance` bytes, and `next`, of the region behind it, are as one, if they can be: the
-    /// inverse of cutting. Says whether it has.
+    /// Becomes what this, of a region of `distance` bytes, and `next`, of the region behind it, are as one, if they can
+    /// be: the inverse of cutting. Says whether it has.
     pub(super) fn absorb(&mut self, distance: u64, next: &FileBacking) -> bool {
         let is_continued = self.sharing == next.sharing
             && self.offset.checked_add(distance) == Some(next.offset)

@@ -46,7 +46,8 @@ impl ForkPolicy {
 /// Whether a copy-on-write fork forgets to make pages read-only (`break=cow`).
 static IS_COPY_ON_WRITE_BROKEN: AtomicBool = AtomicBool::new(false);
 
-/// Makes copy-on-write forks leave shared pages writable, so that parent and child see each other's stores (`break=cow`).
+/// Makes copy-on-write forks leave shared pages writable, so that parent and child see each other's stores
+/// (`break=cow`).
 pub fn break_copy_on_write() {
     // Relaxed: set at boot, before the first fork.
     IS_COPY_ON_WRITE_BROKEN.store(true, Ordering::Relaxed);
@@ -58,19 +59,20 @@ impl Space {
     /// Faults of this space wait meanwhile, and no CPU writes by an old right any more when this has returned.
     ///
     /// # Errors
-    /// `NoMemory`. Nothing has changed then that a user could notice, and all memory has been given back; pages that had
-    /// been made read-only become writable again at the next write.
+    /// `NoMemory`. Nothing has changed then that a user could notice, and all memory has been given back; pages that
+    /// had been made read-only become writable again at the next write.
     pub fn fork(&self, policy: ForkPolicy) -> Result<Arc<Space>, NoMemory> {
         // The last page is nobody's.
         self.fork_at(policy, USER_END)
     }
 
-    /// As [`Space::fork`], by a thread of this space with this stack pointer. Both threads will write that page of the stack
-    /// before anything else, so a copy-on-write fork copies it at once: that is what the first fault would do, and saves both
-    /// their faults.
+    /// As [`Space::fork`], by a thread of this space with this stack pointer. Both threads will write that page of the
+    /// stack before anything else, so a copy-on-write fork copies it at once: that is what the first fault would do,
+    /// and saves both their faults.
     ///
-    /// Other threads of the space go on meanwhile, and the copy is to show one moment of what they do: that of the flush. So if
-    /// there are any nothing is copied before it; [`ForkPolicy::CopyOnWrite`] takes the place of those that would.
+    /// Other threads of the space go on meanwhile, and the copy is to show one moment of what they do: that of the
+    /// flush. So if there are any nothing is copied before it; [`ForkPolicy::CopyOnWrite`] takes the place of those
+    /// that would.
     pub fn fork_at(
         &self,
         policy: ForkPolicy,
@@ -169,7 +171,8 @@ fn copy_naively(
     copy_mappings_by(child, parent, batch, |_, _| Copying::CopyNow)
 }
 
-/// The exercise's fork: the child gets the parent's mappings, and then a frame of its own behind each that can be written.
+/// The exercise's fork: the child gets the parent's mappings, and then a frame of its own behind each that can be
+/// written.
 ///
 /// # Errors
 /// `NoMemory` for tables or copies; what has been mapped by then stays mapped in `child`.

@@ -21,8 +21,8 @@ impl Space {
         })
     }
 
-    /// Calls `visit` for each entry that a walk towards `address` reads, from the root down to a leaf or a hole; never if the
-    /// address is not canonical or the space has been destroyed. The space is locked meanwhile.
+    /// Calls `visit` for each entry that a walk towards `address` reads, from the root down to a leaf or a hole; never
+    /// if the address is not canonical or the space has been destroyed. The space is locked meanwhile.
     pub fn walk(&self, address: VirtAddr, visit: &mut dyn FnMut(Lookup, Entry)) {
         if let Some(table) = &mut self.memory.write().table {
             table.get_mut().for_each_step(address, visit);

@@ -46,8 +46,8 @@ impl Space {
         Some(Mapping { region, page })
     }
 
-    /// Calls `function` with each region, by ascending address. The space is locked meanwhile: `function` must not touch
-    /// memory of it.
+    /// Calls `function` with each region, by ascending address. The space is locked meanwhile: `function` must not
+    /// touch memory of it.
     pub fn for_each_region(&self, function: &mut dyn FnMut(&Region)) {
         self.memory.read().regions.iter().for_each(function);
     }

@@ -6,8 +6,8 @@ use alloc::sync::Arc;
 use crate::addr::VirtAddr;
 use crate::space::{Backing, PageSource, Space};
 
-/// The name of a place in memory: the same for all who see each other's stores there, and nobody else's as long as somebody
-/// has it.
+/// The name of a place in memory: the same for all who see each other's stores there, and nobody else's as long as
+/// somebody has it.
 pub struct MemoryName {
     words: [u64; 2],
     /// Keeps what the name is made of.
@@ -24,8 +24,8 @@ impl MemoryName {
 impl Space {
     /// The name of the memory at `address`; `None` if that is in no region.
     ///
-    /// Private memory is called by space and address, since what is behind them can change (a fork, a move); shared memory by
-    /// its source and the place in it, since each space can have it elsewhere.
+    /// Private memory is called by space and address, since what is behind them can change (a fork, a move); shared
+    /// memory by its source and the place in it, since each space can have it elsewhere.
     pub fn memory_name(&self, address: VirtAddr) -> Option<MemoryName> {
         let memory = self.memory.read();
         let region = memory.regions.find(address)?;

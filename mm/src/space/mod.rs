@@ -1,27 +1,28 @@
 //! Address spaces: regions, which say what a user may do where, and a page table, which says what is there already.
 //!
-//! **Guarantee.** A user's access either does what the region at the address says, or becomes an error; it never reaches memory
-//! that the region does not have. What two spaces share, neither sees the other write. When a space is gone, all that it had
-//! is free again, and no CPU can still reach it.
+//! **Guarantee.** A user's access either does what the region at the address says, or becomes an error; it never
+//! reaches memory that the region does not have. What two spaces share, neither sees the other write. When a space is
+//! gone, all that it had is free again, and no CPU can still reach it.
 //!
 //! How: [`Space::add`] and [`Space::remove`] change the regions, [`Space::fault`] fills in pages and breaks sharing,
-//! [`Space::fork`] makes a second space that shares this one's frames. Whatever takes something away from the page table collects
-//! it in a [`FlushBatch`].
+//! [`Space::fork`] makes a second space that shares this one's frames. Whatever takes something away from the page
+//! table collects it in a [`FlushBatch`].
 //!
 //! - SPACE-1: what is mapped lies in a region, and has no more rights than it.
 //! - SPACE-2: in a region made by `page_alloc` every page is mapped.
-//! - SPACE-3: a page whose frame others may have too is mapped read-only, unless it is shared on purpose (`Perm::SHARED`).
+//! - SPACE-3: a page whose frame others may have too is mapped read-only, unless it is shared on purpose
+//!   (`Perm::SHARED`).
 //! - SPACE-4: a file is asked for pages with no lock held, since it may wait; afterwards everything is looked at again.
-//! - SPACE-5: what an operation has taken away is gone from all CPUs before the lock is given back. Otherwise another thread
-//!   could map or copy a page that a third still writes by an old translation, and the store would be lost. Under
-//!   `shootdown=deferred` a plain [`Space::remove`] only leaves it in [`limbo`]: nobody can map or copy it any more, and
-//!   whatever is about to be mapped there drains it first.
+//! - SPACE-5: what an operation has taken away is gone from all CPUs before the lock is given back. Otherwise another
+//!   thread could map or copy a page that a third still writes by an old translation, and the store would be lost.
+//!   Under `shootdown=deferred` a plain [`Space::remove`] only leaves it in [`limbo`]: nobody can map or copy it any
+//!   more, and whatever is about to be mapped there drains it first.
 //! - SPACE-6: an operation that has to make page-table pages private, or to split big ones, does so before it changes
 //!   anything that a user can see, since that may fail.
 //!
-//! One reader/writer lock guards regions and page table. Faults read: they fill holes, and take single pages to themselves
-//! (`page_table/claim.rs`), so they run in parallel. Whatever changes regions, forks, or makes tables private,
-//! writes, and holds off faults meanwhile.
+//! One reader/writer lock guards regions and page table. Faults read: they fill holes, and take single pages to
+//! themselves (`page_table/claim.rs`), so they run in parallel. Whatever changes regions, forks, or makes tables
+//! private, writes, and holds off faults meanwhile.
 
 mod backing;
 mod change;
@@ -130,16 +131,16 @@ impl Space {
     /// Adds a region. If it is eager, its pages are filled in, as reading them would.
     ///
     /// # Errors
-    /// `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file; `NotGrowable`, `Unaligned`, `KernelOnly`, `ReadOnly`,
-    /// `WrongLength` if there can be no such region. Nothing has changed then.
+    /// `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file; `NotGrowable`, `Unaligned`, `KernelOnly`,
+    /// `ReadOnly`, `WrongLength` if there can be no such region. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
         let (range, flags) = (region.range, region.flags);
         self.memory.write().insert(region, &self.cpus)?;
         self.populate_new(range, flags)
     }
 
-    /// Adds the region that `make` makes of a free range of `len_bytes` bytes, a multiple of the page size, and returns that range.
-    /// It begins at a multiple of `align_bytes`.
+    /// Adds the region that `make` makes of a free range of `len_bytes` bytes, a multiple of the page size, and returns
+    /// that range. It begins at a multiple of `align_bytes`.
     ///
     /// # Errors
     /// Those of [`Space::add`] and of `make`; `NoMemory` also if there is no such range.
@@ -215,8 +216,8 @@ impl Space {
         }
     }
 
-    /// Gives everything back that the space has, and makes every CPU leave it that still has it loaded. It is empty from then
-    /// on, and nothing can be added.
+    /// Gives everything back that the space has, and makes every CPU leave it that still has it loaded. It is empty
+    /// from then on, and nothing can be added.
     pub fn destroy(&self) {
         let remains = self.memory.write().take(&self.root);
         remains.retire(&self.cpus);

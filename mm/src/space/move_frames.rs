@@ -9,8 +9,8 @@ use crate::page_table::{Perm, VmIterMut};
 use crate::space::{Memory, Space};
 
 impl Space {
-    /// Puts the contents of `range` into other frames. No store is lost: a page is not there while it is copied, and who touches
-    /// it waits. Pages that nobody has touched, and those that are shared on purpose, stay as they are.
+    /// Puts the contents of `range` into other frames. No store is lost: a page is not there while it is copied, and
+    /// who touches it waits. Pages that nobody has touched, and those that are shared on purpose, stay as they are.
     ///
     /// # Errors
     /// `NotMapped` if a page is in no region, `Pinned`, `NoMemory`. Nothing has changed then.

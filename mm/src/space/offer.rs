@@ -1,14 +1,15 @@
 //! Single pages that one address space offers to another.
 //!
-//! A page that is offered becomes shared memory of one page, in the place where it is: its frame is the source's from then on,
-//! and whoever takes the offer maps the same source. So nothing else is special about it: faults, forks, `protect` and
-//! `unmap` treat both ends like any shared mapping, and the frame is free when the last of them has gone.
+//! A page that is offered becomes shared memory of one page, in the place where it is: its frame is the source's from
+//! then on, and whoever takes the offer maps the same source. So nothing else is special about it: faults, forks,
+//! `protect` and `unmap` treat both ends like any shared mapping, and the frame is free when the last of them has gone.
 //!
-//! - OFFER-1: the frame of an offered page was the space's alone. If somebody else had it too (another process after a fork,
-//!   or a file) the space has got a copy.
+//! - OFFER-1: the frame of an offered page was the space's alone. If somebody else had it too (another process after a
+//!   fork, or a file) the space has got a copy.
 //! - OFFER-2: an offer names the memory, not the address: it is good as long as the space shows that memory there, and
 //!   never shows what has come in its place.
-//! - OFFER-3: who takes an offer gets the rights that the owner has at that moment, at most, and can never give itself more.
+//! - OFFER-3: who takes an offer gets the rights that the owner has at that moment, at most, and can never give itself
+//!   more.
 #![forbid(unsafe_code)]
 
 use alloc::sync::{Arc, Weak};

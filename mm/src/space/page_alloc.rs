@@ -1,8 +1,8 @@
 //! `page_alloc`: fresh zeroed pages at addresses that the user chooses.
 //!
-//! As in WeensyOS the pages are there when the call returns, so that it is this call that says when memory runs out; and a page
-//! that `page_alloc` has put there before is replaced by a fresh one. It replaces nothing else: where the program, its stack or
-//! a mapping lies, the call fails with `EEXIST`.
+//! As in WeensyOS the pages are there when the call returns, so that it is this call that says when memory runs out;
+//! and a page that `page_alloc` has put there before is replaced by a fresh one. It replaces nothing else: where the
+//! program, its stack or a mapping lies, the call fails with `EEXIST`.
 #![forbid(unsafe_code)]
 
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +28,8 @@ pub fn break_page_alloc() {
 }
 
 impl Space {
-    /// What `page_alloc` does about an address that is not a user's: nothing, unless it is broken. Then the page that is there
-    /// already, the kernel's, becomes the user's too.
+    /// What `page_alloc` does about an address that is not a user's: nothing, unless it is broken. Then the page that
+    /// is there already, the kernel's, becomes the user's too.
     ///
     /// # Errors
     /// `KernelHalf`.
@@ -52,7 +52,8 @@ impl Space {
     /// Puts a fresh zeroed page, readable and writable, at each address in `range`.
     ///
     /// # Errors
-    /// `Overlap` if something other than pages of `page_alloc` is there, `Pinned` if one of those is, `NoMemory`. Nothing has changed then.
+    /// `Overlap` if something other than pages of `page_alloc` is there, `Pinned` if one of those is, `NoMemory`.
+    /// Nothing has changed then.
     pub fn page_alloc(&self, range: UserRange) -> Result<(), SpaceError> {
         // Dropped last: what is left of the frames is given back without the lock.
         let mut frames = limbo::retry_drained(|| zeroed_frames(range.len_pages()))?;

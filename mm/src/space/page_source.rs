@@ -9,12 +9,12 @@ use crate::frame::Frame;
 /// Something that has its contents in page frames, for regions to map: a file, or shared memory.
 ///
 /// The frames are the source's own, one for each page however many processes map it. What is written to a page, by the
-/// source or through a shared mapping, is seen by the source and by all who have the page mapped, except through private
-/// mappings that have been written there themselves. A private mapping never writes the source's frames. A source that
-/// does not want to be seen writing puts a new frame in the place of one that is shared.
+/// source or through a shared mapping, is seen by the source and by all who have the page mapped, except through
+/// private mappings that have been written there themselves. A private mapping never writes the source's frames. A
+/// source that does not want to be seen writing puts a new frame in the place of one that is shared.
 pub trait PageSource: Send + Sync {
-    /// The frame with the bytes from `index * PAGE_SIZE` on, zero behind the end of the file unless a shared mapping has
-    /// written there.
+    /// The frame with the bytes from `index * PAGE_SIZE` on, zero behind the end of the file unless a shared mapping
+    /// has written there.
     ///
     /// Called with no lock held; it may wait.
     ///

@@ -1,8 +1,8 @@
 //! Where memory goes whose place is left to the kernel.
 //!
-//! As high as there is room. Only under `shootdown=deferred` addresses rest after they have been used: who maps something at an
-//! address in limbo has to wait for other CPUs, which are soon done with it by themselves. So each search begins below
-//! what the last one has found, and after some searches at the top again.
+//! As high as there is room. Only under `shootdown=deferred` addresses rest after they have been used: who maps
+//! something at an address in limbo has to wait for other CPUs, which are soon done with it by themselves. So each
+//! search begins below what the last one has found, and after some searches at the top again.
 #![forbid(unsafe_code)]
 
 use crate::addr::{USER_END, UserRange, VirtAddr};
@@ -28,7 +28,8 @@ impl Placement {
         }
     }
 
-    /// A free range of `len_pages` pages whose start is a multiple of `align_bytes` (and of the page size), if there is one.
+    /// A free range of `len_pages` pages whose start is a multiple of `align_bytes` (and of the page size), if there is
+    /// one.
     #[inline]
     pub(super) fn find_free(
         &mut self,

@@ -12,7 +12,8 @@ use crate::space::region::{Region, RegionFlags};
 use crate::space::{FaultAccess, FaultError, Space};
 
 impl Space {
-    /// Fills in all pages of the region that has just been added as `range`, if it is eager; or else takes it out again.
+    /// Fills in all pages of the region that has just been added as `range`, if it is eager; or else takes it out
+    /// again.
     #[inline]
     pub(super) fn populate_new(
         &self,

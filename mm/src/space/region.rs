@@ -38,8 +38,8 @@ pub struct Region {
     pub protection: Protection,
     /// How it is treated.
     pub flags: RegionFlags,
-    /// If it grows: the lowest address, or the highest end, that it may come to have. Without one it grows until a guard gap
-    /// before its neighbour. A part that is cut off keeps it.
+    /// If it grows: the lowest address, or the highest end, that it may come to have. Without one it grows until a
+    /// guard gap before its neighbour. A part that is cut off keeps it.
     pub growth_limit: Option<VirtAddr>,
     /// Where its contents come from.
     pub backing: Backing,
@@ -109,9 +109,9 @@ impl Region {
     ///
     /// # Errors
     /// `ReadOnly` if it would let users write a file that may not be written, `KernelOnly` for physical memory without
-    /// [`Protection::KERNEL`], `WrongLength` for physical memory that is not as long
-    /// as the region, `NotGrowable` for one that grows but is not plain anonymous memory, that grows both ways, or whose
-    /// limit lies inside of it or has nothing to limit; `Unaligned` for a limit, or memory, that does not begin with a page.
+    /// [`Protection::KERNEL`], `WrongLength` for physical memory that is not as long as the region, `NotGrowable` for
+    /// one that grows but is not plain anonymous memory, that grows both ways, or whose limit lies inside of it or has
+    /// nothing to limit; `Unaligned` for a limit, or memory, that does not begin with a page.
     pub(super) fn check(&self) -> Result<(), SpaceError> {
         if let Backing::Physical(memory) = self.backing {
             if !self.protection.contains(Protection::KERNEL) {
@@ -175,7 +175,8 @@ impl Region {
         })
     }
 
-    /// Becomes the region that is this one and `next` together, if they touch and differ in nothing else. Says whether it has.
+    /// Becomes the region that is this one and `next` together, if they touch and differ in nothing else. Says whether
+    /// it has.
     #[inline(always)]
     pub(super) fn absorb(&mut self, next: &Region) -> bool {
         // What neighbours mostly differ in comes first.

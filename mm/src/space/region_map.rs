@@ -4,8 +4,8 @@
 //!
 //! - REGION-1: the regions ascend and no two have an address in common.
 //! - REGION-2: no two that touch could be one ([`Region::absorb`]).
-//! - REGION-3: an operation either does all of its work or, with an error, nothing. It asks for all the memory that it needs
-//!   before it changes anything.
+//! - REGION-3: an operation either does all of its work or, with an error, nothing. It asks for all the memory that it
+//!   needs before it changes anything.
 #![forbid(unsafe_code)]
 
 mod change;
@@ -25,8 +25,8 @@ pub use grow::{GUARD_PAGES, break_guard};
 #[derive(Default)]
 pub(super) struct RegionMap {
     regions: Vec<Region>,
-    /// The index that was found last, or what was it before a change: faults come in bunches, and what is mapped is soon
-    /// touched, and then unmapped.
+    /// The index that was found last, or what was it before a change: faults come in bunches, and what is mapped is
+    /// soon touched, and then unmapped.
     recent: AtomicUsize,
 }
 
@@ -98,8 +98,8 @@ impl RegionMap {
         self.regions.try_reserve(2).map_err(|_| NoMemory)
     }
 
-    /// Adds `region`, as a part of its neighbours where it is like them. It may lie next to one that grows, which then does
-    /// not grow there any more.
+    /// Adds `region`, as a part of its neighbours where it is like them. It may lie next to one that grows, which then
+    /// does not grow there any more.
     ///
     /// # Errors
     /// `Overlap`, `NoMemory`, and those of [`Region::check`].
@@ -130,8 +130,8 @@ impl RegionMap {
         Ok(())
     }
 
-    /// Adds `region`, which belongs before the one at `index`, as a part of its neighbours where it is like them (REGION-2).
-    /// There is room for it.
+    /// Adds `region`, which belongs before the one at `index`, as a part of its neighbours where it is like them
+    /// (REGION-2). There is room for it.
     #[inline(always)]
     fn insert_at(&mut self, index: usize, region: Region) {
         if let Some(below) = index.checked_sub(1)
@@ -196,8 +196,8 @@ impl RegionMap {
         Ok(())
     }
 
-    /// Splits those of the regions at `indices`, which are all that have an address in common with `range`, that reach over
-    /// its ends. Returns where those are that lie inside of it.
+    /// Splits those of the regions at `indices`, which are all that have an address in common with `range`, that reach
+    /// over its ends. Returns where those are that lie inside of it.
     #[inline]
     fn split_at_ends(
         &mut self,

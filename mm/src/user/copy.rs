@@ -46,8 +46,8 @@ pub(super) unsafe fn copy_into_frame(
 ) -> Result<(), BadUserAddress> {
     assert_may_fault();
     let into = frame.bytes_at(offset, len_bytes);
-    // SAFETY: 1. the bytes lie in the frame (`bytes_at`), which is memory that `frame` keeps; whoever reads or writes it
-    // meanwhile does so by raw copies as well, since it is shared with users; 2. USER-1 is the caller's promise.
+    // SAFETY: 1. the bytes lie in the frame (`bytes_at`), which is memory that `frame` keeps; whoever reads or writes
+    // it meanwhile does so by raw copies as well, since it is shared with users; 2. USER-1 is the caller's promise.
     let is_copied = unsafe { user_access::copy_in(into, address, len_bytes) };
     if is_copied {
         Ok(())
@@ -56,7 +56,8 @@ pub(super) unsafe fn copy_into_frame(
     }
 }
 
-/// Copies `len_bytes` bytes from `offset` in `frame` on to user memory from `address` on, with others perhaps writing them.
+/// Copies `len_bytes` bytes from `offset` in `frame` on to user memory from `address` on, with others perhaps writing
+/// them.
 ///
 /// Panics if the frame has not that many. After an error some of them may be there.
 ///
@@ -95,7 +96,8 @@ pub(super) fn copy_value_in<T: PlainData>(address: usize) -> Result<T, BadUserAd
     }
 }
 
-/// Copies the first `len_bytes` bytes of a value, at most all of it, to user memory at `address`, which need not be aligned.
+/// Copies the first `len_bytes` bytes of a value, at most all of it, to user memory at `address`, which need not be
+/// aligned.
 pub(super) fn copy_value_out<T: PlainData>(
     address: usize,
     value: &T,
@@ -103,8 +105,8 @@ pub(super) fn copy_value_out<T: PlainData>(
 ) -> Result<(), BadUserAddress> {
     check(address, len_bytes)?;
     let len_bytes = len_bytes.min(size_of::<T>());
-    // SAFETY: 1. `value` has at least `len_bytes` bytes, all of them initialised since `PlainData` has no padding; 2. USER-1
-    // has been checked.
+    // SAFETY: 1. `value` has at least `len_bytes` bytes, all of them initialised since `PlainData` has no padding; 2.
+    // USER-1 has been checked.
     let is_copied =
         unsafe { user_access::copy_out(address, (&raw const *value).cast(), len_bytes) };
     if is_copied {

@@ -9,14 +9,14 @@
 //!
 //! How:
 //! - USER-1: the range lies wholly in user space, does not wrap, and ends before [`USER_END`](crate::addr::USER_END);
-//!   checked here before the first access, so that no user address can name the kernel (unless `break=usercopy` has turned
-//!   that off on purpose).
+//!   checked here before the first access, so that no user address can name the kernel (unless `break=usercopy` has
+//!   turned that off on purpose).
 //! - USER-2: only the copy loop itself runs with SMAP open (`stac` to `clac`, in one block of assembly). A stray access
 //!   to user memory anywhere else in the kernel faults and is a bug that shows.
 //! - USER-3: a fault on the user's side of the loop is an error, not a panic. The page-fault handler first lets the
-//!   address space bring the page in; if it refuses, [`fixup`] tells where the loop wants to go on, and that is its exit
-//!   with an error. The table has an entry for each instruction that touches user memory and for no other: a fault on the
-//!   kernel's side stays a bug.
+//!   address space bring the page in; if it refuses, [`fixup`] tells where the loop wants to go on, and that is its
+//!   exit with an error. The table has an entry for each instruction that touches user memory and for no other: a fault
+//!   on the kernel's side stays a bug.
 //! - USER-4: a copy may fault, and a fault may wait for a lock, another CPU or a file. So no spinlock is held during a
 //!   copy and interrupts are on; debug builds check both.
 

@@ -31,8 +31,8 @@ macro_rules! plain_structs {
                 "a field is not listed, or there is padding"
             );
 
-            // SAFETY: 1. all fields are plain data; 2. their sizes add up to that of the struct, so that there is nothing
-            // besides them. Both have been checked above.
+            // SAFETY: 1. all fields are plain data; 2. their sizes add up to that of the struct, so that there is
+            // nothing besides them. Both have been checked above.
             unsafe impl PlainData for $Struct {}
         )*
     };

@@ -135,12 +135,12 @@ impl UserSlice {
         Ok(len_bytes)
     }
 
-    /// Copies all of it to `offset` in `frame`, which holds a user's bytes and means nothing to the kernel. Panics unless
-    /// there is room.
+    /// Copies all of it to `offset` in `frame`, which holds a user's bytes and means nothing to the kernel. Panics
+    /// unless there is room.
     ///
     /// # Errors
-    /// Not all of it is memory that the user may read. Some bytes of it may be there then: the first ones, none behind the
-    /// bad address.
+    /// Not all of it is memory that the user may read. Some bytes of it may be there then: the first ones, none behind
+    /// the bad address.
     #[inline]
     pub fn copy_in_frame(self, frame: &Frame, offset: usize) -> Result<(), BadUserAddress> {
         if self.is_empty() {
@@ -153,8 +153,8 @@ impl UserSlice {
     /// Fills all of it with the bytes of `frame` from `offset` on. Panics unless there are as many.
     ///
     /// # Errors
-    /// Not all of it is memory that the user may write. Some bytes of it may be there then: the first ones, none behind the
-    /// bad address.
+    /// Not all of it is memory that the user may write. Some bytes of it may be there then: the first ones, none behind
+    /// the bad address.
     #[inline]
     pub fn copy_out_frame(self, frame: &Frame, offset: usize) -> Result<(), BadUserAddress> {
         if self.is_empty() {

@@ -33,7 +33,8 @@ pub(super) fn read(buffer: &mut ReadBuffer<'_>) -> Result<usize, Errno> {
     CONSOLE.get().ok_or(Errno::ENODEV)?.lines().read(buffer)
 }
 
-/// Shows all of `buffer`. If some of it cannot be read, what comes before is shown, and the result says how much it was.
+/// Shows all of `buffer`. If some of it cannot be read, what comes before is shown, and the result says how much it
+/// was.
 pub(super) fn write(buffer: &mut WriteBuffer<'_>) -> Result<usize, Errno> {
     let console = CONSOLE.get().ok_or(Errno::ENODEV)?;
     let mut piece = [0; PIECE_BYTES];

@@ -102,8 +102,9 @@ impl Descriptors {
     /// Opens what `path` names in `tree`; returns its descriptor, the lowest free one.
     ///
     /// # Errors
-    /// `ENOENT`, `ENOTDIR`, `EISDIR`, `EEXIST`, `ENAMETOOLONG`; `EINVAL` for a path with a NUL, or flags that contradict
-    /// each other; `EMFILE`; `ENOMEM`; `EINTR` if the caller was killed while it waited. The file has not been cut then.
+    /// `ENOENT`, `ENOTDIR`, `EISDIR`, `EEXIST`, `ENAMETOOLONG`; `EINVAL` for a path with a NUL, or flags that
+    /// contradict each other; `EMFILE`; `ENOMEM`; `EINTR` if the caller was killed while it waited. The file has not
+    /// been cut then.
     pub fn open(&self, tree: &FileTree, path: &[u8], flags: OpenFlags) -> Result<usize, Errno> {
         // Before anything is made; another thread can still take the last number meanwhile.
         self.table.lock().make_room(1)?;

@@ -85,8 +85,8 @@ impl OpenFile {
     /// Opens what `path` names in `tree`, made if the flags ask for it, but does not cut it yet.
     ///
     /// # Errors
-    /// `ENOENT`, `ENOTDIR`, `ENAMETOOLONG` or `ENOMEM`; `EEXIST` if it must not exist; `EISDIR` if it is a directory and
-    /// shall be written or made; `EINVAL` if it is to be cut but not written.
+    /// `ENOENT`, `ENOTDIR`, `ENAMETOOLONG` or `ENOMEM`; `EEXIST` if it must not exist; `EISDIR` if it is a directory
+    /// and shall be written or made; `EINVAL` if it is to be cut but not written.
     pub(super) fn open(
         tree: &FileTree,
         path: &[u8],
@@ -132,8 +132,8 @@ impl OpenFile {
     /// Reads at the offset, and advances it. Returns how many bytes were read.
     ///
     /// # Errors
-    /// `EBADF` if it is not open for reading; `EISDIR`; `EFAULT` if not even the first byte could be stored; `EINTR` if the
-    /// caller was killed while it waited; `ENODEV` if there is no console.
+    /// `EBADF` if it is not open for reading; `EISDIR`; `EFAULT` if not even the first byte could be stored; `EINTR` if
+    /// the caller was killed while it waited; `ENODEV` if there is no console.
     #[inline]
     pub fn read(&self, mut buffer: ReadBuffer<'_>) -> Result<usize, Errno> {
         if !self.flags.readable() {
@@ -153,8 +153,8 @@ impl OpenFile {
         }
     }
 
-    /// Writes at the offset, or at the file's end if it was opened so, and advances the offset behind it. Returns how many
-    /// bytes were written: less than there are only if an error came after the first.
+    /// Writes at the offset, or at the file's end if it was opened so, and advances the offset behind it. Returns how
+    /// many bytes were written: less than there are only if an error came after the first.
     ///
     /// # Errors
     /// `EBADF` if it is not open for writing; `EFAULT` if the first byte cannot be read; `EPIPE`; `EFBIG`; `ENOSPC` or
@@ -188,8 +188,8 @@ impl OpenFile {
     /// Sets the offset to `distance` from the start, from where it is, or from the end. Returns it.
     ///
     /// # Errors
-    /// `ESPIPE` if it has none; `EINVAL` if that is before the start; `EOVERFLOW` if it is too large; `EINTR` if the caller
-    /// was killed while it waited for a reader or writer.
+    /// `ESPIPE` if it has none; `EINVAL` if that is before the start; `EOVERFLOW` if it is too large; `EINTR` if the
+    /// caller was killed while it waited for a reader or writer.
     pub fn seek(&self, distance: i64, whence: Whence) -> Result<u64, Errno> {
         let offset = self.offset.take()?;
         let len = match &self.object {
@@ -214,7 +214,8 @@ impl OpenFile {
         Ok(target.unsigned_abs())
     }
 
-    /// The contents of a file, for a mapping. If that is shared, it may be written only if the file is open for writing.
+    /// The contents of a file, for a mapping. If that is shared, it may be written only if the file is open for
+    /// writing.
     ///
     /// # Errors
     /// `ENODEV` if it is no regular file; `EACCES` if it is not open for reading; `ENOMEM`.

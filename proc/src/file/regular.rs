@@ -1,16 +1,19 @@
 //! A file with contents: bytes in pages that reads, writes and mappings share.
 //!
-//! The guarantee: a page that anybody maps is the page that `write` changes, as long as the file is not cut; a program's
-//! text is one set of frames however many processes run it; and what `write` returns is what has changed, no byte more.
+//! The guarantee: a page that anybody maps is the page that `write` changes, as long as the file is not cut; a
+//! program's text is one set of frames however many processes run it; and what `write` returns is what has changed, no
+//! byte more.
 //!
-//! A file that begins as given bytes (the initrd's) keeps them for the pages that have no frame yet. Such a page gets its
-//! frame, once and for all, when somebody maps or writes it, or all do by [`RegularFile::fill`]. Reading does not need one.
+//! A file that begins as given bytes (the initrd's) keeps them for the pages that have no frame yet. Such a page gets
+//! its frame, once and for all, when somebody maps or writes it, or all do by [`RegularFile::fill`]. Reading does not
+//! need one.
 //!
-//! - **FILE-1** who changes bytes or the length has the turn of `writing`, so a write and a cut do not mix. `contents` is
-//!   locked for moments only, never during a copy: it says which frame a page has, and the frame is kept by its count.
+//! - **FILE-1** who changes bytes or the length has the turn of `writing`, so a write and a cut do not mix. `contents`
+//!   is locked for moments only, never during a copy: it says which frame a page has, and the frame is kept by its
+//!   count.
 //! - **FILE-2** a frame made for a page outside the lock goes in only if the file has not been cut since.
-//! - **FILE-3** a page's bytes behind the end of the file are zero, but for what a shared mapping has written there; that is
-//!   cleared before the file grows over it.
+//! - **FILE-3** a page's bytes behind the end of the file are zero, but for what a shared mapping has written there;
+//!   that is cleared before the file grows over it.
 
 use abi::Errno;
 use mm::NoMemory;
@@ -140,8 +143,8 @@ impl RegularFile {
     /// If an error comes after the first byte, the result says how many bytes were written; the others have not been.
     ///
     /// # Errors
-    /// `EFBIG` if not even the first byte is below [`MAX_FILE_BYTES`], `ENOSPC` if there is no memory for it, `EFAULT` if
-    /// it cannot be read, `EINTR` if the caller was killed while it waited for another writer.
+    /// `EFBIG` if not even the first byte is below [`MAX_FILE_BYTES`], `ENOSPC` if there is no memory for it, `EFAULT`
+    /// if it cannot be read, `EINTR` if the caller was killed while it waited for another writer.
     pub fn write(&self, from: WriteFrom, buffer: &mut WriteBuffer<'_>) -> Result<Written, Errno> {
         let _writing = self.writing.take()?;
         let len = self.len_bytes();
@@ -228,7 +231,8 @@ impl RegularFile {
         Ok(())
     }
 
-    /// Makes and fills the frames of all pages, so that the accounts of frames do not depend on who uses the file later.
+    /// Makes and fills the frames of all pages, so that the accounts of frames do not depend on who uses the file
+    /// later.
     ///
     /// # Errors
     /// There is no memory for them.
@@ -295,7 +299,8 @@ impl Contents {
         }
     }
 
-    /// What the page with the byte at `position` holds, and how much of the file there is from there on. None at the end.
+    /// What the page with the byte at `position` holds, and how much of the file there is from there on. None at the
+    /// end.
     fn page_and_rest(&self, position: u64) -> Option<(Page, usize)> {
         let rest = self
             .len_bytes

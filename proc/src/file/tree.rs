@@ -1,10 +1,11 @@
 //! The tree of directories and files.
 //!
 //! The initrd's files are its beginning; files that programs make are added. Nothing is ever taken out, so a name that
-//! was found stays valid, and a position in a directory (the number of entries before it, in the order in which they were
-//! made) means the same for ever.
+//! was found stays valid, and a position in a directory (the number of entries before it, in the order in which they
+//! were made) means the same for ever.
 //!
-//! Each directory has a lock of its own, held while one name is looked up in it. Who has opened a file never comes here.
+//! Each directory has a lock of its own, held while one name is looked up in it. Who has opened a file never comes
+//! here.
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;

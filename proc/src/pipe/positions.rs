@@ -1,21 +1,21 @@
 //! Where reader and writer of a pipe are, and whether one of them waits for the other.
 //!
-//! Positions count bytes since the pipe was made and wrap; only their differences mean anything. The reader alone changes
-//! `taken`, the writer alone `put`.
+//! Positions count bytes since the pipe was made and wrap; only their differences mean anything. The reader alone
+//! changes `taken`, the writer alone `put`.
 //!
 //! The guarantee: a wake-up is asked for when, and only when, the other side may be asleep.
 //!
-//! - **POS-1** the bytes from `taken` to `put` are the reader's, all others the writer's. Publishing a position gives bytes
-//!   to the other side (release), looking at it receives them (acquire).
-//! - **POS-2** who is going to sleep first says so and then looks at the other's position (and whether it is closed); who
-//!   moves its position first publishes it and then looks whether the other sleeps. Between the two steps both have a
-//!   SeqCst fence, so one of the two sees the other. (Who closes wakes in any case.)
-//! - **POS-3** who finds that the other sleeps clears its note and wakes it afterwards: should the other have just written
-//!   it anew, the wake-up makes it look once more.
+//! - **POS-1** the bytes from `taken` to `put` are the reader's, all others the writer's. Publishing a position gives
+//!   bytes to the other side (release), looking at it receives them (acquire).
+//! - **POS-2** who is going to sleep first says so and then looks at the other's position (and whether it is closed);
+//!   who moves its position first publishes it and then looks whether the other sleeps. Between the two steps both have
+//!   a SeqCst fence, so one of the two sees the other. (Who closes wakes in any case.)
+//! - **POS-3** who finds that the other sleeps clears its note and wakes it afterwards: should the other have just
+//!   written it anew, the wake-up makes it look once more.
 //!
-//! A writer sleeps until there is room for all that it still has to write, or half the pipe: a reader that takes a byte at
-//! a time does not wake it for each. It cannot happen that both sleep: the reader does so only when the pipe is empty,
-//! which is enough for any writer.
+//! A writer sleeps until there is room for all that it still has to write, or half the pipe: a reader that takes a byte
+//! at a time does not wake it for each. It cannot happen that both sleep: the reader does so only when the pipe is
+//! empty, which is enough for any writer.
 
 #[cfg(all(test, loom))]
 mod model;
@@ -93,8 +93,8 @@ impl Positions {
         self.has_writer.load(Ordering::Acquire)
     }
 
-    /// How many bytes there are to read, or 0 if there will never be any; none if the reader has to wait. It has announced
-    /// that, then.
+    /// How many bytes there are to read, or 0 if there will never be any; none if the reader has to wait. It has
+    /// announced that, then.
     pub(super) fn available_or_wait(&self) -> Option<usize> {
         // Relaxed: the fence orders it.
         self.reader_waits.store(true, Ordering::Relaxed);
@@ -141,8 +141,8 @@ impl Positions {
         Ok(self.room(self.taken.load(Ordering::Acquire)))
     }
 
-    /// How much room there is once there is enough for `len` bytes or half the pipe, or `EPIPE`; none if the writer has to
-    /// wait. It has announced that, then.
+    /// How much room there is once there is enough for `len` bytes or half the pipe, or `EPIPE`; none if the writer has
+    /// to wait. It has announced that, then.
     pub(super) fn free_or_wait(&self, len: usize) -> Option<Result<usize, Errno>> {
         let wanted = len.min(WRITER_PATIENCE_BYTES);
         // Relaxed: the fence orders it.

@@ -1,8 +1,8 @@
 //! The threads of a process, and how it ends: what one lock guards.
 //!
-//! A thread of a process is *running* from the moment that it can be found until it has been buried (that is: also while
-//! it sleeps), and then *ended* until it is joined. Once it is decided how the process ends, it gets no thread any more,
-//! and those that end are forgotten at once, since nobody is left to join them.
+//! A thread of a process is *running* from the moment that it can be found until it has been buried (that is: also
+//! while it sleeps), and then *ended* until it is joined. Once it is decided how the process ends, it gets no thread
+//! any more, and those that end are forgotten at once, since nobody is left to join them.
 //!
 //! The methods change the lists only. They return what the caller, without the lock, has to do.
 
@@ -82,7 +82,8 @@ impl Life {
         Some(core::mem::take(&mut self.ended))
     }
 
-    /// A thread has left, and its stack is not used any more. True if it can be joined now; otherwise it is to be forgotten.
+    /// A thread has left, and its stack is not used any more. True if it can be joined now; otherwise it is to be
+    /// forgotten.
     #[must_use]
     pub(crate) fn end(&mut self, thread: &Thread) -> bool {
         let Some(thread) = self.running.remove(thread) else {

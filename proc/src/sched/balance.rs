@@ -21,8 +21,8 @@ pub(super) fn steal(thief: CpuId) -> Option<Arc<Thread>> {
     })
 }
 
-/// Takes a thread for the busy CPU `cpu`, whose own queue is `own_len` long, from one whose queue is at least as long and has
-/// a thread that may come. With `turn`, which should be another one each time, the first victim changes.
+/// Takes a thread for the busy CPU `cpu`, whose own queue is `own_len` long, from one whose queue is at least as long
+/// and has a thread that may come. With `turn`, which should be another one each time, the first victim changes.
 pub(super) fn pull(cpu: CpuId, own_len: usize, turn: u64) -> Option<Arc<Thread>> {
     let enough = own_len.max(1);
     let count = smp::cpu::count();

@@ -1,10 +1,11 @@
-//! Which CPUs have nothing to run, and how one of them falls asleep without missing a thread that is put into its queue.
+//! Which CPUs have nothing to run, and how one of them falls asleep without missing a thread that is put into its
+//! queue.
 //!
-//! The guarantee: a thread that is put into the queue of a CPU that is idle, or just becomes so, runs soon. Either the CPU
-//! sees the thread before it halts, or whoever put it there sees that the CPU is idle and interrupts it.
+//! The guarantee: a thread that is put into the queue of a CPU that is idle, or just becomes so, runs soon. Either the
+//! CPU sees the thread before it halts, or whoever put it there sees that the CPU is idle and interrupts it.
 //!
-//! - **IDLE-1** a CPU that goes idle publishes that first and looks at its queue afterwards; who puts a thread there does
-//!   it the other way round. Both have a SeqCst fence in between, so one of the two sees the other.
+//! - **IDLE-1** a CPU that goes idle publishes that first and looks at its queue afterwards; who puts a thread there
+//!   does it the other way round. Both have a SeqCst fence in between, so one of the two sees the other.
 
 use alloc::sync::Arc;
 
@@ -43,7 +44,8 @@ impl IdleCpus {
         self.0.fetch_remove(cpu);
     }
 
-    /// Puts `thread` into `queue`, that of `target`, another CPU than the caller's. True if `target` has to be interrupted.
+    /// Puts `thread` into `queue`, that of `target`, another CPU than the caller's. True if `target` has to be
+    /// interrupted.
     #[must_use]
     pub fn hand_over<T: Linked<RUN_LINK>>(
         &self,

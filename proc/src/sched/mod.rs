@@ -1,9 +1,9 @@
 //! The scheduler: which thread runs on which CPU.
 //!
-//! Each CPU has a run queue of its own and takes threads from its front. The kernel is not preempted: a thread loses its
-//! CPU only where it asks for it ([`yield_now`], `block`, the end of the thread), which includes the way back to user
-//! mode after a timer tick. A woken thread goes to the CPU that it ran on last or to an idle one (`place`); idle CPUs
-//! steal, and busy ones pull from longer queues now and then (`balance`).
+//! Each CPU has a run queue of its own and takes threads from its front. The kernel is not preempted: a thread loses
+//! its CPU only where it asks for it ([`yield_now`], `block`, the end of the thread), which includes the way back to
+//! user mode after a timer tick. A woken thread goes to the CPU that it ran on last or to an idle one (`place`); idle
+//! CPUs steal, and busy ones pull from longer queues now and then (`balance`).
 //!
 //! Interrupt handlers only leave notes ([`pending`]); a thread, or the idle loop, acts on them. So no lock in here is
 //! ever taken by an interrupt handler.

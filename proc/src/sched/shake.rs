@@ -1,11 +1,11 @@
-//! Shaken time slices (`shake=SEED` on the boot line): while a CPU is busy its timer fires again and again at distances by
-//! chance, of 1 to 20 microseconds, whatever runs, and each time the turn of the running thread is over.
+//! Shaken time slices (`shake=SEED` on the boot line): while a CPU is busy its timer fires again and again at distances
+//! by chance, of 1 to 20 microseconds, whatever runs, and each time the turn of the running thread is over.
 //!
-//! It is there to find what is wrong in one order of events out of many. In user mode a shake ends the turn at once, in the
-//! kernel on the way out or at the next point where a thread pauses. That it also delays this CPU for a moment, in the middle
-//! of whatever the kernel does, is half of its use: other CPUs go on meanwhile. Where instructions are counted
-//! (`run-smp.sh --icount`), moreover, the emulator lets one CPU run until the next timer of any fires, and then the next CPU. So
-//! a seed is an order, and gives the same one again.
+//! It is there to find what is wrong in one order of events out of many. In user mode a shake ends the turn at once, in
+//! the kernel on the way out or at the next point where a thread pauses. That it also delays this CPU for a moment, in
+//! the middle of whatever the kernel does, is half of its use: other CPUs go on meanwhile. Where instructions are
+//! counted (`run-smp.sh --icount`), moreover, the emulator lets one CPU run until the next timer of any fires, and then
+//! the next CPU. So a seed is an order, and gives the same one again.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -54,7 +54,8 @@ pub(super) fn distance_ns(pin: &Pinned) -> u64 {
     distance_from(next)
 }
 
-/// For the timer's interrupt handler: the timer fires again before the note that it leaves has been served, if that takes long.
+/// For the timer's interrupt handler: the timer fires again before the note that it leaves has been served, if that
+/// takes long.
 #[inline]
 pub(super) fn ring_again(pin: &Pinned) {
     if is_on() {

@@ -1,9 +1,9 @@
 //! The timer of a CPU: ticks while it is busy, and the deadlines of its sleepers.
 //!
 //! The hardware timer is one-shot and set to the next thing due: the tick if a thread runs, or the first sleeper. An
-//! idle CPU has no tick, but looks at its queue about once a second: should the interrupt get lost that says that there is
-//! something, that is how long it waits. At a tick the running thread's time is charged to it, its turn ends if others wait, and now and
-//! then the queues are balanced.
+//! idle CPU has no tick, but looks at its queue about once a second: should the interrupt get lost that says that there
+//! is something, that is how long it waits. At a tick the running thread's time is charged to it, its turn ends if
+//! others wait, and now and then the queues are balanced.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -16,8 +16,8 @@ use super::run_queue::RunQueue;
 use super::{CPUS, Cpu, RUNNING, balance, place, shake};
 use crate::sleep;
 
-/// A CPU pulls from longer queues at one tick in so many, by chance: in step with the turns of threads it would always be the
-/// same ones that wait then, and so move.
+/// A CPU pulls from longer queues at one tick in so many, by chance: in step with the turns of threads it would always
+/// be the same ones that wait then, and so move.
 const TICKS_PER_BALANCE: u64 = 3;
 const NEVER: u64 = u64::MAX;
 /// How often an idle CPU looks.

@@ -48,8 +48,8 @@ impl fmt::Display for Undeliverable {
     }
 }
 
-/// Does what signals ask of `thread`, which calls this on its way to user mode with `registers`: leaves the handler that
-/// it is in, if it wants that, and then goes into another one.
+/// Does what signals ask of `thread`, which calls this on its way to user mode with `registers`: leaves the handler
+/// that it is in, if it wants that, and then goes into another one.
 ///
 /// # Errors
 /// Why a handler cannot be called.

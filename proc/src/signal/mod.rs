@@ -1,28 +1,28 @@
 //! Signals: how one process, or the kernel, makes a thread of another one run a handler, and how that returns (exercise
 //! KERN-9).
 //!
-//! The guarantee: a signal that [`send::kill`] has accepted is handled soon, wherever the thread is: its handler runs, and
-//! when that returns the thread goes on with all registers as they were; or the process ends. A signal that was refused has
-//! changed nothing. No user can forge what a thread goes back to.
+//! The guarantee: a signal that [`send::kill`] has accepted is handled soon, wherever the thread is: its handler runs,
+//! and when that returns the thread goes on with all registers as they were; or the process ends. A signal that was
+//! refused has changed nothing. No user can forge what a thread goes back to.
 //!
-//! A signal goes three steps. It is *sent*: a bit of the thread's [`crate::attention`] is set, and the thread is woken, or
-//! interrupted if another CPU runs it. The thread *takes* it on its way to user mode ([`deliver`]): its registers are put
-//! aside in the kernel, the address of [`abi::layout::SIGNAL_RETURN`] is put on its stack, and it goes to user mode in the
-//! handler. The handler *returns*: to that address, where nothing is mapped, so the thread is back in the kernel by a page
-//! fault; or it calls `sigreturn`. The registers are restored, and the next signal can come.
+//! A signal goes three steps. It is *sent*: a bit of the thread's [`crate::attention`] is set, and the thread is woken,
+//! or interrupted if another CPU runs it. The thread *takes* it on its way to user mode ([`deliver`]): its registers
+//! are put aside in the kernel, the address of [`abi::layout::SIGNAL_RETURN`] is put on its stack, and it goes to user
+//! mode in the handler. The handler *returns*: to that address, where nothing is mapped, so the thread is back in the
+//! kernel by a page fault; or it calls `sigreturn`. The registers are restored, and the next signal can come.
 //!
 //! A fault of the thread itself takes the last two steps only.
 //!
-//! Handlers belong to the process. Being in one, and the registers that are put aside, belong to the thread. A thread is in
-//! one handler at most, so there is one place for the registers, its *context*. It is made when the process sets its
-//! first handler, and for later threads with them, so that memory may lack then but not when a signal has been
+//! Handlers belong to the process. Being in one, and the registers that are put aside, belong to the thread. A thread
+//! is in one handler at most, so there is one place for the registers, its *context*. It is made when the process sets
+//! its first handler, and for later threads with them, so that memory may lack then but not when a signal has been
 //! accepted.
 //!
-//! - **SIGNAL-1** a thread is in a handler from the moment that it takes a signal until its registers are restored. WANT-3
-//!   says who may change that.
+//! - **SIGNAL-1** a thread is in a handler from the moment that it takes a signal until its registers are restored.
+//!   WANT-3 says who may change that.
 //! - **SIGNAL-2** while a thread is in a handler, its context holds what it goes back to.
-//! - **SIGNAL-3** a signal without a handler is never posted: it ends the process at once, or, if it is SIGCHLD, does nothing.
-//!   One that lost its handler afterwards has that effect when the thread takes it.
+//! - **SIGNAL-3** a signal without a handler is never posted: it ends the process at once, or, if it is SIGCHLD, does
+//!   nothing. One that lost its handler afterwards has that effect when the thread takes it.
 //! - **SIGNAL-4** while a process has a handler, each of its running threads has a context. Handlers are set, and
 //!   threads are added, with `life` locked and only if that holds; who finds that a thread has no context lets go of
 //!   the lock, makes one, and looks again.

@@ -26,8 +26,8 @@ struct Target {
 /// Sends `signal` to what is behind `id`: a process, or one thread. Without a handler the process ends.
 ///
 /// # Errors
-/// `ESRCH` if there is no such process or thread, or it has ended; `EPERM` for `init` and processes of the kernel; `EAGAIN`
-/// if whoever could take the signal is in a handler and it is not SIGKILL. Nothing has changed then.
+/// `ESRCH` if there is no such process or thread, or it has ended; `EPERM` for `init` and processes of the kernel;
+/// `EAGAIN` if whoever could take the signal is in a handler and it is not SIGKILL. Nothing has changed then.
 pub fn kill(id: Id, signal: Signal) -> Result<(), Errno> {
     send(&Target::behind(id, table::find(id))?, signal)
 }
@@ -102,8 +102,8 @@ pub(crate) fn hand_over(process: &Process, thread: &Thread) {
     }
 }
 
-/// Posts `signal` to the first thread of `process` that is in no handler. If each is in one, the first takes it when it has
-/// left that.
+/// Posts `signal` to the first thread of `process` that is in no handler. If each is in one, the first takes it when it
+/// has left that.
 fn post_for_certain(process: &Process, signal: Signal) {
     let life = process.life.lock();
     let threads = life.running();

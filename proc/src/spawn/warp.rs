@@ -20,8 +20,8 @@ pub fn set_on() {
     IS_ON.store(true, Ordering::Relaxed);
 }
 
-/// If the program `name` is the one: has the first two pages of its data change places, and logs which frames they have, with
-/// which contents, before and afterwards.
+/// If the program `name` is the one: has the first two pages of its data change places, and logs which frames they
+/// have, with which contents, before and afterwards.
 ///
 /// # Errors
 /// Those of [`Space::exchange_pages`].

@@ -1,5 +1,5 @@
-//! The stand-in on the host, whose threads have no local APIC: interrupts are polls there, so nothing is sent and no timer
-//! fires.
+//! The stand-in on the host, whose threads have no local APIC: interrupts are polls there, so nothing is sent and no
+//! timer fires.
 
 /// Ends nothing.
 pub fn end_of_interrupt() {}

@@ -118,8 +118,8 @@ unsafe fn send(delivery: Delivery, apic_id: u32) {
     }
 }
 
-/// Sends in xAPIC mode, where a command is two writes, between which no interrupt handler may send, and must wait for the
-/// one before it. The registers are uncached memory, so the writes stay behind all stores before them.
+/// Sends in xAPIC mode, where a command is two writes, between which no interrupt handler may send, and must wait for
+/// the one before it. The registers are uncached memory, so the writes stay behind all stores before them.
 ///
 /// # Safety
 /// 1. `base` is what `memory_base` says.

@@ -38,8 +38,8 @@ const DIVIDE_BY_1: u32 = 0b1011;
 ///
 /// # Safety
 /// 1. Called once, on the boot CPU, with interrupts off, before any other function of this module.
-/// 2. `memory_base` is the physical address of the APIC registers (0xfee00000 unless the firmware says otherwise) and is
-///    mapped there, uncached, for ever.
+/// 2. `memory_base` is the physical address of the APIC registers (0xfee00000 unless the firmware says otherwise) and
+///    is mapped there, uncached, for ever.
 pub unsafe fn init_boot_cpu(memory_base: usize, force_xapic: bool) -> ApicMode {
     let has_x2apic = __cpuid(1).ecx & CPUID_FEATURE_X2APIC != 0;
     // SAFETY: every x86-64 CPU has this register.
@@ -57,8 +57,8 @@ pub unsafe fn init_boot_cpu(memory_base: usize, force_xapic: bool) -> ApicMode {
     mode
 }
 
-/// Sets up this CPU's APIC in the mode that the boot CPU has chosen: local pins as on a PC (the old interrupt controller
-/// is not used, NMIs arrive), the timer stopped, every vector accepted.
+/// Sets up this CPU's APIC in the mode that the boot CPU has chosen: local pins as on a PC (the old interrupt
+/// controller is not used, NMIs arrive), the timer stopped, every vector accepted.
 ///
 /// # Safety
 /// 1. [`init_boot_cpu`] has been called, or is calling.

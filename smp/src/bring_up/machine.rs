@@ -62,8 +62,8 @@ impl Starter for LocalApic {
 /// The first round: starts the CPUs with these APIC ids at the trampoline, and waits until each has answered or its
 /// deadline has passed. Says by [`cpu::set_possible`] how many CPUs there can be now.
 ///
-/// `trampoline_page` is the address of a page below 1 MiB that this fills; `root` that of the page table on which the CPUs
-/// will run: the boot CPU's own, or one that maps the kernel alike.
+/// `trampoline_page` is the address of a page below 1 MiB that this fills; `root` that of the page table on which the
+/// CPUs will run: the boot CPU's own, or one that maps the kernel alike.
 ///
 /// # Errors
 /// [`OutOfMemory`], and no CPU was started.
@@ -71,8 +71,8 @@ impl Starter for LocalApic {
 /// # Safety
 /// 1. Called once, by the boot CPU, after `apic::init_boot_cpu` and `time::init`.
 /// 2. The page is RAM that nobody else uses, now or ever, and is mapped writable at its own address.
-/// 3. `root` and the tables below it stay as they are for the kernel's half, for ever, and map the kernel at its physical
-///    addresses, which are below 4 GiB.
+/// 3. `root` and the tables below it stay as they are for the kernel's half, for ever, and map the kernel at its
+///    physical addresses, which are below 4 GiB.
 /// 4. The ids are those of CPUs other than this one, none twice.
 pub unsafe fn wake(
     trampoline_page: u32,
@@ -103,20 +103,22 @@ pub unsafe fn wake(
 }
 
 impl Roster {
-    /// The second round: lets the CPUs that have answered go into the kernel. Each runs `entry` with its number, on its own
-    /// stack, with its block installed, interrupts off, and the control registers of the boot CPU; segments and vectors are
-    /// the trampoline's and none. It must call [`crate::ipi::announce`] once it is set up, for which this waits.
+    /// The second round: lets the CPUs that have answered go into the kernel. Each runs `entry` with its number, on its
+    /// own stack, with its block installed, interrupts off, and the control registers of the boot CPU; segments and
+    /// vectors are the trampoline's and none. It must call [`crate::ipi::announce`] once it is set up, for which this
+    /// waits.
     ///
-    /// `provide` makes what the CPU with this number and APIC id needs. When there is no memory for one, that one and those
-    /// behind it are left out. On return [`cpu::count`] is the number of CPUs that run, which is also the result.
+    /// `provide` makes what the CPU with this number and APIC id needs. When there is no memory for one, that one and
+    /// those behind it are left out. On return [`cpu::count`] is the number of CPUs that run, which is also the result.
     ///
     /// # Errors
-    /// [`NotStarted`], after the deadline, if one does not announce itself. Others run by then, so there is no way back.
+    /// [`NotStarted`], after the deadline, if one does not announce itself. Others run by then, so there is no way
+    /// back.
     ///
     /// # Safety
     /// 1. Called by the boot CPU, which has announced itself.
-    /// 2. Each stack is mapped writable on the table given to [`wake`], is used by nobody else, and lives for ever; so does
-    ///    each block.
+    /// 2. Each stack is mapped writable on the table given to [`wake`], is used by nobody else, and lives for ever; so
+    ///    does each block.
     /// 3. Whatever `entry` uses is set up.
     pub unsafe fn start(
         self,

@@ -1,10 +1,10 @@
-//! Starting the other CPUs. When it is over, the CPUs `0..cpu::count()` run the kernel's code on stacks of their own, and
-//! every other CPU is halted or waits to be started, for ever: none of them will touch anything.
+//! Starting the other CPUs. When it is over, the CPUs `0..cpu::count()` run the kernel's code on stacks of their own,
+//! and every other CPU is halted or waits to be started, for ever: none of them will touch anything.
 //!
-//! It is done in two rounds, each for all CPUs at once. In the first ([`wake`]) each CPU is started at the trampoline just
-//! to answer, and halts. That needs no stack. Now it is known how many there are, and what a CPU needs can be made for as
-//! many as there are, with their final numbers. In the second ([`Roster::start`]) those that have answered are started
-//! again, and go on into the kernel. A CPU that has not answered by its deadline is reported and left out.
+//! It is done in two rounds, each for all CPUs at once. In the first ([`wake`]) each CPU is started at the trampoline
+//! just to answer, and halts. That needs no stack. Now it is known how many there are, and what a CPU needs can be made
+//! for as many as there are, with their final numbers. In the second ([`Roster::start`]) those that have answered are
+//! started again, and go on into the kernel. A CPU that has not answered by its deadline is reported and left out.
 //!
 //! Boot CPU and trampoline agree by one word for each CPU, its state:
 //!
@@ -15,10 +15,11 @@
 //!    +-------- boot, at the deadline ----> REFUSED
 //! ```
 //!
-//! - **START-1**: a CPU goes into the kernel only by taking its word from RELEASED to STARTED; in any other state it halts.
-//!   Both sides change the word by compare-and-exchange, so a CPU that answers late finds REFUSED.
+//! - **START-1**: a CPU goes into the kernel only by taking its word from RELEASED to STARTED; in any other state it
+//!   halts. Both sides change the word by compare-and-exchange, so a CPU that answers late finds REFUSED.
 //! - **START-2**: stack, number and block are written before RELEASED is, and read after STARTED.
-//! - **START-3**: nothing that the trampoline reads is ever freed or changed to mean something else: a CPU may come late.
+//! - **START-3**: nothing that the trampoline reads is ever freed or changed to mean something else: a CPU may come
+//!   late.
 
 #[cfg(target_os = "none")]
 mod machine;

@@ -21,8 +21,9 @@ pub(crate) const STARTED: u32 = 3;
 /// Comes too late, and halts.
 const REFUSED: u32 = 4;
 
-/// How long to wait between the reset and the start-up command. The 10 ms of the processor manuals are for APICs that were
-/// chips of their own; a processor with a built-in one is ready at once, and one that is not gets a second command.
+/// How long to wait between the reset and the start-up command. The 10 ms of the processor manuals are for APICs that
+/// were chips of their own; a processor with a built-in one is ready at once, and one that is not gets a second
+/// command.
 const RESET_NS: u64 = 10_000;
 /// When to send the second start-up command to those who have not moved: the manuals say 200 us.
 const SECOND_COMMAND_NS: u64 = 200_000;
@@ -179,8 +180,8 @@ impl Candidate {
     }
 }
 
-/// Resets and starts all of `candidates` at once, and waits until `is_done` holds for each. Returns one for which it does
-/// not at the deadline.
+/// Resets and starts all of `candidates` at once, and waits until `is_done` holds for each. Returns one for which it
+/// does not at the deadline.
 fn start_all<C: Iterator<Item = &'static Candidate>>(
     starter: &impl Starter,
     candidates: impl Fn() -> C,

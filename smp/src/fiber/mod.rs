@@ -5,10 +5,10 @@
 //!
 //! - **FIBER-1**: a fiber runs on at most one CPU. Whoever switches to it takes it from *suspended* to *running* by a
 //!   compare-and-exchange, and panics if it was not suspended.
-//! - **FIBER-2**: a fiber becomes suspended only when its registers are saved and its CPU has left its stack: the switch
-//!   stores the state last, from the next fiber's stack.
-//! - **FIBER-3**: what owns the running fiber is kept alive by its CPU's slot in `Running`, and goes back to the code that
-//!   runs next.
+//! - **FIBER-2**: a fiber becomes suspended only when its registers are saved and its CPU has left its stack: the
+//!   switch stores the state last, from the next fiber's stack.
+//! - **FIBER-3**: what owns the running fiber is kept alive by its CPU's slot in `Running`, and goes back to the code
+//!   that runs next.
 //! - **FPU-1**: while a fiber with FPU state runs, the registers hold it; while it does not run, the memory does. The
 //!   registers of the CPU that it ran on last may hold it as well, and if they still do when it comes back, nothing is
 //!   loaded. The kernel's own code uses no FPU registers.
@@ -55,15 +55,15 @@ pub struct Fiber {
     _stack: Option<OwnedStack>,
 }
 
-// SAFETY: `rsp` is touched only by the CPU that took the state to `RUNNING` (FIBER-1), and the next to do so sees what it
-// wrote; the stack's owner is only dropped, and may be anywhere; the rest is atomic or never changes.
+// SAFETY: `rsp` is touched only by the CPU that took the state to `RUNNING` (FIBER-1), and the next to do so sees what
+// it wrote; the stack's owner is only dropped, and may be anywhere; the rest is atomic or never changes.
 unsafe impl Sync for Fiber {}
 // SAFETY: nothing in it belongs to a thread of the host or to a CPU.
 unsafe impl Send for Fiber {}
 
 impl Fiber {
-    /// A suspended fiber that will call `entry(argument)` on `stack`, with interrupts off, when it is switched to for the
-    /// first time. The first thing that `entry` does is [`Running::begin`].
+    /// A suspended fiber that will call `entry(argument)` on `stack`, with interrupts off, when it is switched to for
+    /// the first time. The first thing that `entry` does is [`Running::begin`].
     ///
     /// `user` is what it has in user mode at first; a fiber without must not go there.
     pub fn new<S: KernelStackOwner>(
@@ -106,8 +106,8 @@ impl Fiber {
         self.state.load(Ordering::Acquire) == SUSPENDED
     }
 
-    /// Gives the fiber, which runs this, the FPU state `state` in place of its own. Panics if another one runs this, or if it
-    /// has no FPU state.
+    /// Gives the fiber, which runs this, the FPU state `state` in place of its own. Panics if another one runs this, or
+    /// if it has no FPU state.
     pub fn replace_fpu(&self, state: &FpuState) {
         let pin = pin::pin();
         let current = percpu::own_block(&pin)

@@ -22,8 +22,8 @@ pub struct Running<T> {
     slots: PerCpu<Slot<T>>,
 }
 
-/// One CPU's. Only that CPU touches it, so Relaxed loads and stores are enough; it changes with interrupts off only, so an
-/// interrupt handler, too, may read it.
+/// One CPU's. Only that CPU touches it, so Relaxed loads and stores are enough; it changes with interrupts off only, so
+/// an interrupt handler, too, may read it.
 #[derive(Debug)]
 struct Slot<T> {
     /// The runner, from `Arc::into_raw`: this CPU's share of it.
@@ -149,9 +149,9 @@ impl<T: HasFiber> Running<T> {
         // For a fiber that begins; one that goes on gets both in registers.
         slot.previous.store(previous, Ordering::Relaxed);
         slot.message.store(message, Ordering::Relaxed);
-        // SAFETY: 1. `current_fiber` is the fiber that this CPU switched to or adopted last; 2. claimed above; 3. the slot
-        // holds a share of each: of `next` until it is switched away from, of `previous` until the code after the switch
-        // has it, on a stack that is not that of `previous`.
+        // SAFETY: 1. `current_fiber` is the fiber that this CPU switched to or adopted last; 2. claimed above; 3. the
+        // slot holds a share of each: of `next` until it is switched away from, of `previous` until the code after the
+        // switch has it, on a stack that is not that of `previous`.
         let (before, message) = unsafe {
             switch::switch(
                 &*previous_fiber,
@@ -160,13 +160,13 @@ impl<T: HasFiber> Running<T> {
                 off,
             )
         };
-        // SAFETY: whoever switched here passed its share of the one who ran then, by this very function with the same `T`:
-        // a CPU adopts in one `Running` only.
+        // SAFETY: whoever switched here passed its share of the one who ran then, by this very function with the same
+        // `T`: a CPU adopts in one `Running` only.
         (unsafe { Arc::from_raw(before.cast::<T>()) }, message)
     }
 
-    /// The first thing that a new fiber does: takes over what every switch hands to the code that runs next, which is who
-    /// ran before, its message, and interrupts that are off. Panics the second time.
+    /// The first thing that a new fiber does: takes over what every switch hands to the code that runs next, which is
+    /// who ran before, its message, and interrupts that are off. Panics the second time.
     pub fn begin(&self) -> (Arc<T>, usize, IrqOff) {
         let begun =
             self.with_current(|current| current.fiber().begun.swap(true, Ordering::Relaxed));

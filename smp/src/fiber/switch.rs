@@ -40,8 +40,8 @@ pub(super) unsafe fn prepare_stack(
     place
 }
 
-/// Leaves `previous` and goes on in `next`. Returns when somebody switches back, perhaps on another CPU, with what that one
-/// gave as `message`.
+/// Leaves `previous` and goes on in `next`. Returns when somebody switches back, perhaps on another CPU, with what that
+/// one gave as `message`.
 ///
 /// # Safety
 /// 1. `previous` is the fiber that runs this.
@@ -69,12 +69,12 @@ pub(super) unsafe fn switch(
     // Pushes where to go on and the registers that cannot be declared lost, and saves RSP. Takes the next stack, says
     // that the previous fiber is suspended, and goes on where the next one does.
     //
-    // The store to `state` is a plain one: x86 keeps it behind all stores and loads before it (FIBER-2). After it another
-    // CPU may run the previous fiber, and free it: nothing of it is touched any more.
+    // The store to `state` is a plain one: x86 keeps it behind all stores and loads before it (FIBER-2). After it
+    // another CPU may run the previous fiber, and free it: nothing of it is touched any more.
     //
-    // SAFETY: 1. and 2. of the caller: both `rsp` belong to this CPU, and what is on the next fiber's stack was put there
-    // by `prepare_stack` or by this function; 3. keeps both alive. Interrupts are off, so no handler runs on half a stack.
-    // All registers that this function does not put back are declared lost.
+    // SAFETY: 1. and 2. of the caller: both `rsp` belong to this CPU, and what is on the next fiber's stack was put
+    // there by `prepare_stack` or by this function; 3. keeps both alive. Interrupts are off, so no handler runs on half
+    // a stack. All registers that this function does not put back are declared lost.
     unsafe {
         asm!(
             "push rbp",

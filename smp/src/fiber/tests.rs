@@ -1,7 +1,7 @@
 //! Fibers on the host: the real switch, on stacks from the host's heap, by threads that each play a CPU.
 //!
-//! A fiber that moves to another thread must not look at thread-local things (which CPU it is, whether interrupts are on) in
-//! a function that it has entered before: the compiler may have kept their address from the thread before.
+//! A fiber that moves to another thread must not look at thread-local things (which CPU it is, whether interrupts are
+//! on) in a function that it has entered before: the compiler may have kept their address from the thread before.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicUsize, Ordering};

@@ -1,9 +1,9 @@
 //! The stand-in for tests: each thread plays a CPU, number 0 unless it says otherwise.
 //!
-//! A thread has its own interrupt flag and its own [`PerCpuBlock`]. Threads that play the same CPU at the same time take
-//! turns where a real CPU could run only one of them (in [`CpuLocal::with`](crate::CpuLocal::with)), so tests that run in
-//! parallel do not disturb each other. Interrupts are polls: a thread that has set a handler by [`on_interrupt`] runs it
-//! wherever interrupts become enabled, and at each PAUSE and halt while they are enabled.
+//! A thread has its own interrupt flag and its own [`PerCpuBlock`]. Threads that play the same CPU at the same time
+//! take turns where a real CPU could run only one of them (in [`CpuLocal::with`](crate::CpuLocal::with)), so tests that
+//! run in parallel do not disturb each other. Interrupts are polls: a thread that has set a handler by [`on_interrupt`]
+//! runs it wherever interrupts become enabled, and at each PAUSE and halt while they are enabled.
 
 use core::cell::{Cell, RefCell};
 use core::sync::atomic::{AtomicU32, Ordering};

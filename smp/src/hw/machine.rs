@@ -59,8 +59,8 @@ pub(crate) fn timestamp() -> u64 {
 #[inline(always)]
 pub(crate) fn cpu_index() -> u32 {
     let index: u32;
-    // SAFETY: GS holds this CPU's block (`percpu::install` is the first thing that a CPU does). `readonly`, not `nomem`:
-    // a thread that has been switched away from, which clobbers memory, may find itself on another CPU.
+    // SAFETY: GS holds this CPU's block (`percpu::install` is the first thing that a CPU does). `readonly`, not
+    // `nomem`: a thread that has been switched away from, which clobbers memory, may find itself on another CPU.
     unsafe {
         asm!("mov {:e}, gs:[{}]", out(reg) index, const offset::CPU, options(pure, readonly, nostack, preserves_flags));
     }

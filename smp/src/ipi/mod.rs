@@ -22,8 +22,8 @@ pub const SPURIOUS_VECTOR: u8 = 0xff;
 /// The CPUs that handle these vectors and NMIs.
 static ONLINE: AtomicCpuSet = AtomicCpuSet::new();
 
-/// Says that the CPU that runs this is set up: it has its tables, its block and its local APIC, and handles interrupts and
-/// NMIs. Each CPU calls it once, the boot CPU too; bring-up waits for it.
+/// Says that the CPU that runs this is set up: it has its tables, its block and its local APIC, and handles interrupts
+/// and NMIs. Each CPU calls it once, the boot CPU too; bring-up waits for it.
 pub fn announce() {
     ONLINE.fetch_insert(cpu::id_racy());
 }

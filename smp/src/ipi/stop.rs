@@ -1,5 +1,5 @@
-//! Stopping all other CPUs, for a panic: when [`stop_other_cpus`] returns, no other CPU runs kernel or user code, except
-//! those that it says it could not reach, and it is known where each one was.
+//! Stopping all other CPUs, for a panic: when [`stop_other_cpus`] returns, no other CPU runs kernel or user code,
+//! except those that it says it could not reach, and it is known where each one was.
 //!
 //! A CPU is stopped by an NMI, since it may have interrupts off. Its NMI handler calls [`enter_from_nmi`], which writes
 //! down where the CPU was and halts it for ever. The one that panics waits for these notes, for a bounded time.
@@ -8,8 +8,8 @@
 //! - **STOP-2**: a place is written before its state says so, and never again.
 //! - **STOP-3**: nothing here takes a lock, allocates or waits without bound: the machine is broken.
 //!
-//! An NMI that nobody here has sent comes from outside: somebody wants to know where a machine hangs, and every CPU gets
-//! it. Each writes its place down before its handler panics, so the first of them finds the places of all.
+//! An NMI that nobody here has sent comes from outside: somebody wants to know where a machine hangs, and every CPU
+//! gets it. Each writes its place down before its handler panics, so the first of them finds the places of all.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
@@ -43,8 +43,8 @@ pub fn init(possible_cpus: usize) -> Result<(), OutOfMemory> {
     STOP.notes.init(possible_cpus, |_| Note::new())
 }
 
-/// Stops every other CPU that is online, and waits until each has written its place, or five seconds. Returns false, having
-/// done nothing, if another CPU is at it.
+/// Stops every other CPU that is online, and waits until each has written its place, or five seconds. Returns false,
+/// having done nothing, if another CPU is at it.
 ///
 /// Called with interrupts off, since what runs afterwards has the machine for itself.
 pub fn stop_other_cpus() -> bool {
@@ -57,8 +57,8 @@ pub fn stop_other_cpus() -> bool {
     })
 }
 
-/// The CPUs that have said where they were, and where: this one is among them if it panics since an NMI came from outside. The
-/// places are final once [`stop_other_cpus`] has returned true.
+/// The CPUs that have said where they were, and where: this one is among them if it panics since an NMI came from
+/// outside. The places are final once [`stop_other_cpus`] has returned true.
 pub fn stopped_cpus() -> impl Iterator<Item = (CpuId, Place)> {
     let notes = STOP.notes.iter();
     notes.filter_map(|(cpu, note)| Some((cpu, note.read()?)))

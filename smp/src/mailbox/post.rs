@@ -198,7 +198,8 @@ impl<B: Bell> Mailboxes<B> {
         }
     }
 
-    /// Whether no request is under way, from any CPU: so it is when nobody has sent anything, or all have been answered.
+    /// Whether no request is under way, from any CPU: so it is when nobody has sent anything, or all have been
+    /// answered.
     pub fn are_idle(&self) -> bool {
         let lanes = self
             .boxes

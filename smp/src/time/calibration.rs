@@ -1,9 +1,9 @@
 //! How fast a counter runs, from readings that may have been disturbed.
 //!
-//! A reading looks at the reference clock between two looks at the counter, so the distance of the two says how far it can
-//! be wrong: far, if the CPU was taken away in between (a virtual CPU loses its host for milliseconds). Of several readings
-//! the pair that lies farthest apart in proportion to its doubt is believed. Being interrupted *between* readings does no
-//! harm, since both clocks go on.
+//! A reading looks at the reference clock between two looks at the counter, so the distance of the two says how far it
+//! can be wrong: far, if the CPU was taken away in between (a virtual CPU loses its host for milliseconds). Of several
+//! readings the pair that lies farthest apart in proportion to its doubt is believed. Being interrupted *between*
+//! readings does no harm, since both clocks go on.
 
 /// One look at the clocks.
 #[derive(Copy, Clone, Debug)]
@@ -32,7 +32,8 @@ const ROUNDING_TICKS: u64 = 2;
 const HZ_PER_MHZ: u64 = 1_000_000;
 const PER_MILLION: u64 = 1_000_000;
 
-/// The frequencies by the best pair of `readings`, which are in order of time. `None` if the reference clock stands still.
+/// The frequencies by the best pair of `readings`, which are in order of time. `None` if the reference clock stands
+/// still.
 pub(super) fn frequencies(readings: &[Reading], reference_hz: u64) -> Option<Frequencies> {
     let pairs = readings
         .iter()
@@ -74,8 +75,8 @@ fn hz(ticks: u64, reference_ticks: u64, reference_hz: u64) -> u64 {
     (u128::from(ticks) * u128::from(reference_hz) / u128::from(reference_ticks)) as u64
 }
 
-/// Clocks are built to run at whole megahertz: if one lies within the doubt, it is that (so with one instruction for each
-/// nanosecond, as QEMU counts on request, times are exact).
+/// Clocks are built to run at whole megahertz: if one lies within the doubt, it is that (so with one instruction for
+/// each nanosecond, as QEMU counts on request, times are exact).
 fn round_within(frequency_hz: u64, doubt_per_million: u64) -> u64 {
     let round = (frequency_hz + HZ_PER_MHZ / 2) / HZ_PER_MHZ * HZ_PER_MHZ;
     let tolerance_hz =

@@ -1,7 +1,8 @@
 //! Time: nanoseconds since the kernel's first instruction, by the time-stamp counter.
 //!
-//! The counter runs alike on all CPUs and never stops (so it does on every processor and emulator of the last decade). How
-//! fast it runs is found out once at boot, against a clock of known speed, together with the speed of the APIC timer.
+//! The counter runs alike on all CPUs and never stops (so it does on every processor and emulator of the last decade).
+//! How fast it runs is found out once at boot, against a clock of known speed, together with the speed of the APIC
+//! timer.
 
 #[cfg(any(target_os = "none", test))]
 mod calibration;

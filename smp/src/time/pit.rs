@@ -1,5 +1,5 @@
-//! Channel 2 of the PC's interval timer as a clock of known speed: it counts down, touches no interrupt, and every PC and
-//! emulator has it.
+//! Channel 2 of the PC's interval timer as a clock of known speed: it counts down, touches no interrupt, and every PC
+//! and emulator has it.
 //!
 //! It counts 16 bits once round in 55 ms; that it has not gone round shows in its output, which the same command reads.
 

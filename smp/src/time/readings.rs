@@ -1,7 +1,8 @@
 //! Taking readings of the clocks, on a machine that may be away at any moment for any time.
 //!
-//! The reference clock goes round after a while (55 ms): a virtual CPU that its host leaves alone for so long finds that it has, and
-//! begins again. What was read before is good all the same, and on a busy host it may be all that there is.
+//! The reference clock goes round after a while (55 ms): a virtual CPU that its host leaves alone for so long finds
+//! that it has, and begins again. What was read before is good all the same, and on a busy host it may be all that
+//! there is.
 
 use super::calibration::{Frequencies, Reading, frequencies};
 
@@ -43,7 +44,8 @@ enum Lost {
     StandsStill,
 }
 
-/// The best measurement of several. `None` if the reference clock stands still or the machine is never there for long enough.
+/// The best measurement of several. `None` if the reference clock stands still or the machine is never there for long
+/// enough.
 pub(super) fn measure(clocks: &impl Clocks) -> Option<Frequencies> {
     let mut best: Option<Frequencies> = None;
     for attempt in 1..=ATTEMPTS_AT_MOST {
@@ -144,8 +146,8 @@ mod tests {
     const PIT_HZ: u64 = 1_193_182;
     const ROUND_US: u64 = 55_000;
 
-    /// A machine on a host that lets it run for `runs_us` and then leaves it alone for `away_us`, again and again. Each look at a
-    /// clock takes a microsecond.
+    /// A machine on a host that lets it run for `runs_us` and then leaves it alone for `away_us`, again and again. Each
+    /// look at a clock takes a microsecond.
     struct Machine {
         runs_us: u64,
         away_us: u64,

@@ -1,8 +1,8 @@
 //! Which CPUs the machine has, from the firmware's ACPI tables.
 //!
-//! The `acpi` crate (5.2.0) finds and reads the tables. It believes the lengths in them: a wrong one makes it read beyond
-//! the table, and an entry of length zero keeps it going for ever. So the module `lengths` looks at all of them first. A machine
-//! whose tables are broken is an error here, and has one CPU for its kernel.
+//! The `acpi` crate (5.2.0) finds and reads the tables. It believes the lengths in them: a wrong one makes it read
+//! beyond the table, and an entry of length zero keeps it going for ever. So the module `lengths` looks at all of them
+//! first. A machine whose tables are broken is an error here, and has one CPU for its kernel.
 
 mod lengths;
 #[cfg(test)]
@@ -98,8 +98,8 @@ impl fmt::Display for TopologyError {
     }
 }
 
-/// Finds the machine's CPUs. `rsdp` is the physical address of ACPI's root pointer, and `boot_apic_id` the id of the CPU
-/// that runs this. Physical memory is read through `map(address, length)`.
+/// Finds the machine's CPUs. `rsdp` is the physical address of ACPI's root pointer, and `boot_apic_id` the id of the
+/// CPU that runs this. Physical memory is read through `map(address, length)`.
 ///
 /// Every enabled CPU is listed once, however often the tables name it. The boot CPU is never in the list of the others.
 ///
@@ -107,8 +107,8 @@ impl fmt::Display for TopologyError {
 /// [`TopologyError`], if the tables are missing or broken.
 ///
 /// # Safety
-/// `map` returns null, or a pointer to `length` bytes which can be read, and do not change, until this returns; and the same
-/// each time for the same arguments.
+/// `map` returns null, or a pointer to `length` bytes which can be read, and do not change, until this returns; and the
+/// same each time for the same arguments.
 pub unsafe fn discover(
     rsdp: usize,
     boot_apic_id: u32,

@@ -1,11 +1,13 @@
-//! The way into long mode for CPUs that do not come from there: those that have just been started, and the boot CPU when it
-//! changes to five levels of page tables.
+//! The way into long mode for CPUs that do not come from there: those that have just been started, and the boot CPU
+//! when it changes to five levels of page tables.
 //!
-//! A CPU starts in real mode at a page below 1 MiB, to which a few position-independent instructions are copied; they lead
-//! into protected mode and to code in the kernel's own text, which runs at its physical address, first without paging. So
-//! the page need not be executable in the kernel's map. Control registers and EFER become what the boot CPU's are.
+//! A CPU starts in real mode at a page below 1 MiB, to which a few position-independent instructions are copied; they
+//! lead into protected mode and to code in the kernel's own text, which runs at its physical address, first without
+//! paging. So the page need not be executable in the kernel's map. Control registers and EFER become what the boot
+//! CPU's are.
 //!
-//! Sources: Intel SDM volume 3, 10.8.5 "Initializing IA-32e Mode", 10.9 "Mode Switching", 9.4.4 "MP Initialization Example".
+//! Sources: Intel SDM volume 3, 10.8.5 "Initializing IA-32e Mode", 10.9 "Mode Switching", 9.4.4 "MP Initialization
+//! Example".
 
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -52,8 +54,8 @@ unsafe extern "C" {
     fn trampoline_enter_five_levels(root: u32);
 }
 
-/// Puts the trampoline into the page at `page_address`, and says on which page table it leads into long mode. Returns the
-/// page's number.
+/// Puts the trampoline into the page at `page_address`, and says on which page table it leads into long mode. Returns
+/// the page's number.
 ///
 /// # Safety
 /// As for [`crate::bring_up::wake`], 2 and 3.
@@ -111,8 +113,8 @@ pub(crate) unsafe fn set_entry(entry: extern "C" fn(usize) -> !) -> u8 {
 unsafe extern "C" fn enter_kernel(candidate: &Candidate) -> ! {
     // SAFETY: START-2: the boot CPU stored a `&'static` there before it released this CPU.
     let block = unsafe { &*candidate.block.load(Ordering::Relaxed) };
-    // SAFETY: 1. and 2. the boot CPU gives each number once, to the CPU for which the block was made; 3. is the kernel's
-    // business from here on.
+    // SAFETY: 1. and 2. the boot CPU gives each number once, to the CPU for which the block was made; 3. is the
+    // kernel's business from here on.
     unsafe { percpu::install(block) };
     let entry = ptr::with_exposed_provenance::<()>(ENTRY.load(Ordering::Relaxed));
     // SAFETY: `set_entry` has stored such a function before this CPU was released.
@@ -120,8 +122,8 @@ unsafe extern "C" fn enter_kernel(candidate: &Candidate) -> ! {
     entry(block.cpu().index())
 }
 
-/// Changes this CPU from four levels of page tables to five, which is possible outside of long mode only: leaves it, and
-/// returns to it with `root` as page-table root.
+/// Changes this CPU from four levels of page tables to five, which is possible outside of long mode only: leaves it,
+/// and returns to it with `root` as page-table root.
 ///
 /// # Safety
 /// 1. The CPU has LA57, runs with four levels, and without process-context identifiers.

@@ -1,8 +1,8 @@
 //! Time as somebody counts it who waits or watches.
 
-/// How long something has lasted, in steps of the one who looks: what passes between two looks counts up to a limit only, and
-/// an excuse begins it anew ([`super::excuse`]). So a machine that is stopped, or a CPU that the host does not run, does
-/// not find that all others have been stuck.
+/// How long something has lasted, in steps of the one who looks: what passes between two looks counts up to a limit
+/// only, and an excuse begins it anew ([`super::excuse`]). So a machine that is stopped, or a CPU that the host does
+/// not run, does not find that all others have been stuck.
 #[derive(Debug)]
 pub struct OwnTime {
     counted_ns: u64,
@@ -20,7 +20,8 @@ impl OwnTime {
         }
     }
 
-    /// Looks: counts the time since the last look, but at most `longest_step_ns`, and returns the sum. The first look begins it.
+    /// Looks: counts the time since the last look, but at most `longest_step_ns`, and returns the sum. The first look
+    /// begins it.
     pub fn count(&mut self, now_ns: u64, longest_step_ns: u64) -> u64 {
         let excuses = super::excuses();
         match self.looked_ns.replace(now_ns) {

@@ -3,8 +3,8 @@
 //! `cargo run -p tests --bin beside_linux -- [one|four|clock]... [--runs N]`. Without a word, all three tables:
 //! - `one`: instructions on one CPU (`--icount`), which repeat exactly;
 //! - `four`: instructions on four CPUs, the rows that take several;
-//! - `clock`: wall clock with two virtual CPUs, N runs of each system (10) in turn. Times depend on the host, so only ratios
-//!   are printed: the least, the median and the worst of those of each pair of runs.
+//! - `clock`: wall clock with two virtual CPUs, N runs of each system (10) in turn. Times depend on the host, so only
+//!   ratios are printed: the least, the median and the worst of those of each pair of runs.
 
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};

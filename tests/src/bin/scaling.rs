@@ -1,7 +1,7 @@
 //! What would keep more CPUs from doing more work, counted; no clock of the host has a part in it.
 //!
-//! `cargo run -p tests --bin scaling -- [CPUS...]` (1 2 4 8 16 32). Each CPU runs a process of its own, and all do the same and
-//! share nothing. For one operation, whatever process does it, the table shows
+//! `cargo run -p tests --bin scaling -- [CPUS...]` (1 2 4 8 16 32). Each CPU runs a process of its own, and all do the
+//! same and share nothing. For one operation, whatever process does it, the table shows
 //! - the instructions it takes (`--icount`): the same, however many CPUs there are;
 //! - the writes into cache lines that every CPU writes to, and the interrupts to other CPUs (`cache_lines`);
 //! - how often a lock was not free when it was wanted, in a thousand operations (`locks=on`).

@@ -54,8 +54,8 @@ pub fn split_in_place(buffer: &mut [u8]) -> Split {
     splitter.split
 }
 
-/// Where the first of the bytes `operators` stands in `string` that is neither quoted nor escaped: for shells, which give
-/// such bytes a meaning. The string ends at its end, not at a NUL.
+/// Where the first of the bytes `operators` stands in `string` that is neither quoted nor escaped: for shells, which
+/// give such bytes a meaning. The string ends at its end, not at a NUL.
 pub fn find_unquoted(string: &[u8], operators: &[u8]) -> Option<usize> {
     let mut splitter = Splitter::new();
     let mut position = 0;

@@ -3,8 +3,8 @@
 //! A later call is one entry at the end of the table: entries are numbered from 0 in the order in which they stand, and
 //! a number never changes once programs use it.
 //!
-//! The paragraph that begins with `Errors:` names all errors of a call but `ENOSYS`: [`SystemCall::errors`] reads it, and
-//! `usertests` fails if a call returns another one, or if no test has seen one of them.
+//! The paragraph that begins with `Errors:` names all errors of a call but `ENOSYS`: [`SystemCall::errors`] reads it,
+//! and `usertests` fails if a call returns another one, or if no test has seen one of them.
 
 /// A process or thread id. Valid ids are positive; 0 and -1 have a meaning in some calls.
 pub type Pid = i32;
@@ -20,8 +20,9 @@ pub type Pid = i32;
 ///
 /// in the order of their numbers. The types are the C side's: each fits one register, pointers are claims of the user.
 /// The types named are `i32 u32 i64 u64 usize`, [`Pid`], and raw pointers to those, to `u8`, [`Dirent`](crate::Dirent),
-/// [`SysInfo`](crate::SysInfo), [`MappingInfo`](crate::MappingInfo) and [`ThreadRegisters`](crate::ThreadRegisters); a callback that uses them has them in scope. Two
-/// callers stand as examples: this crate's own [`TABLE`], and a dispatch table:
+/// [`SysInfo`](crate::SysInfo), [`MappingInfo`](crate::MappingInfo) and [`ThreadRegisters`](crate::ThreadRegisters); a
+/// callback that uses them has them in scope. Two callers stand as examples: this crate's own [`TABLE`], and a dispatch
+/// table:
 ///
 /// ```
 /// mod calls { /* one function a call, with its name */
@@ -72,7 +73,8 @@ macro_rules! for_each_system_call {
             /// Returns the child's id.
             ///
             /// Errors: `ENOENT` if there is no such file or `name` is empty; `ENOTDIR`; `ENAMETOOLONG`; `EISDIR`;
-            /// `ENOEXEC` if the file is no program for this machine; `EFAULT`; `ENOMEM`; `EAGAIN` if the process table is full.
+            /// `ENOEXEC` if the file is no program for this machine; `EFAULT`; `ENOMEM`; `EAGAIN` if the process table
+            /// is full.
             Spawn: fn spawn(name: *const u8) -> Pid;
 
             /// Like `spawn`; the child's argument string is `name`, a space, and the NUL-terminated string `argument`
@@ -95,9 +97,9 @@ macro_rules! for_each_system_call {
             /// Sends a signal to the process `pid`: to its first thread if that can take it, else to another that can.
             /// With the id of another thread of a process it goes to that thread. Signal 0 only checks. Returns 0.
             ///
-            /// If the process has a handler for it (`signal`), the thread runs that; what it waits for in the kernel ends
-            /// with `EINTR`. Without a handler `SIGCHLD` is ignored, and every other signal ends the process, with the
-            /// signal as its status; `SIGKILL` (9) always does.
+            /// If the process has a handler for it (`signal`), the thread runs that; what it waits for in the kernel
+            /// ends with `EINTR`. Without a handler `SIGCHLD` is ignored, and every other signal ends the process, with
+            /// the signal as its status; `SIGKILL` (9) always does.
             ///
             /// Errors: `ESRCH` if there is no such process or thread, or it has ended; `EPERM` for `init` and processes
             /// of the kernel; `EINVAL` for a number that is no signal; `EAGAIN` if the thread, or each one of the
@@ -139,8 +141,8 @@ macro_rules! for_each_system_call {
             /// mapped there, such as the program or its stack; `EPERM` if the page there is pinned; `ENOMEM`.
             PageAlloc: fn page_alloc(address: usize) -> usize;
 
-            /// Maps `len_pages` fresh pages of zeros at `address`, as `page_alloc` does: all of them or, after an error,
-            /// none, and then nothing has changed. Returns 0.
+            /// Maps `len_pages` fresh pages of zeros at `address`, as `page_alloc` does: all of them or, after an
+            /// error, none, and then nothing has changed. Returns 0.
             ///
             /// Errors: those of `page_alloc`; `EINVAL` if there are no pages, or the range wraps or leaves user space.
             PageAllocRange: fn page_alloc_range(address: usize, len_pages: usize) -> usize;
@@ -219,8 +221,8 @@ macro_rules! for_each_system_call {
             /// the calling process with `SIGABRT`. A message that cannot be read does not save it. Does not return.
             Panic: fn panic(message: *const u8) -> usize;
 
-            /// Maps `len` bytes of memory at `address`, or where the kernel likes if `address` is 0. The pages come when
-            /// they are touched, or now with the flag `EAGER`. `protection` has bits of `Protection`, `flags` of
+            /// Maps `len` bytes of memory at `address`, or where the kernel likes if `address` is 0. The pages come
+            /// when they are touched, or now with the flag `EAGER`. `protection` has bits of `Protection`, `flags` of
             /// `MapFlags`.
             ///
             /// With the flag `ANONYMOUS` the memory is zeros, `fd` is -1, and `offset` is 0 unless the mapping grows.
@@ -259,12 +261,12 @@ macro_rules! for_each_system_call {
             /// Nothing has changed then.
             Protect: fn protect(address: usize, len: usize, protection: u32) -> usize;
 
-            /// Moves the contents of the `len` bytes at `address`, all of them mapped, into other frames of memory, which
-            /// the kernel chooses; those of pages that are shared on purpose stay. Programs see nothing of it: no store
-            /// is lost, wherever their threads run. Returns 0.
+            /// Moves the contents of the `len` bytes at `address`, all of them mapped, into other frames of memory,
+            /// which the kernel chooses; those of pages that are shared on purpose stay. Programs see nothing of it: no
+            /// store is lost, wherever their threads run. Returns 0.
             ///
-            /// Errors: those of `unmap`; `EFAULT` if a page of the range is in no mapping; `ENOMEM`. Nothing has changed
-            /// then that a program could notice.
+            /// Errors: those of `unmap`; `EFAULT` if a page of the range is in no mapping; `ENOMEM`. Nothing has
+            /// changed then that a program could notice.
             Move: fn r#move(address: usize, len: usize) -> usize;
 
             /// Says in `info` what is mapped at `address`. Returns 0.
@@ -285,8 +287,8 @@ macro_rules! for_each_system_call {
             /// The handler is called with three arguments: the signal, the address and the kind of the fault that it
             /// comes from (`FaultKind`; both 0 for a signal that was sent). It runs on the stack of the thread that it
             /// interrupts, at least `RED_ZONE_LEN` bytes below, and when it returns the thread goes on where it was,
-            /// with all registers as they were, those of the FPU too. While it runs, the thread takes no other signal; a
-            /// fault, or a stack that cannot be written, ends the process.
+            /// with all registers as they were, those of the FPU too. While it runs, the thread takes no other signal;
+            /// a fault, or a stack that cannot be written, ends the process.
             ///
             /// Errors: `EINVAL` if `handler` is neither 0 nor in user space; `ENOMEM`.
             Signal: fn signal(handler: usize) -> usize;
@@ -304,9 +306,9 @@ macro_rules! for_each_system_call {
             SigReturn: fn sigreturn() -> usize;
 
             /// Starts a thread in the caller's process, with the caller's affinity, that runs `function` with the one
-            /// argument `argument` and the stack pointer `stack_top`. A function expects that stack pointer to be 8 less
-            /// than a multiple of 16, and to find there the address to which it returns: it can be that of code that
-            /// calls `exit_thread` with the result. Everything else in the thread's registers is 0.
+            /// argument `argument` and the stack pointer `stack_top`. A function expects that stack pointer to be 8
+            /// less than a multiple of 16, and to find there the address to which it returns: it can be that of code
+            /// that calls `exit_thread` with the result. Everything else in the thread's registers is 0.
             ///
             /// Returns the thread's id.
             ///
@@ -320,8 +322,8 @@ macro_rules! for_each_system_call {
             /// Errors: those of `create_thread`; `EINVAL` for a `tls_base` that is not canonical; `EFAULT`.
             CreateThreadRegisters: fn create_thread_registers(registers: *const ThreadRegisters) -> Pid;
 
-            /// Ends the calling thread. Another one of the process can get `value` by `join_thread`. The last thread of a
-            /// process ends it, as by `exit` with `value`. Does not return.
+            /// Ends the calling thread. Another one of the process can get `value` by `join_thread`. The last thread of
+            /// a process ends it, as by `exit` with `value`. Does not return.
             ExitThread: fn exit_thread(value: usize) -> usize;
 
             /// Asks whether the thread `tid` of the caller's process has ended. If so, forgets it: its id may be used
@@ -334,15 +336,15 @@ macro_rules! for_each_system_call {
             /// joined; `EDEADLK` for the caller itself.
             JoinThread: fn join_thread(tid: Pid) -> usize;
 
-            /// Waits until the thread `tid` of the caller's process has ended, stores in `value` (unless it is null) what
-            /// it gave to `exit_thread`, and forgets it: its id may be used again. Returns 0.
+            /// Waits until the thread `tid` of the caller's process has ended, stores in `value` (unless it is null)
+            /// what it gave to `exit_thread`, and forgets it: its id may be used again. Returns 0.
             ///
             /// Errors: those of `join_thread` but `EAGAIN`; `EFAULT` for a bad `value` (the thread is then not
             /// forgotten); `EINTR`.
             JoinThreadWait: fn join_thread_wait(tid: Pid, value: *mut usize) -> usize;
 
-            /// Makes `address` the base of FS for the calling thread: where it finds what is its own. A new thread has 0,
-            /// the child of a fork what its parent had. Returns 0.
+            /// Makes `address` the base of FS for the calling thread: where it finds what is its own. A new thread has
+            /// 0, the child of a fork what its parent had. Returns 0.
             ///
             /// Errors: `EINVAL` if `address` is not canonical.
             SetTlsBase: fn set_tls_base(address: usize) -> usize;
@@ -362,22 +364,24 @@ macro_rules! for_each_system_call {
             /// Errors: `EINVAL` if `address` is not a multiple of 4; `EFAULT` if nothing is mapped there.
             FutexWake: fn futex_wake(address: *const u32, count: u32) -> usize;
 
-            /// Offers the page at `address` to the process `pid`, which can then map it too, by `attach`. The page becomes
-            /// shared memory: if somebody else has had its frame too (after a fork, or as a file), the caller gets a copy
-            /// first, and children of later forks share it with the caller. The offer is good as long as that page is
-            /// there, also if it is moved, and both processes live. Returns 0.
+            /// Offers the page at `address` to the process `pid`, which can then map it too, by `attach`. The page
+            /// becomes shared memory: if somebody else has had its frame too (after a fork, or as a file), the caller
+            /// gets a copy first, and children of later forks share it with the caller. The offer is good as long as
+            /// that page is there, also if it is moved, and both processes live. Returns 0.
             ///
             /// Errors: `EINVAL` if `address` is not page-aligned or not in user space, or `pid` is the caller's own;
-            /// `ESRCH` if there is no such process, or it has ended; `EFAULT` if nothing is mapped there; `EACCES` if it is a
-            /// shared mapping of a file; `EAGAIN` if the caller has `OFFERS_MAX` offers to processes that live; `ENOMEM`.
+            /// `ESRCH` if there is no such process, or it has ended; `EFAULT` if nothing is mapped there; `EACCES` if
+            /// it is a shared mapping of a file; `EAGAIN` if the caller has `OFFERS_MAX` offers to processes that live;
+            /// `ENOMEM`.
             Share: fn share(pid: Pid, address: usize) -> usize;
 
-            /// Maps at `local` the page that the process `pid` has at `remote` and has offered to the caller's process. It can be
-            /// written if its owner can write it now, and stays when the owner unmaps it or ends. Returns 0.
+            /// Maps at `local` the page that the process `pid` has at `remote` and has offered to the caller's process.
+            /// It can be written if its owner can write it now, and stays when the owner unmaps it or ends. Returns 0.
             ///
-            /// Errors: `EINVAL` if `remote` or `local` is not page-aligned or not in user space, or `pid` is the caller's
-            /// own; `ESRCH` if there is no such process, or it has ended; `EPERM` if that page has not been offered to the caller
-            /// or is not there any more; `EEXIST` if something is mapped at `local`; `ENOMEM`. Nothing has changed then.
+            /// Errors: `EINVAL` if `remote` or `local` is not page-aligned or not in user space, or `pid` is the
+            /// caller's own; `ESRCH` if there is no such process, or it has ended; `EPERM` if that page has not been
+            /// offered to the caller or is not there any more; `EEXIST` if something is mapped at `local`; `ENOMEM`.
+            /// Nothing has changed then.
             Attach: fn attach(pid: Pid, remote: usize, local: usize) -> usize;
 
             /// Takes up to `len` bytes out of the pipe that all processes have in common, and stores them at `buffer`.
@@ -386,30 +390,31 @@ macro_rules! for_each_system_call {
             ///
             /// Returns how many bytes it took; 0 if `len` is 0.
             ///
-            /// Errors: `EFAULT` (nothing has been taken then); `EINTR`; with `pipe=noblock`, `EAGAIN` if the pipe is empty.
+            /// Errors: `EFAULT` (nothing has been taken then); `EINTR`; with `pipe=noblock`, `EAGAIN` if the pipe is
+            /// empty.
             PipeRead: fn piperead(buffer: *mut u8, len: usize) -> usize;
 
-            /// Puts the `len` bytes at `buffer` into the pipe that all processes have in common. Waits until all are in it;
-            /// the boot option `pipe=` makes it return instead, or put one byte at a time. Up to `COMMON_PIPE_LEN` bytes
-            /// get there in one step.
+            /// Puts the `len` bytes at `buffer` into the pipe that all processes have in common. Waits until all are in
+            /// it; the boot option `pipe=` makes it return instead, or put one byte at a time. Up to `COMMON_PIPE_LEN`
+            /// bytes get there in one step.
             ///
-            /// Returns how many bytes it put there: less than `len` only by the boot option, or if an error came after the
-            /// first byte.
+            /// Returns how many bytes it put there: less than `len` only by the boot option, or if an error came after
+            /// the first byte.
             ///
             /// Errors: `EFAULT`; `EINTR`; with `pipe=noblock`, `EAGAIN` if the pipe is full.
             PipeWrite: fn pipewrite(buffer: *const u8, len: usize) -> usize;
 
-            /// Puts the `len` bytes at `bytes` on the screen as they are, one to a cell, from the cell in `row` and `column`
-            /// (from 0) on, in the colours of `attribute`: the foreground in its low four bits, the background in the next
-            /// three. The serial line gets them too, with a `?` for what is no printable ASCII. Where other text goes on does
-            /// not change. Returns 0.
+            /// Puts the `len` bytes at `bytes` on the screen as they are, one to a cell, from the cell in `row` and
+            /// `column` (from 0) on, in the colours of `attribute`: the foreground in its low four bits, the background
+            /// in the next three. The serial line gets them too, with a `?` for what is no printable ASCII. Where other
+            /// text goes on does not change. Returns 0.
             ///
-            /// Errors: `EINVAL` if the screen of `SCREEN_ROWS` by `SCREEN_COLUMNS` cells does not have all of the cells in
-            /// that row, or `attribute` has more bits; `EFAULT`.
+            /// Errors: `EINVAL` if the screen of `SCREEN_ROWS` by `SCREEN_COLUMNS` cells does not have all of the cells
+            /// in that row, or `attribute` has more bits; `EFAULT`.
             ConsolePut: fn console_put(row: u32, column: u32, attribute: u32, bytes: *const u8, len: usize) -> usize;
 
-            /// Writes the NUL-terminated `message` with the caller's name and id to the kernel log, with U+FFFD for what is
-            /// not UTF-8. Returns 0.
+            /// Writes the NUL-terminated `message` with the caller's name and id to the kernel log, with U+FFFD for
+            /// what is not UTF-8. Returns 0.
             ///
             /// Errors: `E2BIG` if it is longer than `LOG_MAX` bytes; `EFAULT`.
             Log: fn log(message: *const u8) -> usize;

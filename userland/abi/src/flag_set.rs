@@ -1,4 +1,5 @@
-//! Sets of flags as numbers, for a crate that depends on no other: a dependency's features would be those of every program.
+//! Sets of flags as numbers, for a crate that depends on no other: a dependency's features would be those of every
+//! program.
 
 /// A flag, as it is documented.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]

@@ -36,10 +36,12 @@ pub const STACK_BOTTOM: usize = STACK_TOP - STACK_LEN_PAGES * PAGE_SIZE;
 /// Where `ulib` puts a program's heap, far above any program.
 pub const HEAP_BASE: usize = 0xffff_8100_0000_0000;
 
-/// Where a signal handler returns to. Nothing is ever mapped there: a thread that goes there has done what `sigreturn` does.
+/// Where a signal handler returns to. Nothing is ever mapped there: a thread that goes there has done what `sigreturn`
+/// does.
 pub const SIGNAL_RETURN: usize = USER_END;
 
-/// How many bytes below the stack pointer of what it interrupts a signal handler leaves alone: compilers keep values there.
+/// How many bytes below the stack pointer of what it interrupts a signal handler leaves alone: compilers keep values
+/// there.
 pub const RED_ZONE_LEN: usize = 128;
 
 /// The longest argument string, without its NUL.

@@ -26,8 +26,8 @@ flag_set! {
         const PIN = 8;
     }
 
-    /// How `map` makes a mapping, with Linux's numbers. Where it goes is not said here: at the given address exactly, or
-    /// for address 0 where the kernel likes.
+    /// How `map` makes a mapping, with Linux's numbers. Where it goes is not said here: at the given address exactly,
+    /// or for address 0 where the kernel likes.
     pub struct MapFlags: u32 {
         /// Writes go to the file, or to all processes that have the mapping from a fork; otherwise they are private.
         const SHARED = 0x1;

@@ -79,8 +79,8 @@ impl Signal {
 pub const NO_HANDLER: usize = 0;
 
 /// What a signal handler is told about the fault that the signal comes from, as its third argument. The second one is
-/// the address: for a page fault the one that was used, for a breakpoint or a single step that of the next instruction, and
-/// otherwise that of the instruction.
+/// the address: for a page fault the one that was used, for a breakpoint or a single step that of the next instruction,
+/// and otherwise that of the instruction.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 #[repr(usize)]
 pub enum FaultKind {

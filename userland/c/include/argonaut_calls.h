@@ -184,9 +184,9 @@
    Errors: ENOMEM; EAGAIN if the process table is full. */
 
 /* create_thread: Starts a thread in the caller's process, with the caller's affinity, that runs function with the one
-   argument argument and the stack pointer stack_top. A function expects that stack pointer to be 8 less
-   than a multiple of 16, and to find there the address to which it returns: it can be that of code that
-   calls exit_thread with the result. Everything else in the thread's registers is 0.
+   argument argument and the stack pointer stack_top. A function expects that stack pointer to be 8
+   less than a multiple of 16, and to find there the address to which it returns: it can be that of code
+   that calls exit_thread with the result. Everything else in the thread's registers is 0.
 
    Returns the thread's id.
 
@@ -236,7 +236,8 @@ __attribute__((noreturn)) static inline void sys_exit(int status) {
    Returns the child's id.
 
    Errors: ENOENT if there is no such file or name is empty; ENOTDIR; ENAMETOOLONG; EISDIR;
-   ENOEXEC if the file is no program for this machine; EFAULT; ENOMEM; EAGAIN if the process table is full. */
+   ENOEXEC if the file is no program for this machine; EFAULT; ENOMEM; EAGAIN if the process table
+   is full. */
 static inline pid_t sys_spawn(const char* name) {
     return (pid_t) argonaut_enter1(SYSCALL_SPAWN, (long) name);
 }
@@ -265,9 +266,9 @@ static inline pid_t sys_waitpid(pid_t pid, int* status, uint32_t flags) {
 /* kill: Sends a signal to the process pid: to its first thread if that can take it, else to another that can.
    With the id of another thread of a process it goes to that thread. Signal 0 only checks. Returns 0.
 
-   If the process has a handler for it (signal), the thread runs that; what it waits for in the kernel ends
-   with EINTR. Without a handler SIGCHLD is ignored, and every other signal ends the process, with the
-   signal as its status; SIGKILL (9) always does.
+   If the process has a handler for it (signal), the thread runs that; what it waits for in the kernel
+   ends with EINTR. Without a handler SIGCHLD is ignored, and every other signal ends the process, with
+   the signal as its status; SIGKILL (9) always does.
 
    Errors: ESRCH if there is no such process or thread, or it has ended; EPERM for init and processes
    of the kernel; EINVAL for a number that is no signal; EAGAIN if the thread, or each one of the
@@ -323,8 +324,8 @@ static inline int sys_page_alloc(void* address) {
     return (int) argonaut_enter1(SYSCALL_PAGE_ALLOC, (long) address);
 }
 
-/* page_alloc_range: Maps len_pages fresh pages of zeros at address, as page_alloc does: all of them or, after an error,
-   none, and then nothing has changed. Returns 0.
+/* page_alloc_range: Maps len_pages fresh pages of zeros at address, as page_alloc does: all of them or, after an
+   error, none, and then nothing has changed. Returns 0.
 
    Errors: those of page_alloc; EINVAL if there are no pages, or the range wraps or leaves user space. */
 static inline int sys_page_alloc_range(void* address, size_t len_pages) {
@@ -426,8 +427,8 @@ __attribute__((noreturn)) static inline void sys_panic(const char* message) {
     __builtin_unreachable();
 }
 
-/* map: Maps len bytes of memory at address, or where the kernel likes if address is 0. The pages come when
-   they are touched, or now with the flag EAGER. protection has bits of Protection, flags of
+/* map: Maps len bytes of memory at address, or where the kernel likes if address is 0. The pages come
+   when they are touched, or now with the flag EAGER. protection has bits of Protection, flags of
    MapFlags.
 
    With the flag ANONYMOUS the memory is zeros, fd is -1, and offset is 0 unless the mapping grows.
@@ -472,12 +473,12 @@ static inline int sys_protect(void* address, size_t len, uint32_t protection) {
     return (int) argonaut_enter3(SYSCALL_PROTECT, (long) address, (long) len, (long) protection);
 }
 
-/* move: Moves the contents of the len bytes at address, all of them mapped, into other frames of memory, which
-   the kernel chooses; those of pages that are shared on purpose stay. Programs see nothing of it: no store
-   is lost, wherever their threads run. Returns 0.
+/* move: Moves the contents of the len bytes at address, all of them mapped, into other frames of memory,
+   which the kernel chooses; those of pages that are shared on purpose stay. Programs see nothing of it: no
+   store is lost, wherever their threads run. Returns 0.
 
-   Errors: those of unmap; EFAULT if a page of the range is in no mapping; ENOMEM. Nothing has changed
-   then that a program could notice. */
+   Errors: those of unmap; EFAULT if a page of the range is in no mapping; ENOMEM. Nothing has
+   changed then that a program could notice. */
 static inline int sys_move(void* address, size_t len) {
     return (int) argonaut_enter2(SYSCALL_MOVE, (long) address, (long) len);
 }
@@ -504,8 +505,8 @@ static inline int sys_page_free(void* address, size_t len_pages) {
    The handler is called with three arguments: the signal, the address and the kind of the fault that it
    comes from (FaultKind; both 0 for a signal that was sent). It runs on the stack of the thread that it
    interrupts, at least RED_ZONE_LEN bytes below, and when it returns the thread goes on where it was,
-   with all registers as they were, those of the FPU too. While it runs, the thread takes no other signal; a
-   fault, or a stack that cannot be written, ends the process.
+   with all registers as they were, those of the FPU too. While it runs, the thread takes no other signal;
+   a fault, or a stack that cannot be written, ends the process.
 
    Errors: EINVAL if handler is neither 0 nor in user space; ENOMEM. */
 static inline int sys_signal(sighandler_t handler) {
@@ -536,15 +537,15 @@ static inline pid_t sys_create_thread_registers(const struct argonaut_registers*
     return (pid_t) argonaut_enter1(SYSCALL_CREATE_THREAD_REGISTERS, (long) registers);
 }
 
-/* exit_thread: Ends the calling thread. Another one of the process can get value by join_thread. The last thread of a
-   process ends it, as by exit with value. Does not return. */
+/* exit_thread: Ends the calling thread. Another one of the process can get value by join_thread. The last thread of
+   a process ends it, as by exit with value. Does not return. */
 __attribute__((noreturn)) static inline void sys_exit_thread(void* value) {
     (void) argonaut_enter1(SYSCALL_EXIT_THREAD, (long) value);
     __builtin_unreachable();
 }
 
-/* join_thread_wait: Waits until the thread tid of the caller's process has ended, stores in value (unless it is null) what
-   it gave to exit_thread, and forgets it: its id may be used again. Returns 0.
+/* join_thread_wait: Waits until the thread tid of the caller's process has ended, stores in value (unless it is null)
+   what it gave to exit_thread, and forgets it: its id may be used again. Returns 0.
 
    Errors: those of join_thread but EAGAIN; EFAULT for a bad value (the thread is then not
    forgotten); EINTR. */
@@ -552,8 +553,8 @@ static inline int sys_join_thread_wait(pid_t tid, void** value) {
     return (int) argonaut_enter2(SYSCALL_JOIN_THREAD_WAIT, (long) tid, (long) value);
 }
 
-/* set_tls_base: Makes address the base of FS for the calling thread: where it finds what is its own. A new thread has 0,
-   the child of a fork what its parent had. Returns 0.
+/* set_tls_base: Makes address the base of FS for the calling thread: where it finds what is its own. A new thread has
+   0, the child of a fork what its parent had. Returns 0.
 
    Errors: EINVAL if address is not canonical. */
 static inline int sys_set_tls_base(void* address) {
@@ -579,24 +580,26 @@ static inline ssize_t sys_futex_wake(const uint32_t* address, uint32_t count) {
     return (ssize_t) argonaut_enter2(SYSCALL_FUTEX_WAKE, (long) address, (long) count);
 }
 
-/* share: Offers the page at address to the process pid, which can then map it too, by attach. The page becomes
-   shared memory: if somebody else has had its frame too (after a fork, or as a file), the caller gets a copy
-   first, and children of later forks share it with the caller. The offer is good as long as that page is
-   there, also if it is moved, and both processes live. Returns 0.
+/* share: Offers the page at address to the process pid, which can then map it too, by attach. The page
+   becomes shared memory: if somebody else has had its frame too (after a fork, or as a file), the caller
+   gets a copy first, and children of later forks share it with the caller. The offer is good as long as
+   that page is there, also if it is moved, and both processes live. Returns 0.
 
    Errors: EINVAL if address is not page-aligned or not in user space, or pid is the caller's own;
-   ESRCH if there is no such process, or it has ended; EFAULT if nothing is mapped there; EACCES if it is a
-   shared mapping of a file; EAGAIN if the caller has OFFERS_MAX offers to processes that live; ENOMEM. */
+   ESRCH if there is no such process, or it has ended; EFAULT if nothing is mapped there; EACCES if
+   it is a shared mapping of a file; EAGAIN if the caller has OFFERS_MAX offers to processes that live;
+   ENOMEM. */
 static inline int sys_share(pid_t pid, void* address) {
     return (int) argonaut_enter2(SYSCALL_SHARE, (long) pid, (long) address);
 }
 
-/* attach: Maps at local the page that the process pid has at remote and has offered to the caller's process. It can be
-   written if its owner can write it now, and stays when the owner unmaps it or ends. Returns 0.
+/* attach: Maps at local the page that the process pid has at remote and has offered to the caller's process.
+   It can be written if its owner can write it now, and stays when the owner unmaps it or ends. Returns 0.
 
-   Errors: EINVAL if remote or local is not page-aligned or not in user space, or pid is the caller's
-   own; ESRCH if there is no such process, or it has ended; EPERM if that page has not been offered to the caller
-   or is not there any more; EEXIST if something is mapped at local; ENOMEM. Nothing has changed then. */
+   Errors: EINVAL if remote or local is not page-aligned or not in user space, or pid is the
+   caller's own; ESRCH if there is no such process, or it has ended; EPERM if that page has not been
+   offered to the caller or is not there any more; EEXIST if something is mapped at local; ENOMEM.
+   Nothing has changed then. */
 static inline int sys_attach(pid_t pid, void* remote, void* local) {
     return (int) argonaut_enter3(SYSCALL_ATTACH, (long) pid, (long) remote, (long) local);
 }
@@ -607,36 +610,37 @@ static inline int sys_attach(pid_t pid, void* remote, void* local) {
 
    Returns how many bytes it took; 0 if len is 0.
 
-   Errors: EFAULT (nothing has been taken then); EINTR; with pipe=noblock, EAGAIN if the pipe is empty. */
+   Errors: EFAULT (nothing has been taken then); EINTR; with pipe=noblock, EAGAIN if the pipe is
+   empty. */
 static inline ssize_t sys_piperead(void* buffer, size_t len) {
     return (ssize_t) argonaut_enter2(SYSCALL_PIPEREAD, (long) buffer, (long) len);
 }
 
-/* pipewrite: Puts the len bytes at buffer into the pipe that all processes have in common. Waits until all are in it;
-   the boot option pipe= makes it return instead, or put one byte at a time. Up to COMMON_PIPE_LEN bytes
-   get there in one step.
+/* pipewrite: Puts the len bytes at buffer into the pipe that all processes have in common. Waits until all are in
+   it; the boot option pipe= makes it return instead, or put one byte at a time. Up to COMMON_PIPE_LEN
+   bytes get there in one step.
 
-   Returns how many bytes it put there: less than len only by the boot option, or if an error came after the
-   first byte.
+   Returns how many bytes it put there: less than len only by the boot option, or if an error came after
+   the first byte.
 
    Errors: EFAULT; EINTR; with pipe=noblock, EAGAIN if the pipe is full. */
 static inline ssize_t sys_pipewrite(const void* buffer, size_t len) {
     return (ssize_t) argonaut_enter2(SYSCALL_PIPEWRITE, (long) buffer, (long) len);
 }
 
-/* console_put: Puts the len bytes at bytes on the screen as they are, one to a cell, from the cell in row and column
-   (from 0) on, in the colours of attribute: the foreground in its low four bits, the background in the next
-   three. The serial line gets them too, with a ? for what is no printable ASCII. Where other text goes on does
-   not change. Returns 0.
+/* console_put: Puts the len bytes at bytes on the screen as they are, one to a cell, from the cell in row and
+   column (from 0) on, in the colours of attribute: the foreground in its low four bits, the background
+   in the next three. The serial line gets them too, with a ? for what is no printable ASCII. Where other
+   text goes on does not change. Returns 0.
 
-   Errors: EINVAL if the screen of SCREEN_ROWS by SCREEN_COLUMNS cells does not have all of the cells in
-   that row, or attribute has more bits; EFAULT. */
+   Errors: EINVAL if the screen of SCREEN_ROWS by SCREEN_COLUMNS cells does not have all of the cells
+   in that row, or attribute has more bits; EFAULT. */
 static inline int sys_console_put(uint32_t row, uint32_t column, uint32_t attribute, const void* bytes, size_t len) {
     return (int) argonaut_enter5(SYSCALL_CONSOLE_PUT, (long) row, (long) column, (long) attribute, (long) bytes, (long) len);
 }
 
-/* log: Writes the NUL-terminated message with the caller's name and id to the kernel log, with U+FFFD for what is
-   not UTF-8. Returns 0.
+/* log: Writes the NUL-terminated message with the caller's name and id to the kernel log, with U+FFFD for
+   what is not UTF-8. Returns 0.
 
    Errors: E2BIG if it is longer than LOG_MAX bytes; EFAULT. */
 static inline int sys_log(const char* message) {

@@ -1,7 +1,7 @@
 //! All registers of a thread, before and after something that must not change any.
 //!
-//! A passage loads all registers from an `AllRegisters`, lets one thing happen, and stores what the registers then hold.
-//! In between comes a signal, whose handler is one of [`handler`]'s: they leave no register as it was.
+//! A passage loads all registers from an `AllRegisters`, lets one thing happen, and stores what the registers then
+//! hold. In between comes a signal, whose handler is one of [`handler`]'s: they leave no register as it was.
 //!
 //! One thread at a time can do that.
 
@@ -249,7 +249,8 @@ pub unsafe fn changed_by_system_call(
     (result, before.difference(&after))
 }
 
-/// Stores a word, which depends on `seed`, at `address`; returns which register a signal has changed that has come of that.
+/// Stores a word, which depends on `seed`, at `address`; returns which register a signal has changed that has come of
+/// that.
 ///
 /// # Safety
 /// There, once the signal has been handled, is a word that nobody else uses.

@@ -42,8 +42,8 @@ pub fn message(number: usize) -> [u8; MESSAGE_LEN] {
     bytes
 }
 
-/// Moves all of a message by calls of `call`, which is told what is left from which byte on, and asked again when it fails with
-/// `EAGAIN`. Returns how many calls it took.
+/// Moves all of a message by calls of `call`, which is told what is left from which byte on, and asked again when it
+/// fails with `EAGAIN`. Returns how many calls it took.
 ///
 /// # Errors
 /// Any other one of `call`.

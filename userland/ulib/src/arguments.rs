@@ -72,8 +72,8 @@ impl Arguments {
         }
     }
 
-    /// The time at `position` in nanoseconds: a number of seconds, or of milliseconds with `ms` behind it; `default_s` seconds if
-    /// there is no such word.
+    /// The time at `position` in nanoseconds: a number of seconds, or of milliseconds with `ms` behind it; `default_s`
+    /// seconds if there is no such word.
     ///
     /// # Panics
     /// If the word is something else.

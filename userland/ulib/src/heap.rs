@@ -78,8 +78,8 @@ unsafe impl Sync for Heap {}
 impl Heap {
     fn with<T>(&self, body: impl FnOnce(&mut Tlsf) -> T) -> T {
         self.lock.lock();
-        // SAFETY: we have the lock, so nobody else is in here; `body` cannot allocate, which would be the only way for this
-        // thread to come here again.
+        // SAFETY: we have the lock, so nobody else is in here; `body` cannot allocate, which would be the only way for
+        // this thread to come here again.
         let result = body(unsafe { &mut *self.tlsf.get() });
         self.lock.unlock();
         result

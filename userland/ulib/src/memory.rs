@@ -63,8 +63,8 @@ impl Area {
     /// An area of no pages yet at a page-aligned address.
     ///
     /// # Safety
-    /// Nothing else of the program, the heap and other areas included, uses pages from `page_alloc` above `start` as far
-    /// as the area is going to grow.
+    /// Nothing else of the program, the heap and other areas included, uses pages from `page_alloc` above `start` as
+    /// far as the area is going to grow.
     pub const unsafe fn at(start: usize) -> Area {
         Area { start, len: 0 }
     }

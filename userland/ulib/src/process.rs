@@ -25,7 +25,8 @@ pub enum Fork {
 /// Copies the calling process, but of its threads only the one that calls this. It returns twice, once to each.
 ///
 /// That is safe: each process has memory of its own from here on. What lies outside of it is shared: an open file and
-/// its offset belong to both, and each closes its own descriptor. In the child, what other threads had locked stays locked.
+/// its offset belong to both, and each closes its own descriptor. In the child, what other threads had locked stays
+/// locked.
 ///
 /// # Errors
 /// Those of the system call `fork`.

@@ -6,8 +6,8 @@ use crate::system_call;
 
 pub use abi::FaultKind;
 
-/// What is called when a signal comes: with the signal's number, the address of the fault that it comes from, and the number
-/// of its [`FaultKind`] (both 0 for a signal that was sent). When it returns, the thread goes on where it was.
+/// What is called when a signal comes: with the signal's number, the address of the fault that it comes from, and the
+/// number of its [`FaultKind`] (both 0 for a signal that was sent). When it returns, the thread goes on where it was.
 ///
 /// It interrupts the thread anywhere, also within a lock of this library: it must not wait for one.
 pub type Handler = extern "C" fn(signal: i32, address: usize, kind: usize);

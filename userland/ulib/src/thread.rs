@@ -1,11 +1,11 @@
 //! Threads of this process.
 //!
-//! [`spawn`] runs a closure in a thread with a stack of its own and returns a handle by which its result is fetched; the threads
-//! of a [`scope()`] may borrow from their creator. Below both lies [`create`], which is the system call with the one thing that
-//! a library has to add: where a thread function returns to (exercise KERN-10G).
+//! [`spawn`] runs a closure in a thread with a stack of its own and returns a handle by which its result is fetched;
+//! the threads of a [`scope()`] may borrow from their creator. Below both lies [`create`], which is the system call
+//! with the one thing that a library has to add: where a thread function returns to (exercise KERN-10G).
 //!
-//! The first thread's `main` ends the program when it returns, whatever other threads do; [`exit`] ends a thread alone. A panic
-//! of any thread ends the program.
+//! The first thread's `main` ends the program when it returns, whatever other threads do; [`exit`] ends a thread alone.
+//! A panic of any thread ends the program.
 
 mod running;
 mod scope;
@@ -37,9 +37,9 @@ pub(crate) fn be_alone() {
 /// Starts a thread that runs `function(argument)` on the stack below `stack_top` and ends with its result as value.
 ///
 /// # Safety
-/// 1. `stack_top` is a multiple of 16. The memory below it can be written and is nobody else's, as far as the function needs
-///    a stack, until the thread has been joined; if it leaves by [`exit`], also as long as anybody may use what it has lent
-///    from its stack.
+/// 1. `stack_top` is a multiple of 16. The memory below it can be written and is nobody else's, as far as the function
+///    needs a stack, until the thread has been joined; if it leaves by [`exit`], also as long as anybody may use what
+///    it has lent from its stack.
 /// 2. The function may be called with the argument, at any time.
 ///
 /// # Errors
@@ -84,8 +84,8 @@ pub unsafe fn create_with_tls(
         .map(|tid| tid as Pid)
 }
 
-/// Puts on the stack below `stack_top` where a thread function returns to, and returns the stack pointer with which a thread
-/// begins there. From now on this process may have several threads.
+/// Puts on the stack below `stack_top` where a thread function returns to, and returns the stack pointer with which a
+/// thread begins there. From now on this process may have several threads.
 ///
 /// # Safety
 /// The first of [`create`].
@@ -112,16 +112,16 @@ extern "C" fn exit_with_result() -> ! {
 
 /// Ends this thread. The last one of a process ends that, with the low 8 bits of `value` as its exit code.
 ///
-/// Nothing that the thread owns is dropped: what it has locked stays locked. Its stack stays as it is, if the library has made
-/// it, since others may have borrowed from it; it is not used for another thread.
+/// Nothing that the thread owns is dropped: what it has locked stays locked. Its stack stays as it is, if the library
+/// has made it, since others may have borrowed from it; it is not used for another thread.
 pub fn exit(value: usize) -> ! {
     // SAFETY: the thread does nothing any more.
     unsafe { system_call::exit_thread(value) };
     unreachable!("exit_thread has returned")
 }
 
-/// The value of the thread `tid` of this process if it has ended; by that it is forgotten. A value that could be an error (-1
-/// to -4095) looks like one, though the thread is forgotten: [`join`] tells.
+/// The value of the thread `tid` of this process if it has ended; by that it is forgotten. A value that could be an
+/// error (-1 to -4095) looks like one, though the thread is forgotten: [`join`] tells.
 ///
 /// # Errors
 /// Those of the system call `join_thread`, with `Ok(None)` in the place of `EAGAIN`.

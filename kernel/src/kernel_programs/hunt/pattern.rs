@@ -100,8 +100,8 @@ impl Place {
         place << ROUND_BITS | (round & ((1 << ROUND_BITS) - 1))
     }
 
-    /// Whether a look may have found that (`None`: nothing is mapped there), between two marks of the owner. If shootdowns are
-    /// deferred, what the owner has unmapped may be found until it maps its pages again.
+    /// Whether a look may have found that (`None`: nothing is mapped there), between two marks of the owner. If
+    /// shootdowns are deferred, what the owner has unmapped may be found until it maps its pages again.
     pub(super) fn may_hold(
         self,
         found: Option<u64>,

@@ -12,8 +12,8 @@ const LOOKS: u64 = 64;
 /// One in so many places is watched although the owner has no pattern there at the moment: such a look takes long.
 const RARELY: u64 = 16;
 
-/// Who looks at one place again and again, until the owner has gone on and one more look has come after that. So the CPU
-/// has a translation when it is taken away, and tries it then.
+/// Who looks at one place again and again, until the owner has gone on and one more look has come after that. So the
+/// CPU has a translation when it is taken away, and tries it then.
 pub(super) struct Watcher<'a> {
     hunt: &'a Hunt,
     /// The number of the CPU.
@@ -60,8 +60,8 @@ impl<'a> Watcher<'a> {
         self.watched = watched.again();
     }
 
-    /// Looks until somebody has looked at what this owner has under its mark, so that there is a translation to take away;
-    /// but not for ever.
+    /// Looks until somebody has looked at what this owner has under its mark, so that there is a translation to take
+    /// away; but not for ever.
     pub(super) fn look_until_seen(&mut self, mark: Mark, patience_ns: u64) {
         let Some(seen) = self.hunt.seen.get(self.reader) else {
             return;

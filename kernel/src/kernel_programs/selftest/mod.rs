@@ -1,7 +1,7 @@
 //! `selftest [WORD]`: tests of the kernel that need the machine, those whose names contain WORD.
 //!
-//! A test is a function anywhere in the kernel that [`self_tests!`] names: the linker puts them side by side, in a section of
-//! their own. It runs on a thread of the kernel and leaves nothing behind.
+//! A test is a function anywhere in the kernel that [`self_tests!`] names: the linker puts them side by side, in a
+//! section of their own. It runs on a thread of the kernel and leaves nothing behind.
 
 mod cpus;
 mod memory;

@@ -1,5 +1,5 @@
-//! The stand-in: copies translate each page as the processor would, by the page table in this thread's CR3, and a miss calls
-//! the page-fault handler that the test has set for this thread.
+//! The stand-in: copies translate each page as the processor would, by the page table in this thread's CR3, and a miss
+//! calls the page-fault handler that the test has set for this thread.
 
 use core::cell::RefCell;
 use std::rc::Rc;
@@ -41,8 +41,8 @@ pub(crate) unsafe fn copy_out(destination: usize, source: *const u8, len_bytes: 
     })
 }
 
-/// Cuts a range of user addresses into pages, and calls `copy` with where each part lies in the host's memory, its distance
-/// from the start, and its length.
+/// Cuts a range of user addresses into pages, and calls `copy` with where each part lies in the host's memory, its
+/// distance from the start, and its length.
 fn for_each_page(
     address: usize,
     len_bytes: usize,
@@ -76,8 +76,9 @@ fn translate_or_fault(virt: VirtAddr, is_write: bool) -> Option<PhysAddr> {
     }
 }
 
-/// What a processor with 4-level page tables does for an access of the kernel through the SMAP window: it wants the page, and
-/// the right to write, in the entries of all levels, and marks those that it has used. It does not ask whose page it is.
+/// What a processor with 4-level page tables does for an access of the kernel through the SMAP window: it wants the
+/// page, and the right to write, in the entries of all levels, and marks those that it has used. It does not ask whose
+/// page it is.
 pub(crate) fn translate(virt: VirtAddr, is_write: bool) -> Option<PhysAddr> {
     let right = if is_write { Perm::WRITE } else { Perm::empty() };
     let wanted = Perm::PRESENT | right;

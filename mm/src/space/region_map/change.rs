@@ -11,8 +11,8 @@ impl RegionMap {
     /// Gives all of `range` the rights `protection`, pinned or not. Regions that reach over its ends are split.
     ///
     /// # Errors
-    /// `NotMapped` if a page of it is in no region, `KernelOnly` if only the kernel may use some of it and `protection` lets
-    /// users in, `ReadOnly` if it would let them write a file that may not be written, `NoMemory`.
+    /// `NotMapped` if a page of it is in no region, `KernelOnly` if only the kernel may use some of it and `protection`
+    /// lets users in, `ReadOnly` if it would let them write a file that may not be written, `NoMemory`.
     pub(in crate::space) fn protect(
         &mut self,
         range: UserRange,

@@ -7,8 +7,8 @@ use super::RegionMap;
 use crate::addr::{PAGE_SIZE, USER_END, UserRange, VirtAddr, user_start};
 use crate::space::region::Region;
 
-/// How many pages a growing region leaves free before its neighbour, so that whoever runs off its end does not land in the
-/// other.
+/// How many pages a growing region leaves free before its neighbour, so that whoever runs off its end does not land in
+/// the other.
 pub const GUARD_PAGES: usize = 16;
 
 /// Whether regions grow right up to their neighbours (`break=guard`).
@@ -96,11 +96,11 @@ impl RegionMap {
         Grown::of(region, region.range.start(), end)
     }
 
-    /// The highest free range below `below` of `len_pages` pages whose start is a multiple of `align_bytes` (and of the page
-    /// size), if there is one.
+    /// The highest free range below `below` of `len_pages` pages whose start is a multiple of `align_bytes` (and of the
+    /// page size), if there is one.
     ///
-    /// It leaves free what a neighbour that grows may come to have by its limit, and the guard gap before that. Programs
-    /// and their stacks lie low, so that there is room above them as long as there is any.
+    /// It leaves free what a neighbour that grows may come to have by its limit, and the guard gap before that.
+    /// Programs and their stacks lie low, so that there is room above them as long as there is any.
     pub(in crate::space) fn find_free(
         &self,
         len_pages: usize,

@@ -1,7 +1,8 @@
 //! Random sequences of operations against a plain model: for each space, a map from page to value and rights.
 //!
-//! After each step the space that it was done in is compared with its model without touching it, so that pages which nobody
-//! has touched stay so; at the end every space is read as its program would. See [`check`] for what is looked at.
+//! After each step the space that it was done in is compared with its model without touching it, so that pages which
+//! nobody has touched stay so; at the end every space is read as its program would. See [`check`] for what is looked
+//! at.
 
 mod check;
 mod expected;

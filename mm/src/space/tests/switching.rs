@@ -81,8 +81,8 @@ fn a_cpu_that_is_idle_in_a_space_leaves_it_before_the_space_is_freed() {
     other.join().unwrap();
 }
 
-/// Lets CPU 1 run in `space` and not answer, while CPU 0 does `change`, until page 0 is no longer `was_there`. Then the lock has
-/// to be held still, since the answer is missing.
+/// Lets CPU 1 run in `space` and not answer, while CPU 0 does `change`, until page 0 is no longer `was_there`. Then the
+/// lock has to be held still, since the answer is missing.
 fn check_lock_is_held_until_all_have_answered(
     space: &Arc<Space>,
     was_there: fn() -> bool,

@@ -1,7 +1,7 @@
 //! Finished lines of input on their way from the line discipline to the programs that read them.
 //!
-//! The guarantee: every line arrives once, whole and in order, though perhaps in several reads; a read never goes beyond
-//! the end of a line; an end of file (Ctrl-D on an empty line) is seen by exactly one read.
+//! The guarantee: every line arrives once, whole and in order, though perhaps in several reads; a read never goes
+//! beyond the end of a line; an end of file (Ctrl-D on an empty line) is seen by exactly one read.
 //!
 //! A line is kept as its length in two bytes, and its bytes. A line without any bytes is an end of file.
 
@@ -82,8 +82,8 @@ impl LineQueue {
     /// Returns how many bytes these are; 0 for an end of file.
     ///
     /// # Errors
-    /// `EINTR` if the caller was killed while it waited; `EFAULT` if not even the first byte could be stored: nothing is
-    /// taken then.
+    /// `EINTR` if the caller was killed while it waited; `EFAULT` if not even the first byte could be stored: nothing
+    /// is taken then.
     pub fn read(&self, buffer: &mut ReadBuffer<'_>) -> Result<usize, Errno> {
         if buffer.is_empty() {
             return Ok(0);

@@ -112,8 +112,8 @@ impl<'a> Converter<'a> {
         self.number(layout, prefix, digits.as_bytes(), marks_base && base == 8);
     }
 
-    /// Digits with what goes before them, filled up with zeros to the precision, or instead to the width. What `begins_with_zero`
-    /// gets one if it has none.
+    /// Digits with what goes before them, filled up with zeros to the precision, or instead to the width. What
+    /// `begins_with_zero` gets one if it has none.
     fn number(&mut self, layout: &Layout, prefix: &[u8], digits: &[u8], begins_with_zero: bool) {
         // Zero with a precision of 0 has no digit.
         let digits = if layout.precision == Some(0) && digits == b"0" {

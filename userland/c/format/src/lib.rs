@@ -1,8 +1,8 @@
 //! What `printf` does to its arguments: a format and a C argument list become bytes.
 //!
-//! Flags, width and precision (`*` too), the lengths `hh h l ll j z t`, and the conversions `d i u o x X c s p f F e E g G %`
-//! are as C has them. A conversion that is none of these is written as it stands. `%s` of a null pointer is `(null)`. `%C` takes a
-//! colour, an `int`, and is no text itself.
+//! Flags, width and precision (`*` too), the lengths `hh h l ll j z t`, and the conversions `d i u o x X c s p f F e E
+//! g G %` are as C has them. A conversion that is none of these is written as it stands. `%s` of a null pointer is
+//! `(null)`. `%C` takes a colour, an `int`, and is no text itself.
 
 #![cfg_attr(not(test), no_std)]
 

@@ -44,8 +44,8 @@ unsafe extern "C" fn vprintf(format: *const c_char, arguments: *mut VaList) -> c
     unsafe { vdprintf(STDOUT, format, arguments) }
 }
 
-/// Prints into the `len` bytes at `buffer`, with a NUL as the last if `len` is not 0. Returns how long the text is without
-/// its NUL, also if not all of it is there.
+/// Prints into the `len` bytes at `buffer`, with a NUL as the last if `len` is not 0. Returns how long the text is
+/// without its NUL, also if not all of it is there.
 ///
 /// # Safety
 /// As for [`print`]; the bytes can be written, and are nobody else's.

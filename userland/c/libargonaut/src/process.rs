@@ -25,8 +25,8 @@ extern "C" fn sys_fork() -> Pid {
     encode(result) as Pid
 }
 
-/// Starts a thread whose function may return: that ends it with what it returns. It has thread-local variables of its own, at
-/// the top of its stack.
+/// Starts a thread whose function may return: that ends it with what it returns. It has thread-local variables of its
+/// own, at the top of its stack.
 ///
 /// # Safety
 /// As for [`thread::create`], but `stack_top` need not be aligned.

@@ -95,8 +95,9 @@ fn attribute(colour: c_int) -> u32 {
     (colour >> 8) as u32 & ATTRIBUTE_BITS
 }
 
-/// Prints on the screen from the cell `place` on (0, if there is no such cell), in the colours of `colour`'s upper byte; a
-/// line feed fills the row with blanks, and after the last cell comes the first. Returns the cell after the text.
+/// Prints on the screen from the cell `place` on (0, if there is no such cell), in the colours of `colour`'s upper
+/// byte; a line feed fills the row with blanks, and after the last cell comes the first. Returns the cell after the
+/// text.
 ///
 /// # Safety
 /// As for [`print`].
@@ -120,7 +121,8 @@ unsafe extern "C" fn console_vprintf(
     screen.cell as c_int
 }
 
-/// Prints on the screen where the last text of this function ended, in a colour that `program` picks (grey, if negative).
+/// Prints on the screen where the last text of this function ended, in a colour that `program` picks (grey, if
+/// negative).
 ///
 /// # Safety
 /// As for [`print`].

@@ -9,8 +9,8 @@ use abi::layout::ARGUMENT_MAX;
 
 use crate::tls;
 
-// SAFETY: a C program defines the function, and does not link without it. The linker script defines the others, the first
-// two aligned to words; only their addresses are used.
+// SAFETY: a C program defines the function, and does not link without it. The linker script defines the others, the
+// first two aligned to words; only their addresses are used.
 unsafe extern "C" {
     fn process_main(argc: c_int, argv: *mut *mut c_char) -> c_int;
     safe static CONSTRUCTORS_START: u8;
@@ -57,11 +57,13 @@ extern "Rust" fn argonaut_program_main(string: &'static mut [u8]) -> i32 {
     if main_returns_nothing() { 0 } else { result }
 }
 
-/// Whether `process_main` is a function without a result, so that what seems to be one is what a register happens to hold.
+/// Whether `process_main` is a function without a result, so that what seems to be one is what a register happens to
+/// hold.
 fn main_returns_nothing() -> bool {
     let start = &raw const MAIN_RETURNS_NOTHING_START;
     let len = (&raw const MAIN_RETURNS_NOTHING_END).addr() - start.addr();
-    // SAFETY: between the two the linker has put what the header notes, a `bool` for each declaration of `process_main`.
+    // SAFETY: between the two the linker has put what the header notes, a `bool` for each declaration of
+    // `process_main`.
     let notes = unsafe { core::slice::from_raw_parts(start.cast::<bool>(), len) };
     notes.contains(&true)
 }

@@ -1,8 +1,9 @@
-//! Thread-local variables of C programs: `__thread`, `_Thread_local`, and C++'s `thread_local` with constant initial values.
+//! Thread-local variables of C programs: `__thread`, `_Thread_local`, and C++'s `thread_local` with constant initial
+//! values.
 //!
-//! The compiler finds them below the address to which FS points, where the word is that address itself (variant II of the ELF
-//! specification for thread-local storage). The first thread has its block from the heap; that of any other is at the top of
-//! its stack, so that it goes with it. In the child of a fork, memory and FS are as they were.
+//! The compiler finds them below the address to which FS points, where the word is that address itself (variant II of
+//! the ELF specification for thread-local storage). The first thread has its block from the heap; that of any other is
+//! at the top of its stack, so that it goes with it. In the child of a fork, memory and FS are as they were.
 
 use alloc::alloc::{Layout, alloc};
 use core::ptr;
@@ -58,7 +59,8 @@ pub(crate) fn begin() {
 /// Makes the variables of a thread, with their initial values, below `top`. `None` if the program has none.
 ///
 /// # Safety
-/// The memory below `top` can be written and is nobody else's, as far as the variables need it, as long as the thread runs.
+/// The memory below `top` can be written and is nobody else's, as far as the variables need it, as long as the thread
+/// runs.
 pub(crate) unsafe fn put_below(top: usize) -> Option<Block> {
     let template = &TLS_TEMPLATE;
     if template.len == 0 {

@@ -1,7 +1,7 @@
 //! Alice greets STEPS times (10), and gives others a turn after each greeting.
 //!
-//! `alice [STEPS [wait]]`: with `wait`, she waits after the first greeting until the end of her standard input. She keeps a
-//! note to herself whether to go on. Nobody else can write there, so she goes on to the end.
+//! `alice [STEPS [wait]]`: with `wait`, she waits after the first greeting until the end of her standard input. She
+//! keeps a note to herself whether to go on. Nobody else can write there, so she goes on to the end.
 #![no_std]
 #![no_main]
 

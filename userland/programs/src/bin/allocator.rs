@@ -3,8 +3,8 @@
 //! `allocator [PROCESSES] [LIMIT]` (4 processes, no limit of pages). A page must be zero when it arrives and keep what
 //! its owner has written, whatever the others do; the end of memory is `ENOMEM`, and nobody's death.
 //!
-//! Where there is no memory left nobody can write into a pipe. So each process has a sentinel, a sleeping process that it
-//! kills once it has all that it can get.
+//! Where there is no memory left nobody can write into a pipe. So each process has a sentinel, a sleeping process that
+//! it kills once it has all that it can get.
 #![no_std]
 #![no_main]
 

@@ -1,7 +1,7 @@
 //! Prints a text that is in the wrong order, page by page. The program is not to be changed.
 //!
-//! With the boot option `warp=on` the same file prints it in the right order: the kernel has exchanged two pages when it set
-//! the process up.
+//! With the boot option `warp=on` the same file prints it in the right order: the kernel has exchanged two pages when
+//! it set the process up.
 #![no_std]
 #![no_main]
 

@@ -1,7 +1,7 @@
 //! Eve greets once and then loops for ever in user mode, without a single system call.
 //!
-//! `eve attack`: she cannot reach Alice's memory, but the kernel can. So she asks the kernel, who is deputy to all, to store
-//! something there for her: `read` into a buffer that is not hers. She ends with 0 if it refuses.
+//! `eve attack`: she cannot reach Alice's memory, but the kernel can. So she asks the kernel, who is deputy to all, to
+//! store something there for her: `read` into a buffer that is not hers. She ends with 0 if it refuses.
 #![no_std]
 #![no_main]
 
@@ -66,8 +66,8 @@ fn look(address: usize, reader: &File, writer: &File) -> Result<u64, Errno> {
     Ok(u64::from_le_bytes(word))
 }
 
-/// Has the kernel read `word` from the pipe to `address`. An honest `read` differs in its second argument only: a buffer of the
-/// caller's own.
+/// Has the kernel read `word` from the pipe to `address`. An honest `read` differs in its second argument only: a
+/// buffer of the caller's own.
 fn store(address: usize, word: u64, reader: &File, writer: &File) -> Result<(), Errno> {
     writer.write_all(&word.to_le_bytes())?;
     // SAFETY: it is no memory of this program.

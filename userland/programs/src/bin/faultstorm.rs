@@ -1,8 +1,8 @@
 //! Page faults and forks on every CPU at once, by processes that have no page in common.
 //!
-//! `faultstorm [ROUNDS]` (400). One process for each CPU, which stays there, maps memory once a round, touches all of it,
-//! forks a child that writes to some of it, waits for the child and unmaps. None needs anything that another has: whatever
-//! they wait for each other for is the kernel's. With `locks=on` the kernel shell's `locks` shows it.
+//! `faultstorm [ROUNDS]` (400). One process for each CPU, which stays there, maps memory once a round, touches all of
+//! it, forks a child that writes to some of it, waits for the child and unmaps. None needs anything that another has:
+//! whatever they wait for each other for is the kernel's. With `locks=on` the kernel shell's `locks` shows it.
 #![no_std]
 #![no_main]
 

@@ -1,8 +1,8 @@
 //! After `fork` parent and children have the same memory, and from then on each its own.
 //!
 //! Static, stack and heap memory hold a value. Each child must see the parent's value whatever its siblings do, and
-//! writes its own everywhere; at the end the parent's must be untouched. With `break=cow` or `break=mappings` it is not:
-//! the shared stack is then the first to suffer.
+//! writes its own everywhere; at the end the parent's must be untouched. With `break=cow` or `break=mappings` it is
+//! not: the shared stack is then the first to suffer.
 #![no_std]
 #![no_main]
 

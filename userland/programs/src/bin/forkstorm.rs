@@ -1,9 +1,9 @@
 //! Forks from every CPU at once.
 //!
-//! `forkstorm [PROCESSES] [ROUNDS]` (twice as many processes as CPUs, 100 rounds). Each process forks once a round, from
-//! its own CPU in the first half of the rounds and from wherever it runs in the second. Parent and child write into the
-//! same addresses at the same time: each must see its own values only, and each exit status must arrive. At the end the
-//! forks per second and CPU are printed.
+//! `forkstorm [PROCESSES] [ROUNDS]` (twice as many processes as CPUs, 100 rounds). Each process forks once a round,
+//! from its own CPU in the first half of the rounds and from wherever it runs in the second. Parent and child write
+//! into the same addresses at the same time: each must see its own values only, and each exit status must arrive. At
+//! the end the forks per second and CPU are printed.
 #![no_std]
 #![no_main]
 

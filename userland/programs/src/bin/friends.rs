@@ -1,8 +1,8 @@
 //! Alice and Eve: one program that loops for ever does not stop the others, not even on one CPU.
 //!
-//! `friends [STEPS]` starts Eve, who never gives up her CPU, then Alice, who greets STEPS times (10). Once Alice is done
-//! Eve must still be running, and is killed. What lets Alice run is the timer: with `break=timer` and one CPU Eve keeps
-//! the machine, and nothing more happens.
+//! `friends [STEPS]` starts Eve, who never gives up her CPU, then Alice, who greets STEPS times (10). Once Alice is
+//! done Eve must still be running, and is killed. What lets Alice run is the timer: with `break=timer` and one CPU Eve
+//! keeps the machine, and nothing more happens.
 //!
 //! `friends attack`: Eve tries to stop Alice by having the kernel write into her memory. The kernel refuses, unless
 //! `break=usercopy` lets users name any memory.

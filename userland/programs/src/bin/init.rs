@@ -1,8 +1,10 @@
-//! Process 1: starts programs, adopts orphans, and ends the machine with the status of the program that the boot line names.
+//! Process 1: starts programs, adopts orphans, and ends the machine with the status of the program that the boot line
+//! names.
 //!
 //! `init PROGRAM ARG...` starts the program, waits for it and for every orphan, and exits as the program did (128 +
-//! signal if a signal ended it; 127 if it could not be started). `init` alone starts what the kernel shell's `urun` asks for
-//! (`abi::init`), tells how that ends, and waits for orphans for ever: its `waitpid` waits even while it has no child.
+//! signal if a signal ended it; 127 if it could not be started). `init` alone starts what the kernel shell's `urun`
+//! asks for (`abi::init`), tells how that ends, and waits for orphans for ever: its `waitpid` waits even while it has
+//! no child.
 #![no_std]
 #![no_main]
 
@@ -36,8 +38,8 @@ fn wait_for(program: Pid) -> i32 {
     }
 }
 
-/// The program that the kernel shell waits for. Locked from before it is started until it stands here: whoever finds that
-/// it has ended finds it here.
+/// The program that the kernel shell waits for. Locked from before it is started until it stands here: whoever finds
+/// that it has ended finds it here.
 static ASKED_FOR: Mutex<Option<Pid>> = Mutex::new(None);
 
 /// Where the two threads meet before the kernel hears that they are ready.

@@ -1,5 +1,5 @@
-//! Receives MESSAGES messages (10) from `pipewriter`, through the pipe that all processes have in common, checks them, and
-//! counts its calls.
+//! Receives MESSAGES messages (10) from `pipewriter`, through the pipe that all processes have in common, checks them,
+//! and counts its calls.
 //!
 //! `pipereader [MESSAGES [--alone]]`: `--alone` if there is a `pipewriter` already.
 #![no_std]

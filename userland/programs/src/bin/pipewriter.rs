@@ -1,4 +1,5 @@
-//! Sends MESSAGES messages (10) to `pipereader`, through the pipe that all processes have in common, and counts its calls.
+//! Sends MESSAGES messages (10) to `pipereader`, through the pipe that all processes have in common, and counts its
+//! calls.
 //!
 //! `pipewriter [MESSAGES [--alone]]`: `--alone` if there is a `pipereader` already.
 #![no_std]

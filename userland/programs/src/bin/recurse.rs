@@ -95,8 +95,8 @@ fn go_down(depth: usize) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Fills a frame and goes on in the next, `depth` times. `deepest` gets the address of the last that was filled. Returns the
-/// sum of what the frames hold when all have been filled.
+/// Fills a frame and goes on in the next, `depth` times. `deepest` gets the address of the last that was filled.
+/// Returns the sum of what the frames hold when all have been filled.
 #[inline(never)]
 fn call(depth: usize, deepest: &AtomicU64) -> u64 {
     if depth == 0 {

@@ -1,7 +1,7 @@
 //! Two processes share one page: one offers it, the other attaches it, and a third gets nothing.
 //!
-//! The owner has a page with a message and one with a secret. It offers the first to its partner, which answers on it. An
-//! eavesdropper knows both addresses, and is refused. With `break=share` it is not, and reads the secret.
+//! The owner has a page with a message and one with a secret. It offers the first to its partner, which answers on it.
+//! An eavesdropper knows both addresses, and is refused. With `break=share` it is not, and reads the secret.
 #![no_std]
 #![no_main]
 

@@ -1,7 +1,7 @@
 //! Signals: handlers that are called and return, signals that are refused, and those that end a process.
 //!
-//! `signals` shows each in turn, and fails if something is not as it should be. `signals wait` waits for Ctrl-C, twice, and
-//! says what it was doing.
+//! `signals` shows each in turn, and fails if something is not as it should be. `signals wait` waits for Ctrl-C, twice,
+//! and says what it was doing.
 #![no_std]
 #![no_main]
 
@@ -72,8 +72,8 @@ fn show_registers() -> Result<(), Errno> {
     Ok(())
 }
 
-/// What `kill` has said within [`send_another`]: 0 or an error's number. Relaxed, here and for what other handlers store: they run
-/// in the thread that looks, or it waits for nothing else.
+/// What `kill` has said within [`send_another`]: 0 or an error's number. Relaxed, here and for what other handlers
+/// store: they run in the thread that looks, or it waits for nothing else.
 static ANSWER: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// How often [`send_another`] was called.
 static CALLS: AtomicUsize = AtomicUsize::new(0);

@@ -1,5 +1,5 @@
-//! Starts children with arguments, one and two copies at a time, by wrong names and by wrong pointers, and checks how each
-//! ends.
+//! Starts children with arguments, one and two copies at a time, by wrong names and by wrong pointers, and checks how
+//! each ends.
 #![no_std]
 #![no_main]
 
@@ -101,8 +101,8 @@ fn copies() -> Result<(), Errno> {
 /// Behind the page that ends here nothing is mapped.
 const END_OF_PAGE: usize = 0xffff_a000_0000_1000;
 
-/// A name may end with its page; a name that goes on in the next, where nothing is, is a bad address, and a name that is too long
-/// before it gets there is too long.
+/// A name may end with its page; a name that goes on in the next, where nothing is, is a bad address, and a name that
+/// is too long before it gets there is too long.
 fn names_at_the_end_of_a_page() -> Result<(), Errno> {
     map(&MapRequest::anonymous(PAGE_SIZE).at(END_OF_PAGE - PAGE_SIZE))?;
     let cases: [(&str, &[u8], Result<(), Errno>); 3] = [

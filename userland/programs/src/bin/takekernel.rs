@@ -1,7 +1,7 @@
 //! Asks `page_alloc` for pages of the kernel, and tries to use them.
 //!
-//! It must get none, and die if it tries all the same. With `break=pagealloc` it gets them: it can read the kernel's code,
-//! and could write there what the kernel is to execute.
+//! It must get none, and die if it tries all the same. With `break=pagealloc` it gets them: it can read the kernel's
+//! code, and could write there what the kernel is to execute.
 #![no_std]
 #![no_main]
 

@@ -1,7 +1,7 @@
 //! Nothing that a program is loaded with can be both written and executed.
 //!
-//! Children try: one overwrites its own code, two execute data and the stack. Each must die of SIGSEGV. With `break=wx` none
-//! does: whoever can make a program store something can make it execute that.
+//! Children try: one overwrites its own code, two execute data and the stack. Each must die of SIGSEGV. With `break=wx`
+//! none does: whoever can make a program store something can make it execute that.
 #![no_std]
 #![no_main]
 

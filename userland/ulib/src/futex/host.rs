@@ -1,8 +1,8 @@
 //! Stands in for the kernel's futexes in host tests, where the threads are the host's.
 //!
-//! It keeps to what the kernel promises and to nothing more: no sleeper is missed, no more are woken than asked for, and some
-//! waits end with `EINTR`, as if a signal had come. It lets others run where a wake-up could get lost, and a test in which one
-//! is lost fails.
+//! It keeps to what the kernel promises and to nothing more: no sleeper is missed, no more are woken than asked for,
+//! and some waits end with `EINTR`, as if a signal had come. It lets others run where a wake-up could get lost, and a
+//! test in which one is lost fails.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};

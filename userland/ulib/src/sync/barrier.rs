@@ -1,7 +1,8 @@
 //! A meeting point.
 //!
-//! The guarantee: nobody leaves a round before everybody of that round has come, and what each has done before it came is
-//! seen by all who leave. One of them is told that it is the leader. The next round may begin while some have not left yet.
+//! The guarantee: nobody leaves a round before everybody of that round has come, and what each has done before it came
+//! is seen by all who leave. One of them is told that it is the leader. The next round may begin while some have not
+//! left yet.
 
 use super::{Condvar, Mutex};
 

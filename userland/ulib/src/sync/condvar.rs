@@ -1,11 +1,12 @@
 //! Waiting until what a mutex guards is as one wants it.
 //!
-//! The guarantee: a thread that waits is woken by every notification of all, and one of those that wait by a notification of
-//! one, if the notification comes after the thread has given up the mutex. So whoever changes the value with the mutex held
-//! and notifies afterwards leaves nobody asleep who has looked at the value before. A wait may also end for no reason.
+//! The guarantee: a thread that waits is woken by every notification of all, and one of those that wait by a
+//! notification of one, if the notification comes after the thread has given up the mutex. So whoever changes the value
+//! with the mutex held and notifies afterwards leaves nobody asleep who has looked at the value before. A wait may also
+//! end for no reason.
 //!
-//! - **CONDVAR-1** a waiter reads the number of notifications while it still has the mutex, and sleeps only as long as that
-//!   number stays. A notification changes it first, and then wakes.
+//! - **CONDVAR-1** a waiter reads the number of notifications while it still has the mutex, and sleeps only as long as
+//!   that number stays. A notification changes it first, and then wakes.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,7 +16,8 @@ use crate::futex;
 /// A place where threads wait for a change of the value of a [`Mutex`](super::Mutex).
 #[derive(Default, Debug)]
 pub struct Condvar {
-    /// How many notifications there were, modulo 2^32: only exactly so many between a look and the sleep would be missed.
+    /// How many notifications there were, modulo 2^32: only exactly so many between a look and the sleep would be
+    /// missed.
     notifications: AtomicU32,
 }
 
@@ -27,12 +29,12 @@ impl Condvar {
         }
     }
 
-    /// Gives up the mutex, waits until there is a notification, and takes the mutex again. It may also come back without
-    /// one, so the caller has to look whether it goes on waiting: [`Condvar::wait_while`] does.
+    /// Gives up the mutex, waits until there is a notification, and takes the mutex again. It may also come back
+    /// without one, so the caller has to look whether it goes on waiting: [`Condvar::wait_while`] does.
     pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let mutex = MutexGuard::mutex(&guard);
-        // CONDVAR-1. Relaxed: whoever changes the value after this and notifies does so after we give up the mutex, which
-        // orders his addition after this. The kernel orders it with our sleep.
+        // CONDVAR-1. Relaxed: whoever changes the value after this and notifies does so after we give up the mutex,
+        // which orders his addition after this. The kernel orders it with our sleep.
         let seen = self.notifications.load(Ordering::Relaxed);
         drop(guard);
         // Whatever ends this, the caller looks at the value.

@@ -1,7 +1,7 @@
 //! What is to be done once.
 //!
-//! The guarantee: of all closures that are passed to [`Once::call_once`] exactly one runs, once, and every call comes back
-//! after it has run, and sees what it has done.
+//! The guarantee: of all closures that are passed to [`Once::call_once`] exactly one runs, once, and every call comes
+//! back after it has run, and sees what it has done.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -30,8 +30,8 @@ impl Once {
         self.0.load(Ordering::Acquire) == DONE
     }
 
-    /// Calls `body` if nobody has called one before, and waits until whatever has been called has returned. It waits for
-    /// ever if that never returns: if it waits for this `Once` itself, for one, or ends its thread.
+    /// Calls `body` if nobody has called one before, and waits until whatever has been called has returned. It waits
+    /// for ever if that never returns: if it waits for this `Once` itself, for one, or ends its thread.
     #[inline]
     pub fn call_once(&self, body: impl FnOnce()) {
         if !self.is_completed() {
@@ -41,7 +41,8 @@ impl Once {
 
     #[cold]
     fn call_slowly(&self, body: impl FnOnce()) {
-        // Relaxed if it begins here: nothing has been done that could be seen. Acquire as in `is_completed` if it is done.
+        // Relaxed if it begins here: nothing has been done that could be seen. Acquire as in `is_completed` if it is
+        // done.
         let begun = self
             .0
             .compare_exchange(FRESH, RUNNING, Ordering::Relaxed, Ordering::Acquire);
@@ -58,7 +59,8 @@ impl Once {
     /// Waits until it is done; somebody has begun.
     fn wait(&self) {
         while !self.is_completed() {
-            // Relaxed: the mark only asks for the wake-up. If it comes too late, the word is not what we would sleep for.
+            // Relaxed: the mark only asks for the wake-up. If it comes too late, the word is not what we would sleep
+            // for.
             let _ = self
                 .0
                 .compare_exchange(RUNNING, AWAITED, Ordering::Relaxed, Ordering::Relaxed);

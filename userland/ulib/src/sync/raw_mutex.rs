@@ -9,8 +9,8 @@ const TAKEN: u32 = 1;
 /// Taken, and perhaps somebody sleeps for it.
 const WANTED: u32 = 2;
 
-/// A lock that one thread at a time has. Without contention it takes no system call. Source: Ulrich Drepper, "Futexes Are
-/// Tricky", the second mutex.
+/// A lock that one thread at a time has. Without contention it takes no system call. Source: Ulrich Drepper, "Futexes
+/// Are Tricky", the second mutex.
 #[derive(Debug)]
 pub struct RawMutex(AtomicU32);
 

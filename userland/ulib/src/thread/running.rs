@@ -1,8 +1,8 @@
 //! A thread that runs a closure, from its start until it has been joined, whoever holds it meanwhile.
 //!
-//! The guarantee: the stack of a thread is used for another one only after the thread's closure has returned and the thread has
-//! been joined. One that has ended by [`exit`](super::exit) may have left something on its stack that others still use, such
-//! as the threads of a scope; so that stack is not used again.
+//! The guarantee: the stack of a thread is used for another one only after the thread's closure has returned and the
+//! thread has been joined. One that has ended by [`exit`](super::exit) may have left something on its stack that others
+//! still use, such as the threads of a scope; so that stack is not used again.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -27,7 +27,8 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) struct Slot<T>(UnsafeCell<Option<T>>);
 
-// SAFETY: the thread writes it once, before it returns, and `take` is called afterwards, by the one who owns the slot then.
+// SAFETY: the thread writes it once, before it returns, and `take` is called afterwards, by the one who owns the slot
+// then.
 unsafe impl<T: Send> Sync for Slot<T> {}
 
 impl<T> Slot<T> {
@@ -67,8 +68,8 @@ pub(super) unsafe fn start<T: Send, F: FnOnce() -> T + Send>(
         result: result.clone(),
         has_returned: has_returned.clone(),
     }));
-    // SAFETY: 1. the stack is the thread's as this module guarantees; 2. `run` gets what was made for it, and whatever that
-    // borrows is there by the caller's word.
+    // SAFETY: 1. the stack is the thread's as this module guarantees; 2. `run` gets what was made for it, and whatever
+    // that borrows is there by the caller's word.
     match unsafe { create(run::<T, F>, start.expose_provenance(), stack.top()) } {
         Ok(tid) => Ok((
             Running {
@@ -112,7 +113,8 @@ impl Running {
     }
 
     /// Waits until the thread has ended. True if its closure has returned; false if it has called
-    /// [`exit`](super::exit), or the process has no such thread: it has been joined by its id, or this is the child of a fork.
+    /// [`exit`](super::exit), or the process has no such thread: it has been joined by its id, or this is the child of
+    /// a fork.
     pub(super) fn join(self) -> bool {
         loop {
             match join(self.tid) {

@@ -3,11 +3,11 @@
 //! The guarantee: [`scope`] returns after all threads that were spawned in it have ended, whatever has become of their
 //! handles. So they may use what lives longer than the scope.
 //!
-//! - **SCOPE-1** the scope knows of a thread before that can run. The one who creates the thread, and the one who joins it, holds
-//!   the thread's lock until that is done; whoever ends in between, by [`exit`](super::exit), leaves it locked, and the scope never
-//!   returns.
-//! - **SCOPE-2** only threads of the scope, and the closure of the scope itself, can spawn in it. When all have ended that the
-//!   scope knows of, there will be no more.
+//! - **SCOPE-1** the scope knows of a thread before that can run. The one who creates the thread, and the one who joins
+//!   it, holds the thread's lock until that is done; whoever ends in between, by [`exit`](super::exit), leaves it
+//!   locked, and the scope never returns.
+//! - **SCOPE-2** only threads of the scope, and the closure of the scope itself, can spawn in it. When all have ended
+//!   that the scope knows of, there will be no more.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -71,8 +71,8 @@ impl<T> JoinHandle<T> {
         self.tid
     }
 
-    /// Waits until the thread has ended. Returns its result; `None` if it has called [`exit`](super::exit) instead, or the
-    /// process has no such thread: it has been joined by its id, or this is the child of a fork.
+    /// Waits until the thread has ended. Returns its result; `None` if it has called [`exit`](super::exit) instead, or
+    /// the process has no such thread: it has been joined by its id, or this is the child of a fork.
     ///
     /// # Panics
     /// In the thread itself, which would wait for ever.

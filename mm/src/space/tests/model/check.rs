@@ -9,8 +9,9 @@ use crate::space::tests::{address, range};
 use crate::space::{Memory, Protection, RegionFlags};
 
 impl Modelled {
-    /// Compares everything without touching it: the regions with the pages of the model, what is mapped with the values, and
-    /// SPACE-1 to SPACE-3. All of the big pages are walked only if `is_big`, since they may be a thousand small ones.
+    /// Compares everything without touching it: the regions with the pages of the model, what is mapped with the
+    /// values, and SPACE-1 to SPACE-3. All of the big pages are walked only if `is_big`, since they may be a thousand
+    /// small ones.
     pub(super) fn check(&self, shared_values: &[u64; SHARED_PAGES], is_big: bool) {
         let mut memory = self.space.memory.write();
         self.check_regions(&memory);

@@ -1,8 +1,8 @@
 //! Measures what the kernel's operations cost.
 //!
 //! `bench [ROW...] [--scale N]` prints a line `BENCH name value unit` for each row, or for those whose names are given;
-//! `--scale N` measures N times fewer operations. Names, units and methods are those of the program that measures Linux,
-//! so that the rows compare. Under `run-smp.sh --icount` a nanosecond is an instruction.
+//! `--scale N` measures N times fewer operations. Names, units and methods are those of the program that measures
+//! Linux, so that the rows compare. Under `run-smp.sh --icount` a nanosecond is an instruction.
 #![no_std]
 #![no_main]
 
@@ -122,8 +122,8 @@ fn main(arguments: Arguments) -> i32 {
         return 2;
     }
 
-    // Linux maps what lies around a page of a program when that is touched. Here a child would fault for each new page, of
-    // which there are more or fewer, as the linker has placed the code.
+    // Linux maps what lies around a page of a program when that is touched. Here a child would fault for each new page,
+    // of which there are more or fewer, as the linker has placed the code.
     ulib::touch_image();
     println!("BENCH-START cpus {}", setting.cpus);
     for row in &rows {

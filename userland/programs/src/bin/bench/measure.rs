@@ -5,8 +5,8 @@ use ulib::{Pid, println, process};
 /// Of so many rounds the best counts, so that timer ticks and deferred work stay out of the figure.
 const ROUNDS: usize = 20;
 
-/// No round begins so long after the first: with more virtual CPUs than the host has, one call can wait for several of the
-/// host's time slices.
+/// No round begins so long after the first: with more virtual CPUs than the host has, one call can wait for several of
+/// the host's time slices.
 const ROUNDS_END_NS: u64 = 5_000_000_000;
 
 /// Prints a row.

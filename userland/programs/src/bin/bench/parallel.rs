@@ -1,4 +1,5 @@
-//! Rows about processes that all do the same at once and share nothing: with more CPUs each should be as quick as before.
+//! Rows about processes that all do the same at once and share nothing: with more CPUs each should be as quick as
+//! before.
 
 extern crate alloc;
 
@@ -36,7 +37,8 @@ pub(crate) fn threads(name: &str, setting: Setting, processes: usize) {
     row(name, (processes * count) as f64 / duration_s, "threads/s");
 }
 
-/// Lets so many processes, spread over the CPUs, do `operation` so many times each; returns how long all took, in seconds.
+/// Lets so many processes, spread over the CPUs, do `operation` so many times each; returns how long all took, in
+/// seconds.
 fn in_parallel(setting: Setting, processes: usize, count: usize, operation: fn()) -> f64 {
     let mut children = Vec::with_capacity(processes);
     let start_ns = process::clock_ns();

@@ -10,8 +10,8 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use ulib::process;
 use ulib::thread::{self, JoinHandle};
 
-/// Runs `body` while threads on the CPUs from 1 to `count` do nothing but spin, with PAUSE as in the program that measures
-/// Linux.
+/// Runs `body` while threads on the CPUs from 1 to `count` do nothing but spin, with PAUSE as in the program that
+/// measures Linux.
 pub(crate) fn with_spinners(count: usize, body: impl FnOnce()) {
     let common = Arc::new(Common::default());
     let spinners: Vec<_> = (1..=count).map(|cpu| start(&common, cpu)).collect();

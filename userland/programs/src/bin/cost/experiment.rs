@@ -23,8 +23,8 @@ pub(crate) fn best(mut measure: impl FnMut() -> Result<u64, Errno>) -> Result<f6
     Ok(best_ns as f64)
 }
 
-/// What a fork costs this process as it is. Between the rounds `prepare` runs; `then`, which the parent does next, counts too. The
-/// child, bound to the same CPU, has not run by then.
+/// What a fork costs this process as it is. Between the rounds `prepare` runs; `then`, which the parent does next,
+/// counts too. The child, bound to the same CPU, has not run by then.
 fn fork(mut prepare: impl FnMut(), mut then: impl FnMut()) -> Result<f64, Errno> {
     best(|| {
         prepare();
@@ -79,8 +79,8 @@ impl Pages {
         )
     }
 
-    /// After how many writes a fork has cost `price`; all of them, if not even that is enough. Between two numbers of writes the
-    /// cost is taken to grow evenly.
+    /// After how many writes a fork has cost `price`; all of them, if not even that is enough. Between two numbers of
+    /// writes the cost is taken to grow evenly.
     ///
     /// # Errors
     /// Those of `fork`.

@@ -1,9 +1,9 @@
 //! What a fork costs, predicted from what its steps cost, and measured: naive, eager and copy-on-write.
 //!
-//! `cost`, under `run-smp.sh --icount --smp 1`, where a nanosecond is an instruction. The units are measured one by one: in the
-//! kernel by the program `unitcosts`, here by calls and faults that do nothing else. Then [`Model`] says what each kind of fork
-//! must cost for a process with some pages, and how many of them the parent must write for copy-on-write to lose to
-//! copying at once. Exits with 1 if something costs 10 percent more or less than that.
+//! `cost`, under `run-smp.sh --icount --smp 1`, where a nanosecond is an instruction. The units are measured one by
+//! one: in the kernel by the program `unitcosts`, here by calls and faults that do nothing else. Then [`Model`] says
+//! what each kind of fork must cost for a process with some pages, and how many of them the parent must write for
+//! copy-on-write to lose to copying at once. Exits with 1 if something costs 10 percent more or less than that.
 #![no_std]
 #![no_main]
 

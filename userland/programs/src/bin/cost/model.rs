@@ -65,8 +65,8 @@ impl Model {
         f + p + b + r
     }
 
-    /// After how many writes copy-on-write has cost what copying at once has, if the forks of a process without such pages
-    /// differ by `base` in favour of copy-on-write.
+    /// After how many writes copy-on-write has cost what copying at once has, if the forks of a process without such
+    /// pages differ by `base` in favour of copy-on-write.
     pub(crate) fn crossover(&self, base: f64) -> f64 {
         let saved =
             self.fork_and_write(Policy::Eager, 0.0) - self.fork_and_write(Policy::CopyOnWrite, 0.0);

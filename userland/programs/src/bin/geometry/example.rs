@@ -133,8 +133,8 @@ impl<M: Protection> Example<M> {
         self.machine.entry_bytes() as usize
     }
 
-    /// Looks whether what was mapped is, from the first byte to the last, and whether the tables are as many as they can
-    /// be.
+    /// Looks whether what was mapped is, from the first byte to the last, and whether the tables are as many as they
+    /// can be.
     fn check(&self) -> Result<(), Failure> {
         for mapping in &self.mappings {
             for offset in [0, mapping.bytes - 1] {

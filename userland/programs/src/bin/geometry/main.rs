@@ -3,11 +3,11 @@
 //! - `geometry` lists the machines.
 //! - `geometry NAME` describes one.
 //! - `geometry NAME pages COUNT...` says how small and how large a page table is that maps so many pages.
-//! - `geometry NAME translate ADDRESS...` builds a page table in its own memory and walks it; without an address it only
-//!   says what is mapped.
+//! - `geometry NAME translate ADDRESS...` builds a page table in its own memory and walks it; without an address it
+//!   only says what is mapped.
 //!
-//! Numbers are decimal, or hexadecimal with `0x`. The walker is that of the kernel. What is shown is checked against what
-//! was put in, and the status is 1 if they differ, as it is for a wrong name or number.
+//! Numbers are decimal, or hexadecimal with `0x`. The walker is that of the kernel. What is shown is checked against
+//! what was put in, and the status is 1 if they differ, as it is for a wrong name or number.
 #![no_std]
 #![no_main]
 

@@ -1,7 +1,7 @@
 //! A process beside the storm that has done nothing to anybody: its memory stays as it is.
 //!
-//! It has a pattern in each kind of memory, several MiB in all, and looks through them again and again: private memory, shared
-//! memory, a private and a shared mapping of a file.
+//! It has a pattern in each kind of memory, several MiB in all, and looks through them again and again: private memory,
+//! shared memory, a private and a shared mapping of a file.
 
 use abi::layout::PAGE_SIZE;
 use abi::{Errno, OpenFlags};

@@ -1,7 +1,8 @@
 //! What a call is given: numbers by chance, most of them at an edge of something.
 //!
-//! The guarantee: what is drawn depends on the random numbers alone, whatever has happened before and elsewhere. What can only
-//! be known while it runs, such as the id of a child, is drawn as a name ([`Value::Own`]) and looked up at the call.
+//! The guarantee: what is drawn depends on the random numbers alone, whatever has happened before and elsewhere. What
+//! can only be known while it runs, such as the id of a child, is drawn as a name ([`Value::Own`]) and looked up at the
+//! call.
 
 use core::fmt::{self, Display};
 
@@ -78,8 +79,8 @@ impl Drawer {
         }
     }
 
-    /// Makes some calls likelier to get somewhere, and keeps those within bounds that would end the run: by filling memory or
-    /// the console, or by making files that nobody can remove.
+    /// Makes some calls likelier to get somewhere, and keeps those within bounds that would end the run: by filling
+    /// memory or the console, or by making files that nobody can remove.
     fn restrain(self, call: Sysno, arguments: &mut [Value; 6], random: &mut Random) {
         let is_usual = random.below(4) != 0;
         match (call, arguments) {

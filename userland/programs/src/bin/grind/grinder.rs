@@ -148,8 +148,8 @@ pub(crate) fn derive(seed: u64, number: u64) -> u64 {
     Random::new(seed ^ Random::new(number).word()).word()
 }
 
-/// The seed of the sequence of one thread: by the number of its process, its place in there, and how many have been there
-/// before.
+/// The seed of the sequence of one thread: by the number of its process, its place in there, and how many have been
+/// there before.
 pub(crate) fn thread_seed(seed: u64, process: u64, place: u64, generation: u64) -> u64 {
     derive(derive(derive(seed, process), place), generation)
 }

@@ -1,16 +1,17 @@
-//! Random system calls with random arguments, from many threads in many processes, and nothing that they do harms anybody
-//! else.
+//! Random system calls with random arguments, from many threads in many processes, and nothing that they do harms
+//! anybody else.
 //!
-//! - `grind SEED SECONDS [CALLS]`: the storm, until so many calls have been made, at most for that time (`200ms` is one too). Beside it a process checks that its memory stays as it is, and a program of the kernel that a
-//!   pattern in the kernel does; at the end the kernel's accounts must be where they were.
-//! - `grind SEED show PROCESS THREAD GENERATION COUNT`: the first calls of one thread of that storm: of the process that was
-//!   started as number PROCESS, from 0, the thread in place THREAD (of 4), after so many that had ended there. A thread's
-//!   sequence depends on the seed alone; how the sequences mix, the scheduler decides.
+//! - `grind SEED SECONDS [CALLS]`: the storm, until so many calls have been made, at most for that time (`200ms` is one
+//!   too). Beside it a process checks that its memory stays as it is, and a program of the kernel that a pattern in the
+//!   kernel does; at the end the kernel's accounts must be where they were.
+//! - `grind SEED show PROCESS THREAD GENERATION COUNT`: the first calls of one thread of that storm: of the process
+//!   that was started as number PROCESS, from 0, the thread in place THREAD (of 4), after so many that had ended there.
+//!   A thread's sequence depends on the seed alone; how the sequences mix, the scheduler decides.
 //! - `grind SEED registers COUNT`: sets of registers for threads, none of which may give a right.
 //!
-//! Every call of `abi`'s table is made, a new one without a change here. What is kept from them: signals other than 0 to
-//! processes that were there before and to the checker; new files, since there is no call that removes one; and mappings of
-//! gigabytes that are filled at once.
+//! Every call of `abi`'s table is made, a new one without a change here. What is kept from them: signals other than 0
+//! to processes that were there before and to the checker; new files, since there is no call that removes one; and
+//! mappings of gigabytes that are filled at once.
 #![no_std]
 #![no_main]
 

@@ -1,8 +1,8 @@
-//! Where the arguments of the calls point: memory that every process of the storm has at the same addresses, and addresses
-//! that nobody may use.
+//! Where the arguments of the calls point: memory that every process of the storm has at the same addresses, and
+//! addresses that nobody may use.
 //!
-//! The calls change whatever lies here, at any time. What they are never told to write to is the program itself: its data,
-//! and the stacks that its threads run on. So a thread's sequence of calls is its own until it ends.
+//! The calls change whatever lies here, at any time. What they are never told to write to is the program itself: its
+//! data, and the stacks that its threads run on. So a thread's sequence of calls is its own until it ends.
 
 use abi::OpenFlags;
 use abi::layout::{PAGE_SIZE, PROGRAM_BASE, STACK_BOTTOM, STACK_TOP, USER_END, USER_START};

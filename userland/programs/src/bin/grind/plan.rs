@@ -1,5 +1,5 @@
-//! Which calls are made how often, and what each argument of a call stands for: both from the table of system calls, so that
-//! a new call takes part by itself.
+//! Which calls are made how often, and what each argument of a call stands for: both from the table of system calls, so
+//! that a new call takes part by itself.
 
 use alloc::vec::Vec;
 
@@ -69,8 +69,8 @@ impl Plan {
     }
 }
 
-/// How often a call is made. Seldom are those that end or stop the caller or others, those that write to the console or the log,
-/// which is slow, and those that start programs.
+/// How often a call is made. Seldom are those that end or stop the caller or others, those that write to the console or
+/// the log, which is slow, and those that start programs.
 fn weight(call: Sysno) -> usize {
     match call {
         Sysno::Exit | Sysno::Panic | Sysno::ExitThread | Sysno::Log | Sysno::ConsolePut => 1,

@@ -1,9 +1,10 @@
 //! Sets of registers by chance for `create_thread_registers`, none of which may give a thread a right.
 //!
-//! A set that starts outside of user space, has its stack there, or a base of FS that is no address, must be refused, and every
-//! other one taken. Most start code that tells what it found: then it must be the user's segments, the flags that a user may
-//! choose and no other, and each general register as it was asked for. Now and then the thread runs an instruction that only the
-//! kernel may, or starts in the middle of nothing, and its process must have ended by a signal.
+//! A set that starts outside of user space, has its stack there, or a base of FS that is no address, must be refused,
+//! and every other one taken. Most start code that tells what it found: then it must be the user's segments, the flags
+//! that a user may choose and no other, and each general register as it was asked for. Now and then the thread runs an
+//! instruction that only the kernel may, or starts in the middle of nothing, and its process must have ended by a
+//! signal.
 
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
@@ -17,8 +18,8 @@ use ulib::{ExitStatus, Outcome, accounts, println, process, system_call, thread}
 use crate::grinder::derive;
 use crate::place::BAD;
 
-/// Bits of RFLAGS by which a thread would have a right, or be no user's: IF must be set, and none of the others: IOPL, NT, RF,
-/// VM, VIF, VIP. Source: Intel SDM volume 1, 3.4.3.
+/// Bits of RFLAGS by which a thread would have a right, or be no user's: IF must be set, and none of the others: IOPL,
+/// NT, RF, VM, VIF, VIP. Source: Intel SDM volume 1, 3.4.3.
 const INTERRUPTS: u64 = 1 << 9;
 const TRAP: u64 = 1 << 8;
 const FORBIDDEN: u64 = 3 << 12 | 1 << 14 | 1 << 16 | 1 << 17 | 1 << 19 | 1 << 20;

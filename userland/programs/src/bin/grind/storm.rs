@@ -162,7 +162,8 @@ fn kill(worker: Pid) {
     }
 }
 
-/// Ends whatever the calls have left, whoever it belongs to now, until only so many entries of the process table are in use.
+/// Ends whatever the calls have left, whoever it belongs to now, until only so many entries of the process table are in
+/// use.
 fn kill_all_others(protected: &Protected, entries: u64) {
     let end_ns = process::clock_ns() + PATIENCE_MS * 1_000_000;
     while process::sysinfo().table_entries > entries && process::clock_ns() < end_ns {

@@ -155,8 +155,8 @@ fn address(random: &mut Random) -> usize {
     }
 }
 
-/// A place that need not be code. It is not within the program: a thread that began in the middle of that could do what no call
-/// may, such as end the checker.
+/// A place that need not be code. It is not within the program: a thread that began in the middle of that could do what
+/// no call may, such as end the checker.
 fn wild_code(random: &mut Random) -> usize {
     match address(random) {
         inside if code::is_in_program(inside) => ARENA,

@@ -1,7 +1,7 @@
 //! An attempt that the processor should stop.
 //!
-//! A handler that returned would have the instruction repeated, with the same end. So each attempt has a thread of its own,
-//! which the handler ends, and the program goes on.
+//! A handler that returned would have the instruction repeated, with the same end. So each attempt has a thread of its
+//! own, which the handler ends, and the program goes on.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,8 +22,8 @@ pub(crate) extern "C" fn stopped(_: i32, address: usize, kind: usize) {
     thread::exit(0);
 }
 
-/// Makes an attempt, at `target`. It should be stopped with a fault of the kind `kind` at `address`. Returns the number of
-/// holes.
+/// Makes an attempt, at `target`. It should be stopped with a fault of the kind `kind` at `address`. Returns the number
+/// of holes.
 pub(crate) fn make(
     what: &str,
     attack: Attack,
@@ -31,8 +31,8 @@ pub(crate) fn make(
     (address, kind): (usize, FaultKind),
 ) -> Result<usize, Errno> {
     let attacker = thread::spawn(move || {
-        // SAFETY: it is stopped, or changes nothing of this program. If the kernel lets itself be hurt, that is what this
-        // program is there to show.
+        // SAFETY: it is stopped, or changes nothing of this program. If the kernel lets itself be hurt, that is what
+        // this program is there to show.
         unsafe { attack(target) };
     })?;
     if attacker.join().is_some() {

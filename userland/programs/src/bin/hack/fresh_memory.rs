@@ -7,7 +7,8 @@ use ulib::{Errno, ExitStatus, println, process};
 const LEN_PAGES: usize = 4096;
 const SECRET: [u8; 8] = *b"password";
 
-/// Lets another process have its secret in memory and end, takes as much memory, and looks. Returns the number of holes.
+/// Lets another process have its secret in memory and end, takes as much memory, and looks. Returns the number of
+/// holes.
 pub(crate) fn search() -> Result<usize, Errno> {
     let victim = process::start(|| match write_secret() {
         Ok(()) => 0,

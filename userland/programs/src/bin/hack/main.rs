@@ -1,8 +1,9 @@
-//! Tries to get at what is not its own: memory that others had, memory of the kernel, and instructions that are the kernel's only.
+//! Tries to get at what is not its own: memory that others had, memory of the kernel, and instructions that are the
+//! kernel's only.
 //!
-//! Every attempt but the first is stopped by the processor, and calls this program's handler for SIGSEGV with the address and
-//! the kind of the fault; then the program goes on. It says of each attempt what came of it, and exits with 1 if one got
-//! through. With `break=zero` the first does.
+//! Every attempt but the first is stopped by the processor, and calls this program's handler for SIGSEGV with the
+//! address and the kind of the fault; then the program goes on. It says of each attempt what came of it, and exits with
+//! 1 if one got through. With `break=zero` the first does.
 #![no_std]
 #![no_main]
 

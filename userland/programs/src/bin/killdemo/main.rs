@@ -1,13 +1,13 @@
 //! Killing processes in the middle of whatever they do, on all CPUs, again and again; nothing of them is left.
 //!
-//! `killdemo [ROUNDS [SEED]]` (12 rounds). In each round and on each CPU there is a child for each of [`ACTIVITIES`]: one that spins,
-//! one that sleeps, one for each call that can wait, one that forks all the time, one that has ended, and so on. The parent
-//! kills them all, in one round before they have begun, in the next when they are in the middle of it: 2 milliseconds later or,
-//! with a seed, after a time by chance for each.
+//! `killdemo [ROUNDS [SEED]]` (12 rounds). In each round and on each CPU there is a child for each of [`ACTIVITIES`]:
+//! one that spins, one that sleeps, one for each call that can wait, one that forks all the time, one that has ended,
+//! and so on. The parent kills them all, in one round before they have begun, in the next when they are in the middle
+//! of it: 2 milliseconds later or, with a seed, after a time by chance for each.
 //!
-//! Who forks may be killed at any point of that, and leaves a grandchild behind or not. It holds its grandchild on a leash, a
-//! pipe that ends with it, and then the grandchild ends by itself. All of a round's processes have the writing end of a pipe
-//! whose end the parent waits for: then the last of them has gone.
+//! Who forks may be killed at any point of that, and leaves a grandchild behind or not. It holds its grandchild on a
+//! leash, a pipe that ends with it, and then the grandchild ends by itself. All of a round's processes have the writing
+//! end of a pipe whose end the parent waits for: then the last of them has gone.
 #![no_std]
 #![no_main]
 

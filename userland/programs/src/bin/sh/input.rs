@@ -1,5 +1,5 @@
-//! Lines of the standard input. At the console the kernel collects a line, lets it be edited, remembers earlier ones, and hands
-//! it over whole.
+//! Lines of the standard input. At the console the kernel collects a line, lets it be edited, remembers earlier ones,
+//! and hands it over whole.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,11 +1,12 @@
 //! The user shell: runs programs in the foreground or as jobs, alone or connected by pipes.
 //!
-//! `sh` reads commands from its standard input until `exit` or the input's end; `sh -c LINE` runs one line. Either exits with the
-//! status of the last program. `urun` in the kernel shell starts it, and `./run-smp.sh sh` boots into it.
+//! `sh` reads commands from its standard input until `exit` or the input's end; `sh -c LINE` runs one line. Either
+//! exits with the status of the last program. `urun` in the kernel shell starts it, and `./run-smp.sh sh` boots into
+//! it.
 //!
-//! A line is programs with arguments (quotes and backslashes as everywhere, see `abi::arguments`), with `|` between those whose
-//! output is the next one's input. `;` separates commands, `&` leaves one to itself as a job. Ctrl-C is passed on to what
-//! is in the foreground.
+//! A line is programs with arguments (quotes and backslashes as everywhere, see `abi::arguments`), with `|` between
+//! those whose output is the next one's input. `;` separates commands, `&` leaves one to itself as a job. Ctrl-C is
+//! passed on to what is in the foreground.
 #![no_std]
 #![no_main]
 

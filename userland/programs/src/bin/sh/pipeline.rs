@@ -1,8 +1,8 @@
 //! Starting the programs of a command, connected by pipes.
 //!
 //! A program gets its starter's descriptors 0, 1 and 2 and no others. So the shell makes a pipe's end its own standard
-//! input or output while it starts a program, and then puts back what it had. The lowest free number is taken first: what is
-//! opened right after 0 or 1 was closed gets that number.
+//! input or output while it starts a program, and then puts back what it had. The lowest free number is taken first:
+//! what is opened right after 0 or 1 was closed gets that number.
 
 use alloc::vec::Vec;
 
@@ -37,8 +37,8 @@ pub(crate) fn run(command: &Command) -> ExitStatus {
     status
 }
 
-/// Starts a command that the shell does not wait for. What the keyboard types is not for it: its standard input is empty.
-/// Returns the ids of its programs.
+/// Starts a command that the shell does not wait for. What the keyboard types is not for it: its standard input is
+/// empty. Returns the ids of its programs.
 pub(crate) fn start_as_job(command: &Command) -> Vec<Pid> {
     // A pipe without a writer.
     let empty = file::pipe().map(|(reader, _writer)| reader);

@@ -1,11 +1,11 @@
 //! `shootdown [ROUNDS] [--late-ms N]`: no CPU uses a translation after the call that has taken it away has returned.
 //!
-//! Threads on all other CPUs store into one page all the time. The first thread unmaps the page, takes the right to write away,
-//! or moves it to another frame, in turn. What a writer does while the call is under way is not judged. From the moment
-//! the call has returned, each store must fault, or, after a move, be found in the new frame.
+//! Threads on all other CPUs store into one page all the time. The first thread unmaps the page, takes the right to
+//! write away, or moves it to another frame, in turn. What a writer does while the call is under way is not judged.
+//! From the moment the call has returned, each store must fault, or, after a move, be found in the new frame.
 //!
-//! Under `break=shootdown` nobody is told, and a writer goes on using what it remembers. Under `shootdown=deferred` it does
-//! so after an unmap until its CPU has swept: `--late-ms` says for how long that is no failure.
+//! Under `break=shootdown` nobody is told, and a writer goes on using what it remembers. Under `shootdown=deferred` it
+//! does so after an unmap until its CPU has swept: `--late-ms` says for how long that is no failure.
 #![no_std]
 #![no_main]
 

@@ -1,7 +1,7 @@
 //! A writer: stores all the time, and judges what comes of it.
 //!
-//! A store that faults is tried again when the handler returns, and faults again, until it succeeds. Each of these is a try of
-//! its own. A try is judged if it has begun and ended in one phase: then it was certain how it had to end.
+//! A store that faults is tried again when the handler returns, and faults again, until it succeeds. Each of these is a
+//! try of its own. A try is judged if it has begun and ended in one phase: then it was certain how it had to end.
 
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
@@ -14,7 +14,8 @@ use crate::phase::{Change, Phase};
 /// How often each writer tries in each phase.
 pub(crate) const TRIES: u64 = 5;
 
-/// A thread that stores, alone with its cache lines. Its words are changed by itself only, in its loop or in the handler.
+/// A thread that stores, alone with its cache lines. Its words are changed by itself only, in its loop or in the
+/// handler.
 #[repr(align(128))]
 pub(crate) struct Writer {
     /// Its thread.
@@ -50,9 +51,11 @@ impl Writer {
         let word = word(number);
         while !is_over() {
             let stamp = self.begin_try();
-            // The handler, and the end, see that this try has begun, and the try is over before the phase is read again.
+            // The handler, and the end, see that this try has begun, and the try is over before the phase is read
+            // again.
             fence(Ordering::SeqCst);
-            // SAFETY: the word is this writer's. If the page is not there, the store faults, and the handler waits for it.
+            // SAFETY: the word is this writer's. If the page is not there, the store faults, and the handler waits for
+            // it.
             unsafe { word.write_volatile(stamp) };
             fence(Ordering::SeqCst);
             self.end_store(stamp);

@@ -23,8 +23,8 @@ pub(crate) fn show(count: usize) {
     let mut threads = Vec::with_capacity(count);
     for number in 0..count {
         let stack = ok(Mapping::new(&MapRequest::anonymous(STACK_LEN)));
-        // SAFETY: 1. the stack is mapped, and stays until the thread has been joined; 2. the function may be called with any
-        // number.
+        // SAFETY: 1. the stack is mapped, and stays until the thread has been joined; 2. the function may be called
+        // with any number.
         let tid = unsafe { thread::create(add_100, number, stack.address() + STACK_LEN) };
         threads.push((ok(tid), stack));
     }

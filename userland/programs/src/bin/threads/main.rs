@@ -1,7 +1,7 @@
 //! Threads: several flows of control in one process, on all CPUs.
 //!
-//! `threads [COUNT]` (as many as CPUs, but two at least). Shows how threads are created and joined, that they see the same
-//! memory and how they agree who uses it, that they compute on all CPUs at once, and what each has for itself.
+//! `threads [COUNT]` (as many as CPUs, but two at least). Shows how threads are created and joined, that they see the
+//! same memory and how they agree who uses it, that they compute on all CPUs at once, and what each has for itself.
 #![no_std]
 #![no_main]
 
@@ -28,7 +28,8 @@ fn main(arguments: Arguments) {
     println!("All is as it should be.");
 }
 
-/// The result, or the end of the program at once: other threads may wait for what has failed, or use what would be dropped.
+/// The result, or the end of the program at once: other threads may wait for what has failed, or use what would be
+/// dropped.
 #[track_caller]
 fn ok<T>(result: Result<T, Errno>) -> T {
     match result {

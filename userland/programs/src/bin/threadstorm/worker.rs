@@ -46,7 +46,8 @@ static SHARED: AtomicPtr<Shared> = AtomicPtr::new(core::ptr::null_mut());
 
 /// A worker: a process that goes on until it is killed.
 pub(crate) fn run(shared: &Shared, seed: u64) -> i32 {
-    // SAFETY: this process runs no code that drops it; its memory is a copy of its own, as long as the process is there.
+    // SAFETY: this process runs no code that drops it; its memory is a copy of its own, as long as the process is
+    // there.
     let shared: &'static Shared = unsafe { &*core::ptr::from_ref(shared) };
     // Relaxed: there is one thread.
     SHARED.store(core::ptr::from_ref(shared).cast_mut(), Ordering::Relaxed);
@@ -131,7 +132,8 @@ fn start_thread(team: &'static Team, random: &mut Random) {
     }
 }
 
-/// Joins the thread that was started first. Only the first thread of a process does, so that no two wait for each other.
+/// Joins the thread that was started first. Only the first thread of a process does, so that no two wait for each
+/// other.
 fn join_one(team: &Team) {
     let oldest = {
         let mut handles = team.handles.lock();
@@ -227,8 +229,8 @@ fn protect(team: &Team, random: &mut Random) {
 fn write(random: &mut Random) {
     for _ in 0..4 {
         let (address, _) = range(random);
-        // SAFETY: an aligned word of user space, which is touched with atomics only, by all threads. If it is not mapped
-        // the handler maps it.
+        // SAFETY: an aligned word of user space, which is touched with atomics only, by all threads. If it is not
+        // mapped the handler maps it.
         let word = unsafe { AtomicU64::from_ptr(address as *mut u64) };
         word.fetch_add(1, Ordering::Relaxed);
     }

@@ -152,8 +152,8 @@ const PATIENCE_NS: u64 = 15_000_000_000;
 /// How long the effect of a signal may take before another one is sent, in sleeps of a millisecond.
 const RESEND_AFTER: usize = 300;
 
-/// Sends a signal to the thread `tid`, which is going to wait for something, until it has been interrupted: the first one may
-/// come just before it waits.
+/// Sends a signal to the thread `tid`, which is going to wait for something, until it has been interrupted: the first
+/// one may come just before it waits.
 #[track_caller]
 pub(crate) fn interrupt(tid: Pid, signal: Signal, is_interrupted: impl Fn() -> bool) {
     let deadline_ns = process::clock_ns() + PATIENCE_NS;

@@ -29,8 +29,8 @@ const THREADS: usize = 4;
 /// How many processes end.
 const ROUNDS: u64 = 8;
 
-/// Starts processes whose threads, on all CPUs, do `work` over and over, and ends them in the middle of it, each `step_ns` later
-/// than the one before.
+/// Starts processes whose threads, on all CPUs, do `work` over and over, and ends them in the middle of it, each
+/// `step_ns` later than the one before.
 fn end_within(step_ns: u64, work: fn()) {
     static THERE: Arrivals = Arrivals::new();
     for round in 0..ROUNDS {

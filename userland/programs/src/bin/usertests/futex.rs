@@ -166,8 +166,8 @@ fn many_wait_for_a_word_and_all_are_woken() {
     assert_eq!(futex::wake(&WORD, u32::MAX), 0);
 }
 
-/// Waits until `word` is `value`; false if it is [`OVER`]. It looks for a while before it sleeps, so that the wake-up comes at
-/// another moment each time: before the sleep, within it, or on the way.
+/// Waits until `word` is `value`; false if it is [`OVER`]. It looks for a while before it sleeps, so that the wake-up
+/// comes at another moment each time: before the sleep, within it, or on the way.
 pub(crate) fn wait_until_is(word: &AtomicU32, value: u32) -> bool {
     let mut looks = value % 32;
     loop {
@@ -207,8 +207,8 @@ fn one_thread_waits_for_one_word_after_the_other() {
     result(answering);
 }
 
-/// How long a word is passed round at most. It goes by itself how often that is: from some hundred times, where each wake-up
-/// waits for the host, to tens of thousands.
+/// How long a word is passed round at most. It goes by itself how often that is: from some hundred times, where each
+/// wake-up waits for the host, to tens of thousands.
 const DURATION_NS: u64 = 300_000_000;
 /// No turn.
 const OVER: u32 = u32::MAX;

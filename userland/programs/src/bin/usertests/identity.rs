@@ -103,8 +103,8 @@ fn a_grandchild_is_separate_too() {
 /// call's result and how many of those registers have changed.
 fn call_with_marked_registers(call: Sysno) -> (isize, usize) {
     let (result, changed): (isize, usize);
-    // SAFETY: calls without arguments touch no memory. rbx, rbp are saved around the asm's use of them, on a stack whose
-    // red zone is left alone; the other registers are declared.
+    // SAFETY: calls without arguments touch no memory. rbx, rbp are saved around the asm's use of them, on a stack
+    // whose red zone is left alone; the other registers are declared.
     unsafe {
         asm!(
             "sub rsp, 128",

@@ -89,8 +89,9 @@ fn kill_ends_a_process_that_has_not_run_yet() {
     }
 }
 
-/// Both processes have one CPU, so the call must be interrupted twice over: to let the parent run, and to end. How long the
-/// call takes is measured first; that it ends early is only found on a host that does not take the CPU away meanwhile.
+/// Both processes have one CPU, so the call must be interrupted twice over: to let the parent run, and to end. How long
+/// the call takes is measured first; that it ends early is only found on a host that does not take the CPU away
+/// meanwhile.
 fn kill_ends_a_process_within_a_long_call() {
     const LEN: usize = 4096 * abi::layout::PAGE_SIZE;
     const ATTEMPTS: usize = 10;
@@ -118,7 +119,8 @@ fn kill_ends_a_process_within_a_long_call() {
         ok(reader.read_full(words.as_flattened_mut()));
         kill(child);
         let [call_ns, start_ns] = words.map(u64::from_ne_bytes);
-        // A call that went on to its end would have taken all of that. The parent comes after a tick, which may be late.
+        // A call that went on to its end would have taken all of that. The parent comes after a tick, which may be
+        // late.
         process::clock_ns() - start_ns < call_ns / 8 * 7
     });
     assert!(ends_early, "the call always went on to its end");

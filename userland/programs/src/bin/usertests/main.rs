@@ -1,9 +1,9 @@
 //! Checks what the system calls promise, one function for each behaviour.
 //!
-//! `usertests [NAME...] [-NAME...] [--list]`: runs all tests, or those with the given names, but none that is given with a
-//! `-` before it; `NAME*` stands for every name that begins so. Each test runs in a process of its own with a time limit.
-//! It has passed if that process ends as it should: by itself, or by the one signal that the test's fault must raise; and
-//! if the kernel's accounts are then where they were.
+//! `usertests [NAME...] [-NAME...] [--list]`: runs all tests, or those with the given names, but none that is given
+//! with a `-` before it; `NAME*` stands for every name that begins so. Each test runs in a process of its own with a
+//! time limit. It has passed if that process ends as it should: by itself, or by the one signal that the test's fault
+//! must raise; and if the kernel's accounts are then where they were.
 #![no_std]
 #![no_main]
 

@@ -22,7 +22,8 @@ const ROUNDS: u64 = 60;
 const OFFERED: u64 = 1;
 const SECRET: u64 = 2;
 
-/// Attaches whatever there is, over and over, until `is_over`; none of it may be a secret. Returns how often it got something.
+/// Attaches whatever there is, over and over, until `is_over`; none of it may be a secret. Returns how often it got
+/// something.
 fn attach_until(owner: ulib::Pid, is_over: impl Fn() -> bool) -> usize {
     let mut count = 0;
     loop {

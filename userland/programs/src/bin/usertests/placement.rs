@@ -81,8 +81,8 @@ fn crowd_duration_ms() -> u64 {
     (RUN_PER_CPU_MS * process::cpu_count() as u64).max(1000)
 }
 
-/// How often a share of time is measured. The host may take a virtual CPU away during one turn of two for long, which looks as
-/// if the kernel were unfair; a kernel that is, is so each time.
+/// How often a share of time is measured. The host may take a virtual CPU away during one turn of two for long, which
+/// looks as if the kernel were unfair; a kernel that is, is so each time.
 const ATTEMPTS: usize = 3;
 
 fn twice_as_many_spinners_as_cpus_share_them_fairly() {

@@ -28,8 +28,8 @@ tests![
     the_address_that_handlers_return_to_is_not_for_others,
 ];
 
-/// Both leave other values in all registers. The second also overwrites its return address and its stack, so that what the
-/// thread goes back to can only come from the kernel.
+/// Both leave other values in all registers. The second also overwrites its return address and its stack, so that what
+/// the thread goes back to can only come from the kernel.
 const HANDLERS: [Handler; 2] = [
     handler::return_with_other_registers,
     handler::sigreturn_with_nothing_left,

@@ -1,4 +1,5 @@
-//! Signals that come while a thread waits in the kernel: what it waits for ends with `EINTR`, and the next wait is whole.
+//! Signals that come while a thread waits in the kernel: what it waits for ends with `EINTR`, and the next wait is
+//! whole.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -29,8 +30,8 @@ tests![
     sigkill_ends_a_wait_for_a_word_a_thread_or_a_line,
 ];
 
-/// Has another thread call `wait`, which has to be ended by a signal, and then `again`, which has to wait as if there had been
-/// none. Returns what came of both.
+/// Has another thread call `wait`, which has to be ended by a signal, and then `again`, which has to wait as if there
+/// had been none. Returns what came of both.
 #[track_caller]
 fn interrupted<T: Send + 'static, U: Send + 'static>(
     wait: impl FnOnce() -> T + Send + 'static,

@@ -217,8 +217,8 @@ fn threads_share_handlers() {
     assert_eq!(caught::all().count(), 2);
 }
 
-/// Both processes have one CPU, so the child takes what the parent has sent while it ran; unless the parent loses its turn
-/// in between.
+/// Both processes have one CPU, so the child takes what the parent has sent while it ran; unless the parent loses its
+/// turn in between.
 fn two_signals_that_wait_are_handled_lowest_first() {
     const ATTEMPTS: usize = 20;
     process::pin(0);

@@ -125,8 +125,8 @@ extern "C" fn save_state() -> ! {
     )
 }
 
-/// Its creator has something in all vector registers when it calls the kernel, and rounds in another way. Source for what lies
-/// where: Intel SDM volume 1, 10.5.1.
+/// Its creator has something in all vector registers when it calls the kernel, and rounds in another way. Source for
+/// what lies where: Intel SDM volume 1, 10.5.1.
 fn a_thread_starts_with_a_clean_floating_point_state() {
     let (mxcsr, control) = control_words_of(3);
     set_control_words(mxcsr, control);

@@ -116,8 +116,8 @@ fn a_thread_can_read_what_another_one_has_made_read_only() {
 const THREADS: usize = 8;
 const ROUNDS: usize = 2;
 
-/// Threads on all CPUs pass a token. Who has it finds in the page what the one before has written, gives the page other memory
-/// by `replace`, and writes there for the next. `look` is what the others do meanwhile.
+/// Threads on all CPUs pass a token. Who has it finds in the page what the one before has written, gives the page other
+/// memory by `replace`, and writes there for the next. `look` is what the others do meanwhile.
 fn pass_token(replace: fn(usize), look: fn(usize, u64)) {
     static TOKEN: AtomicU64 = AtomicU64::new(0);
     // SAFETY: nothing else is there.
@@ -166,7 +166,8 @@ fn a_token_goes_round_by_a_page_that_each_thread_replaces() {
 /// How many pages threads touch together.
 const LEN_PAGES: usize = 4;
 
-/// Lets threads on all CPUs store into each of the pages from `start` on at the same time; returns how many stores are lost.
+/// Lets threads on all CPUs store into each of the pages from `start` on at the same time; returns how many stores are
+/// lost.
 fn lost_stores(start: usize) -> usize {
     static THERE: Arrivals = Arrivals::new();
     let place = move |page: usize, number: usize| start + page * PAGE_SIZE + (1 + number) * 64;

@@ -43,8 +43,8 @@ const ENDS: [(fn(), ExitStatus); 3] = [
     (|| poke(UNMAPPED, 1), ExitStatus::killed(Signal::SIGSEGV)),
 ];
 
-/// Starts processes with threads in `place`, the first one too, and lets another of their threads end them; or with all but the
-/// first there, which ends them. What they had is free as soon as their parent knows.
+/// Starts processes with threads in `place`, the first one too, and lets another of their threads end them; or with all
+/// but the first there, which ends them. What they had is free as soon as their parent knows.
 fn expect_end_in(place: Place) {
     for (end, status) in ENDS {
         expect_end(place, end, status, true);
@@ -62,8 +62,8 @@ fn expect_end(place: Place, end: fn(), status: ExitStatus, is_first_there: bool)
     assert_eq!(process::wait(child), Err(Errno::ECHILD), "a second time");
 }
 
-/// What is taken for threads and processes. Of frames the runner may just have got some, as copies of those that it shares with
-/// the test.
+/// What is taken for threads and processes. Of frames the runner may just have got some, as copies of those that it
+/// shares with the test.
 fn kernel_accounts(info: &SysInfo) -> [u64; 4] {
     [
         info.table_entries,

@@ -163,8 +163,8 @@ fn no_segment_gives_a_right() {
     }
 }
 
-/// Each flag alone: I/O privilege, no interrupts, nested task, resume, virtual 8086 mode and its two interrupt flags give
-/// rights, or would stop the kernel; others have no meaning.
+/// Each flag alone: I/O privilege, no interrupts, nested task, resume, virtual 8086 mode and its two interrupt flags
+/// give rights, or would stop the kernel; others have no meaning.
 fn only_harmless_flags_are_taken() {
     let harmless = ARITHMETIC | DIRECTION | ALIGNMENT_CHECK | ID;
     let base = registers_for(push_registers);

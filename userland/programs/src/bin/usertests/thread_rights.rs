@@ -1,4 +1,5 @@
-//! Rights that a thread's creator asks for, in its registers, and that the thread then does not have (exercise KERN-10B).
+//! Rights that a thread's creator asks for, in its registers, and that the thread then does not have (exercise
+//! KERN-10B).
 
 use core::sync::atomic::{AtomicU32, Ordering};
 

@@ -56,8 +56,8 @@ pub(crate) fn spawn_pinned<T: Send + 'static>(
     (0..count).map(spawn).collect()
 }
 
-/// Starts a thread that runs `body`, which begins with a wait in the kernel, and returns when it waits: both are on one CPU, and
-/// this one gives it to the other again and again after that has begun.
+/// Starts a thread that runs `body`, which begins with a wait in the kernel, and returns when it waits: both are on one
+/// CPU, and this one gives it to the other again and again after that has begun.
 #[track_caller]
 pub(crate) fn spawn_waiter<T: Send + 'static>(
     body: impl FnOnce() -> T + Send + 'static,
