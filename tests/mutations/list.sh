@@ -183,12 +183,12 @@ mutation answer-read-relaxed "$record" 'self.unfinished.load(Ordering::Acquire) 
     'self.unfinished.load(Ordering::Relaxed) == 0' \
     smp loom_mailbox a_record
 
-mutation answered-before-it-is-done "$record" '            (request.function)(request.words.get(..request.len).unwrap_or_default());
+mutation answered-before-it-is-done "$record" '            (request.function)(request.words.get(..request.len).unwrap_or_default(), off);
         });
         // Release pairs with the Acquire in `is_finished`.
         self.unfinished.fetch_sub(1, Ordering::Release);' \
     '            self.unfinished.fetch_sub(1, Ordering::Release);
-            (request.function)(request.words.get(..request.len).unwrap_or_default());
+            (request.function)(request.words.get(..request.len).unwrap_or_default(), off);
         });' \
     smp loom_mailbox a_record
 
@@ -349,22 +349,17 @@ mutation signals-die-with-their-thread "$exit" 'signal::hand_over(process, threa
 
 mutation a-word-is-read-before-the-thread-is-in-the-list "$futex" '        self.list.lock().push_back(current.clone());
         // FUTEX-1.
-        let outcome = match is_value() {' \
-    '        let found = is_value();
+        let outcome = match look() {' \
+    '        let found = look();
         self.list.lock().push_back(current.clone());
         let outcome = match found {' \
     proc lib futex::model::who_has_seen
 
-mutation a-wake-up-is-forgotten "$futex" 'None => Ok(()),
-        }
-    }
+mutation a-new-name-is-not-looked-for "$futex" 'Ok(Seen::Renamed) => Ok(Ended::Restarted),' \
+    'Ok(Seen::Renamed) => self.sleep(&current).map(|()| Ended::Woken),' \
+    proc lib futex::model::who_waits_by_the_old_name
 
-    /// Sleeps' \
-    'None => outcome,
-        }
-    }
-
-    /// Sleeps' \
+mutation a-wake-up-is-forgotten "$futex" 'None => Ok(Ended::Woken),' 'None => outcome,' \
     proc lib futex::model
 
 mutation a-signal-is-posted-to-who-ends "$attention" 'self.post_unless(IN_HANDLER | DYING, signal)' \

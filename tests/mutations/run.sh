@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # Weakens the protocols, one place at a time, and expects a loom model to notice: `tests/mutations/run.sh [NAME...]`.
 # Works in a copy of the sources. Fails if a model does not notice, or if the code to be weakened is no longer there.
+# `tests/mutations/run.sh --look` only looks whether that code is there, which takes a second.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+only_looks=
+[ "${1:-}" != --look ] || { only_looks=yes && shift; }
 work=$PWD/target/mutations
 tree=$work/tree
 mkdir -p "$tree"
@@ -53,6 +56,7 @@ mutation() {
         outcome "$name" "the code is there twice"
         return
     fi
+    [ -z "$only_looks" ] || return 0
     printf '%s\n' "${source%%"$old"*}$new$rest" >"$tree/$file"
     local -a test=(cargo test --quiet --manifest-path "$tree/Cargo.toml" -p "$crate" --release)
     if [ "$target" = lib ]; then
