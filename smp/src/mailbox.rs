@@ -11,8 +11,8 @@
 //! swap, runs each sender's request and counts down that record.
 //!
 //! - **MAIL-1**: a record is written only by its own CPU, with interrupts off, while its count of unfinished targets is
-//!   0. So nobody reads a request while it changes, and no request is replaced before every target has finished with
-//!      it.
+//!   0. So nobody reads a request while it changes, and no request is replaced before every target has finished
+//!   with it.
 //! - **MAIL-2**: a sender sets its bit once for each target and request, and whoever clears the bit by the swap, with
 //!   interrupts off, runs the request. So each target runs it exactly once.
 //! - **MAIL-3**: whoever makes a word of an inbox other than 0 rings its owner before it does anything else. So a bit
