@@ -1,4 +1,5 @@
-//! The newcomer's first minute. Slow, since everything is fetched and built anew: `cargo test -- --ignored`.
+//! The newcomer's first minute. Slow, since everything is fetched and built anew:
+//! `cargo test --test fresh_clone -- --ignored`.
 
 use std::fs;
 use std::process::Command;
@@ -6,7 +7,7 @@ use std::process::Command;
 use tests::root;
 
 #[test]
-#[ignore = "fetches and builds everything anew: cargo test -- --ignored"]
+#[ignore = "fetches and builds everything anew: cargo test --test fresh_clone -- --ignored"]
 fn a_fresh_clone_with_an_empty_cargo_home_says_hello() {
     let place = std::env::temp_dir().join(format!("argonaut-fresh-{}", std::process::id()));
     let clone = Command::new("git")

@@ -95,7 +95,7 @@ fn quick_commands_of_the_guide_do_what_it_says() {
 }
 
 #[test]
-#[ignore = "takes many minutes: cargo test -- --ignored"]
+#[ignore = "takes many minutes: cargo test --test guide -- --ignored"]
 fn all_commands_of_the_guide_do_what_it_says() {
     check_all(commands().into_iter());
 }
