@@ -79,7 +79,7 @@ impl<T: HasFiber> Running<T> {
         );
         block
             .current_fiber
-            .store(ptr::from_ref(fiber).addr(), Ordering::Relaxed);
+            .store(ptr::from_ref(fiber).expose_provenance(), Ordering::Relaxed);
         slot.idle
             .store(Arc::into_raw(idle.clone()).cast_mut(), Ordering::Relaxed);
         slot.current
@@ -155,7 +155,7 @@ impl<T: HasFiber> Running<T> {
         let (before, message) = unsafe {
             switch::switch(
                 &*previous_fiber,
-                &*next_fiber,
+                next_fiber,
                 (previous.cast(), message),
                 off,
             )

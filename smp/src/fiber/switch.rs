@@ -50,7 +50,7 @@ pub(super) unsafe fn prepare_stack(
 #[inline(always)]
 pub(super) unsafe fn switch(
     previous: &Fiber,
-    next: &Fiber,
+    next: *const Fiber,
     message: (*mut (), usize),
     off: &IrqOff,
 ) -> (*mut (), usize) {
@@ -59,11 +59,17 @@ pub(super) unsafe fn switch(
         // SAFETY: FPU-1: the registers hold the running fiber's state, and nobody else looks at its memory meanwhile.
         unsafe { user.fpu.save_registers() };
     }
-    let next_word = core::ptr::from_ref(next).addr();
-    if let Some(user) = &next.user {
-        // SAFETY: what the registers hold has just been saved.
-        unsafe { user.load(next_word, block, off) };
-    }
+    let next_word = next.addr();
+    // No reference to it lasts: it may have been freed when this function returns.
+    let next_rsp = {
+        // SAFETY: 3. of the caller.
+        let next = unsafe { &*next };
+        if let Some(user) = &next.user {
+            // SAFETY: what the registers hold has just been saved.
+            unsafe { user.load(next_word, block, off) };
+        }
+        next.rsp.get()
+    };
     block.current_fiber.store(next_word, Relaxed);
     let (pointer, number);
     // Pushes where to go on and the registers that cannot be declared lost, and saves RSP. Takes the next stack, says
@@ -91,7 +97,7 @@ pub(super) unsafe fn switch(
             suspended = const SUSPENDED,
             inout("rdi") previous.rsp.get() => _,
             inout("rsi") previous.state.as_ptr() => _,
-            inout("rdx") *next.rsp.get() => _,
+            inout("rdx") *next_rsp => _,
             inout("rax") message.0 => pointer,
             inout("rcx") message.1 => number,
             out("r12") _, out("r13") _, out("r14") _, out("r15") _,

@@ -3,7 +3,7 @@
 //! A call may find what it needs in what the kernel has over from before. So most are made again and again, until there
 //! is nothing left of that either.
 
-use abi::layout::{PAGE_SIZE, PROGRAM_BASE};
+use abi::layout::PAGE_SIZE;
 use abi::{OpenFlags, Sysno, decode};
 use ulib::file::{self, File};
 use ulib::mapping::{MapRequest, map, mapping, move_frames, protect, unmap};
@@ -182,12 +182,14 @@ fn without_memory_pages_are_not_moved() {
 fn without_memory_no_page_is_offered() {
     let stage = Stage::new();
     let partner = start(|| stage.wait_for(1));
-    let before = peek(PROGRAM_BASE);
+    let hello = ok(File::open("hello", OpenFlags::READ));
     join(start(|| {
+        // It is the file's, however forks copy: to offer it a copy is needed.
+        let page = ok(map(&MapRequest::file(&hello, 0, PAGE_SIZE)));
+        let before = peek(page);
         take_all();
-        // It is the file's: a copy would be needed.
-        assert_eq!(share(partner, PROGRAM_BASE), Err(Errno::ENOMEM));
-        assert_eq!(peek(PROGRAM_BASE), before);
+        assert_eq!(share(partner, page), Err(Errno::ENOMEM));
+        assert_eq!(peek(page), before);
     }));
     stage.reach(1);
     join(partner);
