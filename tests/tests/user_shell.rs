@@ -233,6 +233,9 @@ fn pipes_carry_what_one_program_writes_to_the_next() {
     let list = answer(&mut terminal, "ls");
     let through_pipes = answer(&mut terminal, "ls | cat | cat | cat");
     assert_eq!(list, through_pipes);
+    assert_eq!(answer(&mut terminal, "echo").trim(), "");
+    let echoed = answer(&mut terminal, "echo 'one  word' and another | cat");
+    assert_eq!(echoed.trim(), "one  word and another");
     // More than a pipe holds at once: 64 KiB.
     let long = answer(&mut terminal, "cat usertests kernel.symbols | cat | hello");
     assert!(
