@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tests::{Boot, Run};
 
 /// How long random calls are made in the usual run of the tests, in seconds of the machines' time, all together.
-const GRIND_SECONDS: u64 = 60;
+const GRIND_SECONDS: u64 = 300;
 /// So many seeds of shaken time slices the usual run tries.
 const SHAKEN_SEEDS: u64 = 50;
 /// So many runs at a time.

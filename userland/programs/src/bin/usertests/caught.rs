@@ -178,3 +178,13 @@ pub(crate) fn interrupt(tid: Pid, signal: Signal, is_interrupted: impl Fn() -> b
         }
     }
 }
+
+/// Calls `wait` until it is not ended by a signal, such as one that was sent to end the wait before and comes late.
+pub(crate) fn whole<T>(mut wait: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match wait() {
+            Err(Errno::EINTR) => {}
+            outcome => return outcome,
+        }
+    }
+}

@@ -8,7 +8,7 @@ use alloc::vec;
 use ulib::mapping::{MapRequest, Mapping};
 use ulib::{Errno, ExitStatus, Signal, common_pipe, file, futex, process, system_call, thread};
 
-use crate::caught::{self, catch, has_caught, has_ended, interrupt};
+use crate::caught::{self, catch, has_caught, has_ended, interrupt, whole};
 use crate::check::{join, kill, ok, start, start_spinner};
 use crate::runner::tests;
 use crate::thread_tools::spawn;
@@ -56,16 +56,6 @@ fn interrupted<T: Send + 'static, U: Send + 'static>(
     match waiter.join() {
         Some(outcomes) => outcomes,
         None => panic!("the thread has gone"),
-    }
-}
-
-/// Calls `wait` until it is not ended by a signal: one that was sent to end the wait before may be late.
-fn whole<T>(mut wait: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    loop {
-        match wait() {
-            Err(Errno::EINTR) => {}
-            outcome => return outcome,
-        }
     }
 }
 
