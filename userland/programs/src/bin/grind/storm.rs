@@ -20,8 +20,10 @@ const PATIENCE_MS: u64 = 20_000;
 const LOOKS_PER_KILL: u64 = 20;
 /// So many processes make calls for each CPU: some are always about to end or to begin.
 const PROCESSES_PER_CPU: usize = 4;
-/// How often it looks at the kernel's pattern.
+/// How often it looks at the kernel's pattern, and ends one in `LOOKS_PER_LIFE` of all who make calls: those whose parents
+/// are gone would pile up, and some wait for ever.
 const NS_PER_LOOK: u64 = 500_000_000;
+const LOOKS_PER_LIFE: u64 = 8;
 const NS_PER_SECOND: u64 = 1_000_000_000;
 /// The program of the kernel that has a pattern in the kernel's memory.
 const KERNEL_PATTERN: &str = "kernelpattern";
@@ -86,6 +88,12 @@ pub(crate) fn run(seed: u64, duration_ns: u64, calls: u64) -> Result<(), Errno> 
             check_kernel();
             let ended = process::try_wait(checker);
             assert!(ended == Ok(None), "the checker has ended: {ended:?}");
+            for id in protected.others() {
+                if random.below(LOOKS_PER_LIFE) == 0 {
+                    // It may not be there, or have ended.
+                    let _ = process::kill(id, Signal::SIGKILL);
+                }
+            }
         }
         process::sleep_ms(1);
         let chosen = random.below(workers.len() as u64 * LOOKS_PER_KILL) as usize;
