@@ -4,7 +4,7 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use super::{RecoveryPoint, copy_loop_in, copy_loop_out};
+use super::{RecoveryPoint, copy_bytes};
 use crate::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
 use crate::hw;
 use crate::page_table::{Entry, Perm};
@@ -24,20 +24,20 @@ pub fn on_page_fault(handler: impl Fn(VirtAddr, bool) -> bool + 'static) {
 }
 
 /// # Safety
-/// As `copy_loop_in`, with `source` as an address that is looked up in this thread's page table.
+/// As `copy_bytes`, with `source` as an address that is looked up in this thread's page table.
 pub(crate) unsafe fn copy_in(destination: *mut u8, source: usize, len_bytes: usize) -> bool {
     for_each_page(source, len_bytes, false, |user, offset, len| {
         // SAFETY: 1. `offset + len` is at most `len_bytes`; 2. `user` is where the page table says.
-        unsafe { copy_loop_in(destination.add(offset), user, len) }
+        unsafe { copy_bytes(destination.add(offset), user, len) }
     })
 }
 
 /// # Safety
-/// As `copy_loop_out`, with `destination` as an address that is looked up in this thread's page table.
+/// As `copy_bytes`, with `destination` as an address that is looked up in this thread's page table.
 pub(crate) unsafe fn copy_out(destination: usize, source: *const u8, len_bytes: usize) -> bool {
     for_each_page(destination, len_bytes, true, |user, offset, len| {
         // SAFETY: 1. `offset + len` is at most `len_bytes`; 2. `user` is where the page table says.
-        unsafe { copy_loop_out(user, source.add(offset), len) }
+        unsafe { copy_bytes(user, source.add(offset), len) }
     })
 }
 
