@@ -9,7 +9,7 @@
 //! Copying takes rights away in the original, which may be shared itself and belong to others. That is no change that
 //! anybody could notice: it is read-only for all of them already.
 
-use geometry::{Geometry, X86};
+use geometry::{ENTRIES, Geometry, X86};
 
 use crate::addr::VirtAddr;
 use crate::error::NoMemory;
@@ -42,10 +42,7 @@ pub(crate) fn share_tables(
         batch: Some(batch),
     };
     // The kernel's entries do not count as used.
-    source
-        .root()
-        .used_entries()
-        .try_for_each(|used| copy.entry(source.root(), destination.root(), geometry.levels(), used))
+    copy.entries(source.root(), destination.root(), geometry.levels())
 }
 
 /// A copy of the page-table page `table`, of `level`, which shares with it all that it names (PT-4).
@@ -76,10 +73,7 @@ impl TableCopy<'_, '_> {
         let page = new_table_page(level)?;
         // SAFETY: a page-table page that `page` keeps.
         let to = unsafe { Table::new(page.pa()) };
-        let copied = from
-            .used_entries()
-            .try_for_each(|used| self.entry(from, to, level, used));
-        if let Err(error) = copied {
+        if let Err(error) = self.entries(from, to, level) {
             // What it has been given so far goes back.
             super::drop_table(page);
             return Err(error);
@@ -87,19 +81,36 @@ impl TableCopy<'_, '_> {
         Ok(page)
     }
 
-    /// Puts a copy of `entry`, the entry `index` of `from`, into `to`, which is of the same level.
+    /// Puts copies of the entries of `from`, which is of `level`, into `to`, which nobody else has. After an error some of
+    /// them are there.
+    fn entries(&mut self, from: Table<'_>, to: Table<'_>, level: u32) -> Result<(), NoMemory> {
+        let (mut lowest, mut highest, mut count) = (ENTRIES, 0, 0);
+        let copied = from.used_entries().try_for_each(|(index, entry)| {
+            let copied = self.entry(from, level, index, entry)?;
+            to.slot(index).set(copied);
+            (lowest, highest, count) = (lowest.min(index), index, count + 1);
+            Ok(())
+        });
+        if count > 0 {
+            Usage::add_several(to.usage_word(), lowest, highest, count);
+        }
+        copied
+    }
+
+    /// The copy of `entry`, the entry `index` of `from`, which is of `level`.
+    #[inline(always)]
     fn entry(
         &mut self,
         from: Table<'_>,
-        to: Table<'_>,
         level: u32,
-        (index, entry): (usize, Entry),
-    ) -> Result<(), NoMemory> {
+        index: usize,
+        entry: Entry,
+    ) -> Result<Entry, NoMemory> {
         let slot = from.slot(index);
         let leads_to_written = self
             .written
             .is_some_and(|va| self.geometry.index(va, level) == index);
-        let copied = match from.child(entry, level) {
+        Ok(match from.child(entry, level) {
             Some(child) if leads_to_written => {
                 Entry::new(self.table(child, level - 1)?.into_raw(), Perm::TABLE)
             }
@@ -114,10 +125,7 @@ impl TableCopy<'_, '_> {
             }
             None if level == 1 => self.page(slot, entry, leads_to_written)?,
             None => self.big_leaf(slot, entry, level),
-        };
-        to.slot(index).set(copied);
-        Usage::add(to.usage_word(), index);
-        Ok(())
+        })
     }
 
     /// The copy of `entry`, which maps a page of 4 KiB and stands in `slot`.
