@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 use crate::OutOfMemory;
 
 #[cfg(target_os = "none")]
-pub use self::machine::init_cpu;
+pub use self::machine::{has_avx, init_cpu};
 
 /// XSAVE wants its area on such a boundary.
 const AREA_ALIGN: usize = 64;
@@ -201,6 +201,12 @@ mod machine {
     #[inline(always)]
     pub(super) fn area_size() -> usize {
         AREA_SIZE.load(Relaxed)
+    }
+
+    /// Whether AVX is switched on, on each CPU that has done [`init_cpu`].
+    #[inline(always)]
+    pub fn has_avx() -> bool {
+        components() & AVX != 0
     }
 
     /// Switches the FPU of this CPU on for user programs. The boot CPU calls it before any [`super::FpuState`] is made.

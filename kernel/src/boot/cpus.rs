@@ -167,11 +167,12 @@ extern "C" fn enter_other_cpu(index: usize) -> ! {
 
 /// What each CPU does for itself before it can take an exception or interrupt.
 fn init_own_parts(block: &'static PerCpuBlock) {
+    // First: frames are zeroed by its registers.
+    fpu::init_cpu();
     if segments::init_cpu(block).is_err() {
         panic!("no memory for the segments of CPU {}", block.cpu().index());
     }
     vectors::init_cpu();
-    fpu::init_cpu();
 }
 
 /// Runs the boot CPU's idle loop: from here on it is like any other.

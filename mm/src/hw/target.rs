@@ -2,6 +2,7 @@
 
 use core::ptr;
 
+use smp::fpu;
 use x86_64::instructions::tlb;
 use x86_64::registers::control::Cr3;
 
@@ -20,36 +21,54 @@ pub(super) fn ptr_to_phys(ptr: *const u8) -> PhysAddr {
     PhysAddr::new(ptr.expose_provenance() as u64)
 }
 
-/// Sixteen bytes at a time, by a register whose contents are the current thread's and are put back: the kernel itself
-/// uses none of these.
-///
-/// # Safety
-/// As `hw::zero_page`.
-pub(super) unsafe fn zero_page(page: *mut u8) {
-    let end = page.wrapping_add(PAGE_SIZE);
-    // SAFETY: 1. SSE instructions are switched on by the entry code, on the other CPUs by the trampoline; the only
-    // register that they change is restored, and its upper half, which they do not touch, stays as it is. 2. The loop
-    // stores to [page, end) only, which is aligned to 16 bytes and the caller's to overwrite. 3. The stack is used as
-    // push does.
-    unsafe {
+/// Stores zeros to all of a page by one register, whose contents are the current thread's and are put back: the kernel
+/// itself uses none of these.
+macro_rules! zero_page_by {
+    ($page:expr, $register:literal, $len_bytes:literal, $unaligned:literal, $aligned:literal, $clear:literal) => {
         core::arch::asm!(
-            "sub rsp, 16",
-            "movups [rsp], xmm0",
-            "xorps xmm0, xmm0",
+            concat!("sub rsp, ", $len_bytes),
+            concat!($unaligned, " [rsp], ", $register),
+            $clear,
             "2:",
             ".set zero_page_offset, 0",
             ".rept 32",
-            "movaps [{page} + zero_page_offset], xmm0",
-            ".set zero_page_offset, zero_page_offset + 16",
+            concat!($aligned, " [{page} + zero_page_offset], ", $register),
+            concat!(".set zero_page_offset, zero_page_offset + ", $len_bytes),
             ".endr",
-            "add {page}, 512",
+            concat!("add {page}, 32 * ", $len_bytes),
             "cmp {page}, {end}",
             "jne 2b",
-            "movups xmm0, [rsp]",
-            "add rsp, 16",
-            page = inout(reg) page => _,
-            end = in(reg) end,
-        );
+            concat!($unaligned, " ", $register, ", [rsp]"),
+            concat!("add rsp, ", $len_bytes),
+            page = inout(reg) $page => _,
+            end = in(reg) $page.wrapping_add(PAGE_SIZE),
+        )
+    };
+}
+
+/// Thirty-two bytes at a time where there is AVX, or else sixteen.
+///
+/// # Safety
+/// As `hw::zero_page`.
+#[inline]
+pub(super) unsafe fn zero_page(page: *mut u8) {
+    // SAFETY: 1. SSE instructions are switched on by the entry code, on the other CPUs by the trampoline, and AVX on each
+    // CPU before it comes here, if there is any; the only register that they change is restored, and of its upper half,
+    // SSE does not touch what it does not restore. 2. The loop stores to this page only, which is aligned and the
+    // caller's to overwrite. 3. The stack is used as push does.
+    unsafe {
+        if fpu::has_avx() {
+            zero_page_by!(
+                page,
+                "ymm0",
+                "32",
+                "vmovups",
+                "vmovaps",
+                "vxorps ymm0, ymm0, ymm0"
+            );
+        } else {
+            zero_page_by!(page, "xmm0", "16", "movups", "movaps", "xorps xmm0, xmm0");
+        }
     }
 }
 
