@@ -11,7 +11,7 @@
 //! - USER-1: the range lies wholly in user space, does not wrap, and ends before [`USER_END`](crate::addr::USER_END);
 //!   checked here before the first access, so that no user address can name the kernel (unless `break=usercopy` has
 //!   turned that off on purpose).
-//! - USER-2: only the copy loop itself runs with SMAP open (`stac` to `clac`, in one block of assembly). A stray access
+//! - USER-2: only the copy itself runs with SMAP open (`stac` to `clac`, in one block of assembly). A stray access
 //!   to user memory anywhere else in the kernel faults and is a bug that shows.
 //! - USER-3: a fault on the user's side of the loop is an error, not a panic. The page-fault handler first lets the
 //!   address space bring the page in; if it refuses, [`fixup`] tells where the loop wants to go on, and that is its
