@@ -49,7 +49,7 @@ use mm::NoMemory;
 use crate::registers::UserRegisters;
 use crate::thread::Thread;
 
-/// Makes the process table and the scheduler, at boot.
+/// Makes the process table, with `table_capacity` entries, and the scheduler, at boot.
 ///
 /// `run_user` runs a thread in user mode, from the given registers on, until it is to end.
 ///
@@ -57,12 +57,12 @@ use crate::thread::Thread;
 /// [`NoMemory`] if the machine is too small.
 pub fn init(
     possible_cpus: usize,
-    total_frames: usize,
+    table_capacity: usize,
     run_user: fn(&Thread, UserRegisters),
 ) -> Result<(), NoMemory> {
     mm::rw_lock::set_sleeper(&sleep_places::SLEEPER);
     mm::fail::set_current_thread(sched::current_id);
-    table::init(total_frames)?;
+    table::init(table_capacity)?;
     sleep::init(possible_cpus)?;
     sched::init(possible_cpus, run_user)
 }

@@ -70,7 +70,7 @@ mod tests {
 
     /// A process of the kernel in `space`, with an entry in the table.
     fn born_in(space: &SpaceRef, name: &str) -> (Arc<Process>, Arc<Thread>) {
-        table::init(0).unwrap();
+        table::init(table::usual_capacity(0)).unwrap();
         let reservation = table::reserve().unwrap();
         let (id, name) = (reservation.id(), Name::new(name));
         let new = Process::new_kernel(id, name, space.clone(), Descriptors::new(), None);

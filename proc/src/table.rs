@@ -23,7 +23,7 @@ use crate::process::Process;
 use crate::sync::{AtomicU32, Ordering};
 use crate::thread::{Id, Thread};
 
-/// Entries at least; more on a machine with more memory.
+/// Entries at least, unless the boot line says otherwise; more on a machine with more memory.
 const MIN_CAPACITY: usize = 32_768;
 /// One entry for so many frames of memory: the kernel stack of an entry alone takes four.
 const FRAMES_PER_ENTRY: usize = 64;
@@ -54,12 +54,17 @@ struct Table {
 
 static TABLE: Once<Table> = Once::new();
 
-/// Makes the table, at boot.
+/// How many entries the table has on a machine with so many frames of memory.
+pub fn usual_capacity(total_frames: usize) -> usize {
+    MIN_CAPACITY.max(total_frames / FRAMES_PER_ENTRY)
+}
+
+/// Makes the table, with so many entries, at boot.
 ///
 /// # Errors
 /// [`NoMemory`] if the machine is too small for it.
-pub(crate) fn init(total_frames: usize) -> Result<(), NoMemory> {
-    let table = Table::with_capacity(MIN_CAPACITY.max(total_frames / FRAMES_PER_ENTRY))?;
+pub(crate) fn init(capacity: usize) -> Result<(), NoMemory> {
+    let table = Table::with_capacity(capacity)?;
     TABLE.call_once(|| table);
     Ok(())
 }

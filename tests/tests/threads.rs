@@ -1,4 +1,4 @@
-//! What the program `threads` shows.
+//! What the program `threads` shows, and `crowd` of a full process table.
 
 use tests::{Boot, Run};
 
@@ -39,4 +39,24 @@ fn threads_on_four_cpus() {
     run.assert_console_has("make 4000")
         .assert_console_has("take turns: 3 2 1 0")
         .assert_console_has("thread 3 on CPU 3: 786433 to 1048576 make 240518299648");
+}
+
+#[test]
+fn each_call_that_needs_an_entry_is_refused_with_a_full_table_and_works_again() {
+    for (cpus, entries) in [(1, 32), (4, 200)] {
+        let run = Boot::program(&["crowd"])
+            .cpus(cpus)
+            .append(&format!("table={entries}"))
+            .run();
+        let in_use = format!("{} of {entries} entries in use", entries - 1);
+        run.assert_status(0)
+            .assert_console_has(&in_use)
+            .assert_console_has("each call was refused, and works again");
+    }
+}
+
+#[test]
+fn a_table_too_small_for_the_kernel_is_refused() {
+    let run = Boot::program(&["hello"]).append("table=31").run();
+    run.assert_status(70).assert_log_has(&["table=31"]);
 }

@@ -2,6 +2,7 @@
 
 use mm::NoMemory;
 use mm::stack::KernelStack;
+use proc::table;
 use smp::apic::ApicMode;
 use smp::bring_up::{self, CpuResources};
 use smp::cpu::CpuId;
@@ -17,6 +18,10 @@ use super::{BOOT_BLOCK, entry, features, memory};
 use crate::device::io_apic;
 use crate::failures;
 use crate::trap::{segments, user_loop, vectors};
+
+/// The kernel's own threads, `init` and a program or two.
+const LEAST_TABLE_CAPACITY: u64 = 32;
+const MOST_TABLE_CAPACITY: u64 = 1 << 20;
 
 /// Finds the machine's CPUs.
 ///
@@ -132,9 +137,20 @@ fn init_shared_parts(cpus: usize, command_line: &CommandLine) {
         .and_then(|()| watchdog::init(cpus, command_line.number("watchdog")))
         .map_err(|OutOfMemory| NoMemory)
         .and_then(|()| mm::init_cpus(cpus))
-        .and_then(|()| proc::init(cpus, mm::frame::accounts().total, user_loop::run));
+        .and_then(|()| proc::init(cpus, table_capacity(command_line), user_loop::run));
     if ready.is_err() {
         panic!("no memory for {cpus} CPUs");
+    }
+}
+
+/// How many entries the process table shall have. Panics if the boot line asks for fewer than the kernel itself needs.
+fn table_capacity(command_line: &CommandLine) -> usize {
+    match command_line.number("table") {
+        None => table::usual_capacity(mm::frame::accounts().total),
+        Some(entries @ LEAST_TABLE_CAPACITY..=MOST_TABLE_CAPACITY) => entries as usize,
+        Some(entries) => panic!(
+            "boot line: table={entries} is not from {LEAST_TABLE_CAPACITY} to {MOST_TABLE_CAPACITY}"
+        ),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::wait_pid::{Ended, Which, poll_child};
 
 /// A process with an entry in the table, as `fork` leaves it.
 pub(crate) fn born(parent: Option<&Arc<Process>>) -> (Arc<Process>, Arc<Thread>) {
-    table::init(0).unwrap();
+    table::init(table::usual_capacity(0)).unwrap();
     let reservation = table::reserve().unwrap();
     let id = reservation.id();
     let name = Name::new("test");

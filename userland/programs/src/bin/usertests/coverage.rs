@@ -14,7 +14,7 @@ const NOTES_ADDRESS: usize = 0xffff_d000_0000_0000;
 
 /// What these tests cannot see, and where it is tested instead.
 const NOT_HERE: &[(Sysno, Errno)] = &[
-    // A full process table takes more memory than most machines of the tests have: `proc/src/table.rs`.
+    // A full process table, which takes `table=64` on the boot line: the program `crowd`, `tests/tests/threads.rs`.
     (Sysno::Fork, Errno::EAGAIN),
     (Sysno::Spawn, Errno::EAGAIN),
     (Sysno::SpawnWith, Errno::EAGAIN),
