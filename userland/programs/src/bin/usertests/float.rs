@@ -3,15 +3,18 @@
 use core::arch::asm;
 use core::arch::x86_64::__cpuid;
 
+use abi::layout::PAGE_SIZE;
+use ulib::mapping::{MapRequest, Mapping};
 use ulib::{Pid, process};
 
-use crate::check::{join, start, start_spinner};
+use crate::check::{join, ok, start, start_spinner};
 use crate::runner::tests;
 
 tests![
     vector_registers_survive_yielding_to_others_that_use_them,
     vector_registers_survive_being_preempted,
     vector_registers_survive_sleeping_and_moving,
+    vector_registers_survive_page_faults,
     wide_vector_registers_survive,
     floating_point_control_survives_and_is_inherited,
     vector_registers_are_copied_by_fork,
@@ -138,30 +141,57 @@ pub(crate) fn has_avx() -> bool {
     __cpuid(1).ecx & OSXSAVE_AND_AVX == OSXSAVE_AND_AVX
 }
 
-/// The upper halves of ymm0 and ymm15 after a yield, which a process that uses neither has left alone.
+/// The upper halves of ymm0 and ymm15, made of `seed`, after `$pause`, instructions that leave them alone.
+macro_rules! upper_halves_after {
+    ($seed:expr, $pause:literal; $($operands:tt)*) => {{
+        let mut upper = [0_u64; 2];
+        // SAFETY: the registers are declared as changed; `has_avx` has said that the instructions exist; the asm stores
+        // twice 8 bytes into `upper`.
+        unsafe {
+            asm!(
+                "vmovq xmm0, {seed}",
+                "vinsertf128 ymm0, ymm0, xmm0, 1",
+                "vmovaps ymm15, ymm0",
+                $pause,
+                "vextractf128 xmm0, ymm0, 1",
+                "vextractf128 xmm15, ymm15, 1",
+                "vmovq [{upper}], xmm0",
+                "vmovq [{upper} + 8], xmm15",
+                "vzeroupper",
+                seed = in(reg) $seed,
+                upper = in(reg) &raw mut upper,
+                $($operands)*
+                out("xmm0") _, out("xmm15") _,
+                options(nostack),
+            );
+        }
+        upper
+    }};
+}
+
+/// A yield, to processes that use neither.
 fn upper_halves_after_yield(seed: u64) -> [u64; 2] {
-    let mut upper = [0; 2];
-    // SAFETY: the registers are declared as changed; `has_avx` has said that the instructions exist.
-    unsafe {
-        asm!(
-            "vmovq xmm0, {seed}",
-            "vinsertf128 ymm0, ymm0, xmm0, 1",
-            "vmovaps ymm15, ymm0",
-            "syscall",
-            "vextractf128 xmm0, ymm0, 1",
-            "vextractf128 xmm15, ymm15, 1",
-            "vmovq [{upper}], xmm0",
-            "vmovq [{upper} + 8], xmm15",
-            "vzeroupper",
-            seed = in(reg) seed,
-            upper = in(reg) &raw mut upper,
-            inlateout("rax") abi::Sysno::Yield.number() => _,
-            out("rcx") _, out("r11") _, // not late: `upper` is needed after the call
-            out("xmm0") _, out("xmm15") _,
-            options(nostack),
-        );
+    upper_halves_after!(
+        seed, "syscall";
+        inlateout("rax") abi::Sysno::Yield.number() => _,
+        out("rcx") _, out("r11") _, // not late: `upper` is needed after the call
+    )
+}
+
+/// The kernel zeroes pages by a vector register.
+fn vector_registers_survive_page_faults() {
+    let memory = ok(Mapping::new(&MapRequest::anonymous(32 * PAGE_SIZE)));
+    for page in 0..32 {
+        let seed = seed_of(page as u64);
+        let page = memory.address() + page * PAGE_SIZE;
+        if (page / PAGE_SIZE).is_multiple_of(2) || !has_avx() {
+            let changed = changed_after!(seed, "mov byte ptr [{page}], 1"; page = in(reg) page,);
+            assert_eq!(changed, 0, "registers have changed");
+        } else {
+            let upper = upper_halves_after!(seed, "mov byte ptr [{page}], 1"; page = in(reg) page,);
+            assert_eq!(upper, [seed; 2]);
+        }
     }
-    upper
 }
 
 fn wide_vector_registers_survive() {
