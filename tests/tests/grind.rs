@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 
 use tests::{Boot, Run};
 
-/// How long random calls are made in the usual run of the tests, in seconds of the machines' time, all together.
-const GRIND_SECONDS: u64 = 300;
+/// How long random calls are made in the usual run of the tests, on each machine, in seconds by wall clock, and in
+/// milliseconds of a CPU's time with time slices by chance, which take a minute each.
+const GRIND_SECONDS: u64 = 60;
+const SHAKEN_GRIND_MS: u64 = 6000;
 /// So many seeds of shaken time slices the usual run tries.
 const SHAKEN_SEEDS: u64 = 50;
 /// So many runs at a time.
@@ -138,12 +140,10 @@ fn number(name: &str, usual: u64) -> u64 {
 
 #[test]
 fn random_calls_harm_nobody() {
-    let by_wall_clock = [1, 2, 4].map(|cpus| {
-        let seconds = GRIND_SECONDS * 3 / 10;
-        Case::at_once(cpus, &format!("grind {cpus} {seconds}")).in_way(cpus)
-    });
+    let by_wall_clock = [1, 2, 4]
+        .map(|cpus| Case::at_once(cpus, &format!("grind {cpus} {GRIND_SECONDS}")).in_way(cpus));
     let shaken = [3, 4, 8].map(|cpus| {
-        let milliseconds = GRIND_SECONDS * 100 / cpus;
+        let milliseconds = SHAKEN_GRIND_MS / cpus;
         Case::shaken(cpus, cpus, &format!("grind {cpus} {milliseconds}ms")).in_way(cpus + 3)
     });
     let calls = calls_of(&run_all(by_wall_clock.into_iter().chain(shaken), DEADLINE));
