@@ -1,7 +1,7 @@
 //! What to boot, and running it to its end.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -310,14 +310,19 @@ pub(crate) struct Files {
 impl Files {
     fn new() -> Files {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        // Relaxed: only that the numbers differ matters.
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        // Not below the source tree: a socket's path must be short.
-        let directory =
-            std::env::temp_dir().join(format!("argonaut-{}-{number}", std::process::id()));
-        fs::create_dir(&directory)
-            .unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
-        Files { directory }
+        loop {
+            // Relaxed: only that the numbers differ matters.
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            // Not below the source tree: a socket's path must be short.
+            let directory =
+                std::env::temp_dir().join(format!("argonaut-{}-{number}", std::process::id()));
+            match fs::create_dir(&directory) {
+                Ok(()) => return Files { directory },
+                // Of a run that was killed, by a process that had this id.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("{}: {error}", directory.display()),
+            }
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -348,4 +353,27 @@ fn read_lossy(path: &Path) -> String {
     fs::read(path)
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::Files;
+
+    #[test]
+    fn the_directory_of_a_run_that_was_killed_is_passed_over() {
+        let first = Files::new();
+        let name = first.directory.display().to_string();
+        let (stem, number) = name.rsplit_once('-').unwrap();
+        let number: usize = number.parse().unwrap();
+        let left_behind = format!("{stem}-{}", number + 1);
+        fs::create_dir(&left_behind).unwrap();
+        let second = Files::new();
+        fs::remove_dir(&left_behind).unwrap();
+        assert_eq!(
+            second.directory.display().to_string(),
+            format!("{stem}-{}", number + 2)
+        );
+    }
 }
