@@ -99,8 +99,9 @@ impl Attention {
 
     /// Whether waits in the kernel are over: the thread is to end or to take a signal.
     pub fn is_interrupted(&self) -> bool {
-        // Relaxed: as in `is_dying`.
-        let word = self.0.load(Ordering::Relaxed);
+        // Acquire pairs with the Release in `post`: who sees the signal sees what its sender did before. Else as in
+        // `is_dying`.
+        let word = self.0.load(Ordering::Acquire);
         word & !not_now(word) & (DYING | SIGNALS) != 0
     }
 

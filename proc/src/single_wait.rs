@@ -52,9 +52,11 @@ impl<W: Waiter> SingleWait<W> {
                 debug_assert!(false, "two threads wait where one can");
                 W::unpark(other);
             }
+            // First, as in `WaitQueue`: a signal that comes after the change does not hide it.
+            let is_over = current.attention().is_interrupted();
             // SINGLE-1: the last look, from inside the place.
             let found = condition();
-            if found.is_some() || current.attention().is_interrupted() {
+            if found.is_some() || is_over {
                 current.parking().cancel();
                 drop(self.waiter.take());
                 return found.ok_or(Interrupted);
@@ -62,10 +64,11 @@ impl<W: Waiter> SingleWait<W> {
             W::block();
             // SINGLE-2.
             drop(self.waiter.take());
+            let is_over = current.attention().is_interrupted();
             if let Some(value) = condition() {
                 return Ok(value);
             }
-            if current.attention().is_interrupted() {
+            if is_over {
                 return Err(Interrupted);
             }
         }

@@ -120,9 +120,11 @@ impl<W: Waiter> WaitQueue<W> {
     ) -> Option<Result<T, Interrupted>> {
         current.parking().begin();
         self.waiters.lock().push_back(current.clone());
+        // First: who has changed the state and then sent a signal has had an effect, and not a signal instead.
+        let is_over_now = is_over(current.attention());
         // WAIT-1: the last look, from inside the queue.
         let found = condition();
-        if found.is_some() || is_over(current.attention()) {
+        if found.is_some() || is_over_now {
             current.parking().cancel();
             if !self.leave(current) {
                 // WAIT-2: nobody knows which came first, the look or the wake-up.
@@ -133,9 +135,10 @@ impl<W: Waiter> WaitQueue<W> {
         W::block();
         // WAIT-2: out of the queue first, then the look. Who is outside has nothing to pass on.
         self.leave(current);
+        let is_over_now = is_over(current.attention());
         match condition() {
             Some(value) => Some(Ok(value)),
-            None => is_over(current.attention()).then_some(Err(Interrupted)),
+            None => is_over_now.then_some(Err(Interrupted)),
         }
     }
 
