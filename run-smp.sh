@@ -181,7 +181,9 @@ if [ ! -t 0 ]; then
     mkfifo "$scratch/typed"
     feed_when_booted <&0 >"$scratch/typed" &
     feeder=$!
-    exec <"$scratch/typed"
+    # Open for writing too, so that there is no end to see: after that QEMU does not wait for who reads its output, and
+    # drops what does not fit into a pipe.
+    exec <>"$scratch/typed"
 fi
 
 # Runs the machine until it ends or resets itself, which QEMU takes for an end (-no-reboot): a kernel that cannot boot
