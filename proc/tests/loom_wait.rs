@@ -138,6 +138,19 @@ fn a_signal_ends_a_wait_whenever_it_comes() {
     });
 }
 
+/// What is waited for comes before what interrupts, as a child's end comes before the SIGCHLD that tells of it. A kill
+/// stands for the signal here: loom does not put the look at the attention before a post, which begins with a look.
+#[test]
+fn what_has_come_before_an_interruption_ends_the_wait_and_not_the_interruption() {
+    loom::model(|| {
+        let supply = Supply::new(0);
+        let (interrupted, taker) = taker(&supply);
+        *supply.left.lock().unwrap() = 1;
+        interrupted.kill();
+        assert_eq!(taker.join().unwrap(), Ok(()));
+    });
+}
+
 #[test]
 fn a_signal_that_comes_with_a_wake_up_takes_nothing_away() {
     bounded(3, || {
@@ -240,6 +253,21 @@ fn a_parcel_that_is_sent_is_received_by_the_one_that_waits() {
         let waiting = parcel.clone();
         let (_, receiver) = start(move || waiting.receive());
         parcel.send();
+        assert_eq!(receiver.join().unwrap(), Ok(()));
+    });
+}
+
+/// As of those that wait in a queue.
+#[test]
+fn a_parcel_that_has_come_before_an_interruption_is_received() {
+    loom::model(|| {
+        let parcel = Parcel::new();
+        let waiting = parcel.clone();
+        let (interrupted, receiver) = start(move || waiting.receive());
+        // Release: who sees the interruption sees the parcel.
+        parcel.is_here.store(true, Ordering::Relaxed);
+        loom::sync::atomic::fence(Ordering::Release);
+        interrupted.kill();
         assert_eq!(receiver.join().unwrap(), Ok(()));
     });
 }

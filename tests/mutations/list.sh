@@ -20,6 +20,7 @@ exit=proc/src/exit.rs
 futex=proc/src/futex.rs
 life=proc/src/process/life.rs
 wait=proc/src/wait.rs
+single_wait=proc/src/single_wait.rs
 
 mutation sets-read-by-a-load "$cpu_set" 'word.fetch_or(0, Ordering::SeqCst) & !own_bit(place, cpu)' \
     'word.load(Ordering::SeqCst) & !own_bit(place, cpu)' \
@@ -381,6 +382,20 @@ mutation a-wake-up-is-not-passed-on "$wait" '                self.wake_one();
     '            }
             return' \
     proc loom_wait ''
+
+mutation attention-is-looked-at-after-the-condition "$wait" '        let is_over_now = is_over(current.attention());
+        // WAIT-1: the last look, from inside the queue.
+        let found = condition();' \
+    '        let found = condition();
+        let is_over_now = is_over(current.attention());' \
+    proc loom_wait what_has_come_before
+
+mutation attention-is-looked-at-after-the-parcel "$single_wait" '            let is_over = current.attention().is_interrupted();
+            // SINGLE-1: the last look, from inside the place.
+            let found = condition();' \
+    '            let found = condition();
+            let is_over = current.attention().is_interrupted();' \
+    proc loom_wait a_parcel_that_has_come_before
 
 mutation a-sweep-flushes-nothing "$limbo" '            machine.flush_all();
 ' '            let _ = machine;
