@@ -129,6 +129,10 @@ impl flush::Released for Released {
         self.add(table)
     }
 
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn give_back(&mut self) {
         self.0.clear();
     }

@@ -65,7 +65,7 @@ pub(crate) fn is_init(process: &Process) -> bool {
 /// return to user mode, wherever they are now: on a CPU, in a queue or asleep.
 pub fn end_process(process: &Process, status: ExitStatus) {
     let pin = pin::pin();
-    let mut interrupted = CpuSet::EMPTY;
+    let mut interrupted = CpuSet::new();
     let mut life = process.life.lock();
     if !life.decide(status) {
         return;

@@ -27,19 +27,25 @@ fn own_bit(place: usize, cpu: CpuId) -> u64 {
 }
 
 /// A set of CPUs.
+// One is made for each shootdown, where zeroing the room for all possible CPUs would take longer than all the rest.
 #[derive(Copy, Clone)]
-pub struct CpuSet {
-    words: [u64; WORDS],
-    /// The words at this place and above are 0 and need not be looked at.
-    used: usize,
+pub struct CpuSet(Words);
+
+#[derive(Copy, Clone)]
+enum Words {
+    /// The CPUs of the first word, and no other.
+    First(u64),
+    /// Any CPUs. The words at `used` and above are 0 and need not be looked at.
+    All { words: [u64; WORDS], used: usize },
 }
 
 impl CpuSet {
     /// No CPU.
-    pub const EMPTY: CpuSet = CpuSet {
-        words: [0; WORDS],
-        used: 0,
-    };
+    // Not a constant: copying one would write the whole room.
+    #[inline]
+    pub const fn new() -> CpuSet {
+        CpuSet(Words::First(0))
+    }
 
     /// The CPUs that are up.
     pub fn all() -> CpuSet {
@@ -48,18 +54,16 @@ impl CpuSet {
 
     /// The CPUs `0..count`.
     pub fn first(count: usize) -> CpuSet {
-        let mut set = CpuSet::EMPTY;
-        set.used = count.div_ceil(WORD_BITS);
-        for (index, word) in set.words[..set.used].iter_mut().enumerate() {
+        let word = |index: usize| {
             let bits = (count - index * WORD_BITS).min(WORD_BITS);
-            *word = u64::MAX >> (WORD_BITS - bits);
-        }
-        set
+            u64::MAX >> (WORD_BITS - bits)
+        };
+        CpuSet::from_words((0..count.div_ceil(WORD_BITS)).map(word))
     }
 
     /// One CPU.
     pub fn single(cpu: CpuId) -> CpuSet {
-        let mut set = CpuSet::EMPTY;
+        let mut set = CpuSet::new();
         set.insert(cpu);
         set
     }
@@ -67,26 +71,27 @@ impl CpuSet {
     /// Adds `cpu`; true if it was not there.
     #[inline]
     pub fn insert(&mut self, cpu: CpuId) -> bool {
-        let (place, bit) = (word_of(cpu), bit_of(cpu));
-        let was = self.words[place];
-        self.words[place] = was | bit;
-        self.used = self.used.max(place + 1);
+        let (word, bit) = (self.word_mut(word_of(cpu)), bit_of(cpu));
+        let was = *word;
+        *word = was | bit;
         was & bit == 0
     }
 
     /// Removes `cpu`; true if it was there.
     #[inline]
     pub fn remove(&mut self, cpu: CpuId) -> bool {
-        let (place, bit) = (word_of(cpu), bit_of(cpu));
-        let was = self.words[place];
-        self.words[place] = was & !bit;
-        was & bit != 0
+        let was_there = self.contains(cpu);
+        if was_there {
+            *self.word_mut(word_of(cpu)) &= !bit_of(cpu);
+        }
+        was_there
     }
 
     /// Whether `cpu` is in the set.
     #[inline]
     pub fn contains(&self, cpu: CpuId) -> bool {
-        self.words[word_of(cpu)] & bit_of(cpu) != 0
+        let word = self.used_words().get(word_of(cpu));
+        word.is_some_and(|word| word & bit_of(cpu) != 0)
     }
 
     /// Whether no CPU is in the set.
@@ -98,10 +103,7 @@ impl CpuSet {
     /// How many CPUs are in the set.
     #[inline]
     pub fn count(&self) -> usize {
-        self.used_words()
-            .iter()
-            .map(|word| word.count_ones() as usize)
-            .sum()
+        self.used_words().iter().copied().map(count_bits).sum()
     }
 
     /// The CPUs of the set, ascending.
@@ -116,47 +118,85 @@ impl CpuSet {
 
     /// The CPUs that are in both sets.
     pub fn intersection(&self, other: &CpuSet) -> CpuSet {
-        let mut both = CpuSet {
-            words: [0; WORDS],
-            used: self.used.min(other.used),
-        };
-        for (place, word) in both.words[..both.used].iter_mut().enumerate() {
-            *word = self.words[place] & other.words[place];
-        }
-        both
+        let pairs = self.used_words().iter().zip(other.used_words());
+        CpuSet::from_words(pairs.map(|(word, other)| word & other))
     }
 
     /// The CPUs that are in this set and not in `other`.
     pub fn difference(&self, other: &CpuSet) -> CpuSet {
-        let mut rest = *self;
-        for (word, other) in rest.words.iter_mut().zip(other.used_words()) {
-            *word &= !other;
-        }
-        rest
+        let others = other.used_words().iter().chain(core::iter::repeat(&0));
+        let pairs = self.used_words().iter().zip(others);
+        CpuSet::from_words(pairs.map(|(word, other)| word & !other))
     }
 
     /// The bits, 64 CPUs in a word, up to the last word that may have any: for masks that users read, and for APIC
     /// clusters.
     #[inline]
     pub fn used_words(&self) -> &[u64] {
-        &self.words[..self.used]
+        match &self.0 {
+            Words::First(word) => core::slice::from_ref(word),
+            Words::All { words, used } => &words[..*used],
+        }
     }
 
     /// The set with these bits. Bits beyond [`MAX_CPUS`] are left out: they come from users.
     #[inline]
     pub fn from_words(words: impl IntoIterator<Item = u64>) -> CpuSet {
-        let mut set = CpuSet::EMPTY;
-        for (place, word) in words.into_iter().take(WORDS).enumerate() {
-            set.words[place] = word;
-            set.used = place + 1;
+        let mut words = words.into_iter().take(WORDS);
+        let mut set = CpuSet(Words::First(words.next().unwrap_or(0)));
+        for (place, word) in words.enumerate() {
+            if word != 0 {
+                *set.word_mut(place + 1) = word;
+            }
         }
         set
+    }
+
+    /// The word at this place, which is used from now on.
+    #[inline]
+    fn word_mut(&mut self, place: usize) -> &mut u64 {
+        if place > 0
+            && let Words::First(first) = self.0
+        {
+            self.make_room(first);
+        }
+        match &mut self.0 {
+            Words::First(word) => word,
+            Words::All { words, used } => {
+                *used = (*used).max(place + 1);
+                &mut words[place]
+            }
+        }
+    }
+
+    #[cold]
+    fn make_room(&mut self, first: u64) {
+        let mut words = [0; WORDS];
+        words[0] = first;
+        self.0 = Words::All { words, used: 1 };
+    }
+}
+
+/// How many bits are set: few, as a rule, so one by one is quicker than without an instruction for it.
+#[inline]
+fn count_bits(mut word: u64) -> usize {
+    let mut count = 0;
+    while word != 0 {
+        word &= word - 1;
+        count += 1;
+    }
+    count
+}
+
+impl Default for CpuSet {
+    fn default() -> CpuSet {
+        CpuSet::new()
     }
 }
 
 impl PartialEq for CpuSet {
     fn eq(&self, other: &CpuSet) -> bool {
-        self.words == other.words
+        self.iter().eq(other.iter())
     }
 }
 
@@ -172,7 +212,7 @@ impl fmt::Debug for CpuSet {
 
 impl FromIterator<CpuId> for CpuSet {
     fn from_iter<I: IntoIterator<Item = CpuId>>(cpus: I) -> CpuSet {
-        let mut set = CpuSet::EMPTY;
+        let mut set = CpuSet::new();
         for cpu in cpus {
             set.insert(cpu);
         }
@@ -319,14 +359,17 @@ impl AtomicCpuSet {
     #[inline]
     pub fn add_others_to(&self, others: &mut CpuSet, cpu: CpuId) {
         for (place, word) in self.possible_words().iter().enumerate() {
-            others.words[place] |= word.load(Ordering::Acquire) & !own_bit(place, cpu);
-            others.used = others.used.max(place + 1);
+            let bits = word.load(Ordering::Acquire) & !own_bit(place, cpu);
+            if bits != 0 {
+                *others.word_mut(place) |= bits;
+            }
         }
     }
 
     #[inline]
     fn possible_words(&self) -> &[AtomicU64] {
-        &self.words[..cpu::possible().div_ceil(WORD_BITS).min(WORDS)]
+        let last = (cpu::possible() - 1) / WORD_BITS;
+        &self.words[..=last]
     }
 }
 
@@ -363,7 +406,7 @@ mod tests {
     proptest! {
         #[test]
         fn insertions_and_removals_agree_with_a_tree_set(steps in proptest::collection::vec((any::<bool>(), any_cpu()), 0..60)) {
-            let (mut set, atomic, mut model) = (CpuSet::EMPTY, AtomicCpuSet::new(), BTreeSet::new());
+            let (mut set, atomic, mut model) = (CpuSet::new(), AtomicCpuSet::new(), BTreeSet::new());
             for (insert, cpu) in steps {
                 let changed = if insert { model.insert(cpu) } else { model.remove(&cpu) };
                 prop_assert_eq!(if insert { set.insert(cpu) } else { set.remove(cpu) }, changed);
@@ -381,7 +424,7 @@ mod tests {
                 let mut others = set;
                 others.remove(cpu);
                 prop_assert_eq!(atomic.has_others_after_publish(cpu), !others.is_empty());
-                let mut loaded = CpuSet::EMPTY;
+                let mut loaded = CpuSet::new();
                 atomic.add_others_to(&mut loaded, cpu);
                 prop_assert_eq!(loaded, others);
             }

@@ -36,19 +36,35 @@ use crate::cpu_set::CpuSet;
 use crate::irq::IrqOff;
 use crate::pin::{self, Pinned};
 
-/// How many words a request can carry: what a flush of 14 pages needs, page by page.
-pub const WORDS_MAX: usize = 17;
+/// How many words say what a request is about.
+pub const SUBJECT_WORDS: usize = 3;
 
-/// What a target runs, with interrupts off, on the words of a request.
+/// How many words may follow them: the pages of a flush page by page.
+pub const LIST_MAX: usize = 14;
+
+/// What a target runs, with interrupts off, on the words of a request: those of its subject, and then its list.
 pub type Function = fn(&[usize], &IrqOff);
 
-/// What a target shall do: `function(words)`.
+/// What a target shall do: `function(words)`. The words are copied, so that targets never look at the sender's stack.
 #[derive(Copy, Clone, Debug)]
 pub struct Request<'w> {
     /// Run by each target. In the flush class it keeps MAIL-5.
     pub function: Function,
-    /// Its argument, at most [`WORDS_MAX`] words. They are copied, so that targets never look at the sender's stack.
-    pub words: &'w [usize],
+    /// Its first words.
+    pub subject: [usize; SUBJECT_WORDS],
+    /// Its other words, at most [`LIST_MAX`].
+    pub list: &'w [usize],
+}
+
+impl Request<'_> {
+    /// A request that needs no words.
+    pub const fn of(function: Function) -> Request<'static> {
+        Request {
+            function,
+            subject: [0; SUBJECT_WORDS],
+            list: &[],
+        }
+    }
 }
 
 /// Interrupts each CPU of the set, so that it calls [`serve_from_interrupt`]. Called with interrupts off.

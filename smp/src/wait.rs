@@ -6,6 +6,7 @@
 //! own flush requests unserved). No wait is for ever: past a bound ([`watchdog::bound_ns`]) whoever waits panics, and
 //! says for what.
 
+use core::mem;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::hw;
@@ -34,7 +35,9 @@ const STEPS_PER_BOUND: u64 = 16;
 pub struct SpinWait {
     reads_left: u32,
     turns: u64,
-    /// Since the first PAUSE was due.
+    /// Whether it has come to a second PAUSE. Before that it does not look at the clock.
+    is_long: bool,
+    /// Since the second PAUSE was due.
     waited: OwnTime,
 }
 
@@ -48,6 +51,7 @@ impl SpinWait {
         SpinWait {
             reads_left: spin_limit(),
             turns: 0,
+            is_long: false,
             waited: OwnTime::new(),
         }
     }
@@ -77,6 +81,10 @@ impl SpinWait {
     fn pause(&mut self) -> bool {
         self.reads_left = spin_limit();
         hw::pause();
+        !mem::replace(&mut self.is_long, true) || self.is_within_bound()
+    }
+
+    fn is_within_bound(&mut self) -> bool {
         let bound_ns = watchdog::bound_ns();
         self.waited
             .count(time::now_ns(), bound_ns / STEPS_PER_BOUND)

@@ -113,10 +113,7 @@ fn a_cpu_that_waits_for_a_lock_serves_flush_requests() {
             assert!(machine.0.try_acquire(1));
             thread::spawn(move || {
                 host::become_cpu(CpuId::new(1));
-                let request = Request {
-                    function: nothing,
-                    words: &[],
-                };
+                let request = Request::of(nothing);
                 machine
                     .1
                     .send(&pin(), Class::Flush, &CpuSet::single(CpuId::BOOT), request)

@@ -91,14 +91,14 @@ impl Machine {
         targets: &CpuSet,
         payload: usize,
     ) -> Pending<'a, Lines> {
-        let words = [
-            std::ptr::from_ref(self) as usize,
-            pin.cpu().index(),
-            payload,
-        ];
         let request = Request {
             function: look_at_payload,
-            words: &words,
+            subject: [
+                std::ptr::from_ref(self) as usize,
+                pin.cpu().index(),
+                payload,
+            ],
+            list: &[],
         };
         self.mailboxes.send(pin, class, targets, request)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use smp::mailbox::{self, Bell, Class, Mailboxes, Request};
+use smp::mailbox::{self, Bell, Class, Mailboxes, Request, SUBJECT_WORDS};
 use smp::pin::pin;
 use smp::{CpuId, CpuSet, IrqOff, SpinLock, host, irq, rank};
 
@@ -26,7 +26,7 @@ impl Bell for Lines {
 fn count(words: &[usize], _off: &IrqOff) {
     // SAFETY: the senders hold the table until their requests have been answered.
     let served = unsafe { &*(words[0] as *const [[AtomicUsize; CPUS]; CPUS]) };
-    served[smp::cpu::id_racy().index()][words[1]].fetch_add(1, Ordering::Relaxed);
+    served[smp::cpu::id_racy().index()][words[SUBJECT_WORDS]].fetch_add(1, Ordering::Relaxed);
 }
 
 #[test]
@@ -47,10 +47,10 @@ fn every_target_runs_every_request_once() {
                         interrupted.serve_from_interrupt();
                     }
                 });
-                let words = [std::ptr::from_ref(served) as usize, cpu];
                 let request = Request {
                     function: count,
-                    words: &words,
+                    subject: [std::ptr::from_ref(served) as usize, 0, 0],
+                    list: &[cpu],
                 };
                 for round in 0..ROUNDS {
                     let class = if round % 3 == 0 {
@@ -100,10 +100,7 @@ fn a_cpu_that_waits_for_a_lock_with_interrupts_off_serves_flush_requests() {
         while !waits.load(Ordering::SeqCst) {
             thread::yield_now();
         }
-        let request = Request {
-            function: |_, _| (),
-            words: &[],
-        };
+        let request = Request::of(|_, _| ());
         mailbox::send_flush(&pin(), &CpuSet::first(2), request).wait();
         drop(guard);
     });
@@ -112,12 +109,9 @@ fn a_cpu_that_waits_for_a_lock_with_interrupts_off_serves_flush_requests() {
 #[test]
 fn a_request_to_oneself_or_to_nobody_is_done_at_once() {
     let mailboxes = Mailboxes::new(1, |_: &CpuSet| panic!("rang")).unwrap();
-    let request = Request {
-        function: |_, _| panic!("ran"),
-        words: &[],
-    };
+    let request = Request::of(|_, _| panic!("ran"));
     let pin = pin();
-    for targets in [CpuSet::EMPTY, CpuSet::single(CpuId::BOOT)] {
+    for targets in [CpuSet::new(), CpuSet::single(CpuId::BOOT)] {
         assert!(
             mailboxes
                 .send(&pin, Class::Flush, &targets, request)
@@ -131,10 +125,7 @@ fn a_request_to_oneself_or_to_nobody_is_done_at_once() {
 #[should_panic(expected = "MAIL-4: a call request is sent with interrupts off")]
 fn a_call_with_interrupts_off_is_refused() {
     let mailboxes = Mailboxes::new(2, |_: &CpuSet| ()).unwrap();
-    let request = Request {
-        function: |_, _| (),
-        words: &[],
-    };
+    let request = Request::of(|_, _| ());
     let off = irq::disable();
     mailboxes
         .send(&off, Class::Call, &CpuSet::first(2), request)

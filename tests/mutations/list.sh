@@ -213,14 +213,10 @@ mutation inbox-taken-by-load-and-store "$post" 'let mut senders = word.swap(0, O
         word.store(0, Ordering::Relaxed);' \
     smp loom_mailbox two_senders
 
-mutation a-record-is-filled-while-it-is-read "$post" '            pending.wait_until_finished();
-            let off = irq::disable();
-            // Once more: a handler may have sent a request of its own before interrupts were off.
-            if record.is_finished() {
-                break off;
-            }' \
-    '            let off = irq::disable();
-            break off;' \
+mutation a-record-is-filled-while-it-is-read "$post" '        while !record.is_finished() {
+            drop(off);' \
+    '        while false {
+            drop(off);' \
     smp loom_mailbox a_record
 
 mutation who-waits-serves-nobody "$post" '            mailboxes.serve_flush_requests(self.pin);

@@ -150,10 +150,7 @@ pub(super) const PLANTS: [Plant; 16] = [
 /// Has each other CPU run `function` in an interrupt handler.
 fn ask_the_others(function: fn(&[usize], &IrqOff)) {
     let pin = pin::pin();
-    let request = Request {
-        function,
-        words: &[],
-    };
+    let request = Request::of(function);
     mailbox::send_call(&pin, &ipi::online(), request).wait();
 }
 

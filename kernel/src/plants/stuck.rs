@@ -60,9 +60,6 @@ fn loop_for_ever() {
 
 fn ask_everybody_to_flush() {
     let pin = pin::pin();
-    let request = Request {
-        function: |_, _| (),
-        words: &[],
-    };
+    let request = Request::of(|_, _| ());
     mailbox::send_flush(&pin, &ipi::online(), request).wait();
 }

@@ -94,7 +94,7 @@ impl Published<'_> {
     #[inline]
     pub fn with_others<R>(&self, action: impl FnOnce(&CpuSet) -> R) -> Option<R> {
         self.has_others.then(|| {
-            let mut others = CpuSet::EMPTY;
+            let mut others = CpuSet::new();
             self.set.add_others_to(&mut others, self.cpu);
             action(&others)
         })

@@ -10,7 +10,7 @@ use crate::flush::active::{ActiveCpus, Reach, SpaceId};
 use crate::flush::inline_list::InlineList;
 use crate::flush::kernel::Kernel;
 use crate::flush::machine::{Machine, Released};
-use crate::flush::requests::{Asked, MOST_PAGES, Task};
+use crate::flush::requests::{Asked, MOST_PAGES, Task, pages_at};
 use crate::flush::strategy::Strategy;
 
 /// What has been taken away from the page table of one address space. See the module's page.
@@ -26,9 +26,9 @@ pub struct FlushBatch<'a, M: Machine = Kernel> {
     is_empty: bool,
     /// Whether no CPU can reach the space any more, so that everything is given back at once.
     is_unreachable: bool,
-    /// The pages whose translations have to go, if they are few. If there is none, it is page-table pages that the page
-    /// walker has to forget.
-    pages: InlineList<VirtAddr, MOST_PAGES>,
+    /// The addresses of the pages whose translations have to go, if they are few, as a request carries them. If there is
+    /// none, it is page-table pages that the page walker has to forget.
+    pages: InlineList<usize, MOST_PAGES>,
     are_pages_many: bool,
     /// What is given back in the end. Nothing is left of it to drop: a batch is complete before it goes.
     released: ManuallyDrop<M::Released>,
@@ -78,7 +78,7 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
             return;
         }
         self.must_reach_active();
-        self.are_pages_many = self.pages.push(page).is_err();
+        self.are_pages_many = self.pages.push(page.as_usize()).is_err();
     }
 
     /// Step 1: all translations of the space have to go.
@@ -225,7 +225,7 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
     fn flush_here(&self, pin: &Pinned, reach: Reach, generation: u64, is_avoided: bool) {
         // At boot, before there is an address space, there is nothing to flush.
         if let Some(own) = self.machine.cpu(pin.cpu()) {
-            let (pages, tlb) = (self.pages(), &own.tlb);
+            let (pages, tlb) = (pages_at(self.pages()), &own.tlb);
             own.counters.count_flushed(tlb.flush_own(
                 self.space,
                 generation,
@@ -241,7 +241,7 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
 
     /// The pages that have to be flushed; none if everything has to.
     #[inline]
-    fn pages(&self) -> &[VirtAddr] {
+    fn pages(&self) -> &[usize] {
         if self.are_pages_many {
             &[]
         } else {
@@ -251,7 +251,9 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
 
     /// Step 3, when all CPUs have answered: gives everything back (TLB-1).
     fn give_back(&mut self) {
-        self.released.give_back();
+        if !self.released.is_empty() {
+            self.released.give_back();
+        }
         self.pages.clear();
         self.are_pages_many = false;
         self.reach = None;

@@ -200,14 +200,14 @@ impl CpuTlb {
         space: &ActiveCpus,
         generation: u64,
         reach: Reach,
-        pages: &[VirtAddr],
+        pages: impl ExactSizeIterator<Item = VirtAddr>,
         processor: &impl Processor,
     ) -> Flushed {
         let is_idle = self.is_idle.load(Ordering::Relaxed);
         if !self.has_loaded(space) || (is_idle && reach == Reach::Active) {
             return Flushed::Nothing;
         }
-        self.flush(space, generation, pages.iter().copied(), processor)
+        self.flush(space, generation, pages, processor)
     }
 }
 

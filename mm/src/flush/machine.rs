@@ -42,6 +42,9 @@ pub trait Released: Default {
     /// As [`add`](Released::add).
     fn add_table(&mut self, table: Self::Frame) -> Result<(), Self::Frame>;
 
+    /// Whether there is nothing to give back.
+    fn is_empty(&self) -> bool;
+
     /// Makes everything free. No CPU can reach it any more.
     fn give_back(&mut self);
 

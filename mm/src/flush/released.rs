@@ -73,6 +73,11 @@ impl Released for ReleasedFrames {
         }
     }
 
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.tables.is_empty() && self.unlinked.as_slice().is_empty()
+    }
+
     fn give_back(&mut self) {
         while let Some(table) = self.tables.pop() {
             drop_table(table);

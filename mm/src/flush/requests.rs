@@ -4,31 +4,32 @@
 //! points to what the sender has. The functions run with interrupts off, wherever the target happens to be, and keep
 //! MAIL-5.
 
-use smp::mailbox::{Pending, Request, WORDS_MAX};
+use smp::mailbox::{Function, LIST_MAX, Pending, Request};
 use smp::{CpuSet, IrqOff, Pinned, time};
 
 use crate::addr::VirtAddr;
 use crate::flush::active::SpaceId;
 use crate::flush::cpu_tlb::Flushed;
-use crate::flush::inline_list::InlineList;
-use crate::flush::machine::Machine;
-
-/// The words of a request before those that are pages.
-const WORDS_BEFORE_PAGES: usize = 3;
+use crate::flush::machine::{FlushCpu, Machine};
 
 /// Up to so many pages are flushed one by one. Under QEMU a full flush costs as much as flushing nine pages, and then
 /// each page that is used again costs half of that: it wins above some 14 pages (docs/design.md, "What QEMU makes
 /// cheap").
-pub(super) const MOST_PAGES: usize = WORDS_MAX - WORDS_BEFORE_PAGES;
+pub(super) const MOST_PAGES: usize = LIST_MAX;
+
+/// The pages at these addresses, which are addresses of pages.
+#[inline]
+pub(super) fn pages_at(addresses: &[usize]) -> impl ExactSizeIterator<Item = VirtAddr> {
+    let addresses = addresses.iter();
+    addresses.map(|address| VirtAddr::new(*address as u64))
+}
 
 /// What other CPUs are asked for.
 #[derive(Copy, Clone)]
 pub(super) enum Task<'p> {
-    /// To flush what has been taken away as this generation of the space: these pages, or everything if there are none.
-    Flush {
-        generation: u64,
-        pages: &'p [VirtAddr],
-    },
+    /// To flush what has been taken away as this generation of the space: the pages at these addresses, or everything
+    /// if there are none.
+    Flush { generation: u64, pages: &'p [usize] },
     /// To leave the space if they have it loaded.
     Leave,
     /// To sweep ([`limbo`](crate::flush::limbo)).
@@ -37,8 +38,8 @@ pub(super) enum Task<'p> {
 
 /// CPUs that have been asked. Dropping this ends when all of them have answered; [`Asked::wait`] also counts the time.
 pub(super) struct Asked<'p, M: Machine + 'p> {
-    machine: M,
-    pin: &'p Pinned,
+    /// What counts. `None` as [`Machine::cpu`].
+    own: Option<&'p FlushCpu>,
     request: Pending<'p, M::Bell>,
 }
 
@@ -52,33 +53,27 @@ impl<'p, M: Machine> Asked<'p, M> {
         space: SpaceId,
         task: Task<'_>,
     ) -> Asked<'p, M> {
-        let mut words = InlineList::<usize, WORDS_MAX>::new();
-        let mut add = |word: usize| {
-            let added = words.push(word);
-            debug_assert!(added.is_ok(), "a batch lists at most {MOST_PAGES} pages");
-        };
-        add(machine.to_word());
-        add(space.as_u64() as usize);
-        let function = match task {
-            Task::Flush { generation, pages } => {
-                add(generation as usize);
-                pages.iter().for_each(|page| add(page.as_usize()));
-                flush_for_another::<M>
-            }
-            Task::Leave => leave_for_another::<M>,
-            Task::Sweep => sweep_for_another::<M>,
+        let (function, generation, list): (Function, _, _) = match task {
+            Task::Flush { generation, pages } => (flush_for_another::<M>, generation, pages),
+            Task::Leave => (leave_for_another::<M>, 0, &[][..]),
+            Task::Sweep => (sweep_for_another::<M>, 0, &[][..]),
         };
         let request = Request {
             function,
-            words: words.as_slice(),
+            subject: [
+                machine.to_word(),
+                space.as_u64() as usize,
+                generation as usize,
+            ],
+            list,
         };
         let pending = machine.send_flush(pin, targets, request);
-        if let Some(own) = machine.cpu(pin.cpu()) {
+        let own = machine.cpu(pin.cpu());
+        if let Some(own) = own {
             own.counters.count_sent(pending.targets());
         }
         Asked {
-            machine,
-            pin,
+            own,
             request: pending,
         }
     }
@@ -87,9 +82,9 @@ impl<'p, M: Machine> Asked<'p, M> {
     pub(super) fn wait(self) {
         let since_ns = time::now_ns();
         self.request.wait();
-        if let Some(own) = self.machine.cpu(self.pin.cpu()) {
-            own.counters
-                .count_wait_ns(time::now_ns().saturating_sub(since_ns));
+        if let Some(own) = self.own {
+            let wait_ns = time::now_ns().saturating_sub(since_ns);
+            own.counters.count_wait_ns(wait_ns);
         }
     }
 }
@@ -111,7 +106,7 @@ fn flush_for_another<M: Machine>(words: &[usize], off: &IrqOff) {
         // SAFETY: `Asked::ask` put the word of a machine of this type there, whose CPU this one is.
         let machine = unsafe { M::from_word(*machine) };
         let space = SpaceId::from_u64(*space as u64);
-        let pages = pages.iter().map(|page| VirtAddr::new(*page as u64));
+        let pages = pages_at(pages);
         if let Some(own) = machine.cpu(off.cpu()) {
             let flushed =
                 own.tlb
@@ -124,7 +119,7 @@ fn flush_for_another<M: Machine>(words: &[usize], off: &IrqOff) {
 
 /// [`Task::Leave`], on a target.
 fn leave_for_another<M: Machine>(words: &[usize], off: &IrqOff) {
-    if let [machine, space] = words {
+    if let [machine, space, ..] = words {
         // SAFETY: as in `flush_for_another`.
         let machine = unsafe { M::from_word(*machine) };
         if let Some(own) = machine.cpu(off.cpu()) {

@@ -94,6 +94,10 @@ impl flush::Released for Released {
         Ok(())
     }
 
+    fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.tables.is_empty()
+    }
+
     fn give_back(&mut self) {
         self.tables.clear();
         self.frames.clear();

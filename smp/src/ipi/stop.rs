@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn only_the_first_cpu_stops_the_others() {
         let stop = machine();
-        assert!(stop.stop(&CpuSet::EMPTY, Deadline::after_ms(0), |_| ()));
+        assert!(stop.stop(&CpuSet::new(), Deadline::after_ms(0), |_| ()));
         assert!(!stop.stop(&others(), Deadline::after_ms(0), |_| panic!("a second NMI")));
     }
 
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn a_stop_works_before_there_is_room_for_notes() {
         let stop = Stop::new();
-        assert!(stop.stop(&CpuSet::EMPTY, Deadline::after_ms(0), |_| ()));
+        assert!(stop.stop(&CpuSet::new(), Deadline::after_ms(0), |_| ()));
         assert!(stop.note_down(CpuId::BOOT, place(CpuId::BOOT)));
     }
 }

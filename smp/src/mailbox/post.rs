@@ -9,7 +9,7 @@ use core::fmt;
 use crossbeam_utils::CachePadded;
 
 use super::record::Record;
-use super::{Request, WORDS_MAX};
+use super::{LIST_MAX, Request};
 use crate::OutOfMemory;
 use crate::cpu::{CpuId, MAX_CPUS};
 use crate::cpu_set::CpuSet;
@@ -99,13 +99,18 @@ impl<B: Bell> Mailboxes<B> {
         request: Request<'_>,
     ) -> Pending<'a, B> {
         assert!(
-            request.words.len() <= WORDS_MAX,
-            "a request carries {WORDS_MAX} words at most"
+            request.list.len() <= LIST_MAX,
+            "the list of a request has {LIST_MAX} words at most"
         );
         let sender = pin.cpu();
-        // Those that are not rung at.
-        let mut spared = targets.contains(sender).then(|| CpuSet::single(sender));
-        let count = targets.count() - usize::from(spared.is_some());
+        let others;
+        let targets = if targets.contains(sender) {
+            others = targets.difference(&CpuSet::single(sender));
+            &others
+        } else {
+            targets
+        };
+        let count = targets.count();
         if count == 0 {
             return Pending::done(pin);
         }
@@ -121,22 +126,23 @@ impl<B: Bell> Mailboxes<B> {
             pin,
         };
         let record = &self.lane(sender, class).record;
-        let off = loop {
+        let mut off = irq::disable();
+        // As long as interrupts are on, a handler may send a request of its own.
+        while !record.is_finished() {
+            drop(off);
             pending.wait_until_finished();
-            let off = irq::disable();
-            // Once more: a handler may have sent a request of its own before interrupts were off.
-            if record.is_finished() {
-                break off;
-            }
-        };
+            off = irq::disable();
+        }
         // SAFETY: the record is our CPU's, the check and this have interrupts off.
         unsafe { record.fill(request, count as u32) };
         let (word, bit) = place_of(sender);
-        for target in targets.iter().filter(|target| *target != sender) {
+        // Those that are not rung at.
+        let mut spared = None;
+        for target in targets.iter() {
             // Release pairs with the Acquire in `serve`: the target sees the record.
             if self.lane(target, class).inbox[word].fetch_or(bit, Ordering::Release) != 0 {
                 // MAIL-3: another sender's ring is on its way.
-                spared.get_or_insert(CpuSet::EMPTY).insert(target);
+                spared.get_or_insert_with(CpuSet::new).insert(target);
             }
         }
         match &spared {
@@ -187,6 +193,7 @@ impl<B: Bell> Mailboxes<B> {
     }
 
     /// Runs what those ask for who have a bit in `word`, the word number `index` of this CPU's inbox.
+    #[inline(always)]
     fn serve_senders(&self, class: Class, index: usize, word: &AtomicU64, off: &IrqOff) {
         // Acquire pairs with the Release of every sender whose bit this takes (MAIL-2).
         let mut senders = word.swap(0, Ordering::Acquire);
@@ -319,6 +326,7 @@ impl<'a, B: Bell> Pending<'a, B> {
         })
     }
 
+    #[inline(never)]
     fn wait_until_finished(&self) {
         let Some((mailboxes, class)) = self.under_way else {
             return;

@@ -1,8 +1,10 @@
 //! What one CPU asks others for.
 
-use super::{Function, Request, WORDS_MAX};
+use super::{Function, LIST_MAX, Request, SUBJECT_WORDS};
 use crate::irq::IrqOff;
 use crate::sync::{AtomicU32, Ordering, UnsafeCell};
+
+const WORDS_MAX: usize = SUBJECT_WORDS + LIST_MAX;
 
 /// A CPU's request in one class, and how many targets have not finished with it.
 #[derive(Debug)]
@@ -55,10 +57,11 @@ impl Record {
             // finished; on this CPU nobody interrupts.
             let place = unsafe { &mut *place };
             place.function = request.function;
-            place.len = 0;
-            for (word, value) in place.words.iter_mut().zip(request.words) {
+            place.len = SUBJECT_WORDS + request.list.len();
+            let (subject, list) = place.words.split_at_mut(SUBJECT_WORDS);
+            subject.copy_from_slice(&request.subject);
+            for (word, value) in list.iter_mut().zip(request.list) {
                 *word = *value;
-                place.len += 1;
             }
         });
         // Relaxed: the Release by which the caller sets its bit in the targets' inboxes publishes it.
