@@ -8,14 +8,15 @@ use alloc::sync::Arc;
 
 use smp::cpu::CpuId;
 
-use super::CPUS;
+use super::{CPUS, place};
 use crate::thread::Thread;
 
-/// Takes a thread from another CPU's queue, for an idle `thief`.
+/// Takes a thread from another CPU's queue, for an idle `thief`. To a CPU that is idle too one thread is left, for which
+/// it has been interrupted.
 pub(super) fn steal(thief: CpuId) -> Option<Arc<Thread>> {
     others(thief).find_map(|victim| {
         let queue = &CPUS.of(victim).queue;
-        (queue.len_racy() != 0)
+        (queue.len_racy() > usize::from(place::IDLE.contains_racy(victim)))
             .then(|| queue.take_first(|thread| can_come(thread, thief)))
             .flatten()
     })
