@@ -82,6 +82,12 @@ impl CpuSet {
         was_there
     }
 
+    /// The set without `cpu`.
+    pub fn without(mut self, cpu: CpuId) -> CpuSet {
+        self.remove(cpu);
+        self
+    }
+
     /// Whether `cpu` is in the set.
     #[inline]
     pub fn contains(&self, cpu: CpuId) -> bool {
@@ -92,7 +98,10 @@ impl CpuSet {
     /// Whether no CPU is in the set.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.used_words().iter().all(|word| *word == 0)
+        match &self.0 {
+            Words::First(word) => *word == 0,
+            Words::All { words, used } => words[..*used].iter().all(|word| *word == 0),
+        }
     }
 
     /// How many CPUs are in the set.
@@ -139,12 +148,18 @@ impl CpuSet {
     pub fn from_words(words: impl IntoIterator<Item = u64>) -> CpuSet {
         let mut words = words.into_iter().take(WORDS);
         let mut set = CpuSet(Words::First(words.next().unwrap_or(0)));
-        for (place, word) in words.enumerate() {
-            if word != 0 {
-                *set.word_mut(place + 1) = word;
-            }
+        for (place, word) in (1..).zip(words) {
+            set.add_word(place, word);
         }
         set
+    }
+
+    /// Adds the CPUs whose bits are set in `word`, the one at this place.
+    #[inline]
+    fn add_word(&mut self, place: usize, word: u64) {
+        if word != 0 {
+            *self.word_mut(place) |= word;
+        }
     }
 
     /// The word at this place, which is used from now on.

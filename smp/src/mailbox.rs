@@ -112,10 +112,11 @@ fn mailboxes() -> Option<&'static Mailboxes<Ring>> {
     unsafe { mailboxes.as_ref() }
 }
 
-/// Asks each CPU of `targets`, other than this one, for `request`, in the flush class: the function keeps MAIL-5.
+/// Asks each CPU of `targets`, which are others than this one, for `request`, in the flush class: the function keeps MAIL-5.
 ///
 /// May be called with interrupts off and locks held. If this CPU's earlier flush request is still under way, waits for
 /// that first.
+#[inline(always)]
 pub fn send_flush<'p>(
     pin: &'p Pinned,
     targets: &CpuSet,
@@ -124,7 +125,7 @@ pub fn send_flush<'p>(
     send(pin, Class::Flush, targets, request)
 }
 
-/// Asks each CPU of `targets`, other than this one, for `request`, in the call class: the function may take locks that
+/// Asks each CPU of `targets`, which are others than this one, for `request`, in the call class: the function may take locks that
 /// mask interrupts.
 ///
 /// Interrupts must be on, and no lock held that a handler may want (debug builds check the interrupts).
@@ -132,6 +133,7 @@ pub fn send_call<'p>(pin: &'p Pinned, targets: &CpuSet, request: Request<'_>) ->
     send(pin, Class::Call, targets, request)
 }
 
+#[inline(always)]
 fn send<'p>(
     pin: &'p Pinned,
     class: Class,
@@ -140,15 +142,17 @@ fn send<'p>(
 ) -> Pending<'p, Ring> {
     match mailboxes() {
         Some(mailboxes) => mailboxes.send(pin, class, targets, request),
-        None => {
-            let others = targets.iter().filter(|target| *target != pin.cpu()).count();
-            assert!(
-                others == 0,
-                "a request to other CPUs before there are mailboxes"
-            );
-            Pending::done(pin)
-        }
+        None => send_before_init(targets),
     }
+}
+
+#[cold]
+fn send_before_init<'p>(targets: &CpuSet) -> Pending<'p, Ring> {
+    assert!(
+        targets.is_empty(),
+        "a request to other CPUs before there are mailboxes"
+    );
+    Pending::done()
 }
 
 /// Runs the flush requests that wait for this CPU. Every CPU that spins or waits for another calls it again and again;

@@ -111,6 +111,24 @@ impl<T> PerCpu<T> {
         unsafe { &*element.cast::<T>() }
     }
 
+    /// As `get`, or `None` before `init`.
+    #[inline(always)]
+    pub fn get_if_ready(&self, pin: &Pinned) -> Option<&T> {
+        // SAFETY: as in `get`. Relaxed: see `init`.
+        let element = unsafe { hw::own_element(self.place.load(Ordering::Relaxed)) };
+        if element.is_null() {
+            return self.get_first_if_ready(pin);
+        }
+        // SAFETY: as in `get`.
+        Some(unsafe { &*element.cast::<T>() })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn get_first_if_ready(&self, pin: &Pinned) -> Option<&T> {
+        self.is_ready().then(|| self.get_first(pin))
+    }
+
     /// As `get`, for the first time on this CPU.
     #[cold]
     #[inline(never)]

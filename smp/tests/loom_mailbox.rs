@@ -83,7 +83,7 @@ impl Machine {
         self.payloads[cpu].with_mut(|payload| unsafe { *payload = value });
     }
 
-    /// Asks `targets` to look at the payload of `cpu`, which should be `payload`.
+    /// Asks those of `targets` that are other CPUs than `cpu` to look at the payload of `cpu`, which should be `payload`.
     fn send<'a>(
         &'a self,
         pin: &'a Pinned,
@@ -100,7 +100,8 @@ impl Machine {
             ],
             list: &[],
         };
-        self.mailboxes.send(pin, class, targets, request)
+        let others = targets.without(pin.cpu());
+        self.mailboxes.send(pin, class, &others, request)
     }
 
     /// Sends and waits, and checks by the payload that nobody looks at the request before or after.

@@ -55,27 +55,30 @@ mutation page-walkers-of-idle-cpus-not-waited-for "$batch" 'self.reach = Some(Re
     'self.must_reach_active();' \
     mm loom_flush tlb_1_the_page_walker_of_an_idle
 
-mutation a-retired-table-leaves-idle-cpus-on-it "$batch" 'let published = self.space.publish(Reach::Loaded, pin.cpu());' \
-    'let published = self.space.publish(Reach::Active, pin.cpu());' \
+mutation a-retired-table-leaves-idle-cpus-on-it "$batch" 'self.space.publish(Reach::Loaded, pin.cpu(), &mut others);' \
+    'self.space.publish(Reach::Active, pin.cpu(), &mut others);' \
     mm loom_flush a_whole_table
 
-mutation frames-freed-before-the-answers "$batch" '        if let Some(asked) = self.reach.and_then(|reach| self.flush(&pin, reach)) {
-            asked.wait();
-        }
-        self.give_back();' \
-    '        let asked = self.reach.and_then(|reach| self.flush(&pin, reach));
-        self.give_back();
-        if let Some(asked) = asked {
-            asked.wait();
+mutation frames-freed-before-the-answers "$batch" '            if let Some(asked) = self.dispatch(&pin, reach) {
+                asked.wait();
+            }
+        }' \
+    '            let asked = self.dispatch(&pin, reach);
+            self.give_back();
+            if let Some(asked) = asked {
+                asked.wait();
+            }
         }' \
     mm loom_flush tlb_1_a_cpu
 
-mutation a-table-freed-before-the-cpus-have-left-it "$batch" '        if let Some(asked) = asked {
-            asked.wait();
+mutation a-table-freed-before-the-cpus-have-left-it "$batch" '            if let Some(asked) = asked {
+                asked.wait();
+            }
         }
         self.is_unreachable = true;' \
-    '        self.is_unreachable = true;
-        core::mem::forget(asked);' \
+    '            core::mem::forget(asked);
+        }
+        self.is_unreachable = true;' \
     mm loom_flush a_whole_table
 
 mutation the-unmapping-cpu-does-not-flush-itself "$cpu_tlb" 'if !self.has_loaded(space) || (is_idle && reach == Reach::Active) {' \
@@ -193,11 +196,11 @@ mutation answered-before-it-is-done "$record" '            (request.function)(re
         });' \
     smp loom_mailbox a_record
 
-mutation request-posted-relaxed "$post" '.inbox[word].fetch_or(bit, Ordering::Release) != 0' \
-    '.inbox[word].fetch_or(bit, Ordering::Relaxed) != 0' \
+mutation request-posted-relaxed "$post" '.inbox[word].fetch_add(bit, Ordering::Release) != 0' \
+    '.inbox[word].fetch_add(bit, Ordering::Relaxed) != 0' \
     smp loom_mailbox interrupts_off
 
-mutation request-posted-by-load-and-store "$post" 'if self.lane(target, class).inbox[word].fetch_or(bit, Ordering::Release) != 0 {' \
+mutation request-posted-by-load-and-store "$post" 'if self.lane(target, class).inbox[word].fetch_add(bit, Ordering::Release) != 0 {' \
     'let place = &self.lane(target, class).inbox[word];
             let before = place.load(Ordering::Acquire);
             place.store(before | bit, Ordering::Release);
@@ -213,13 +216,13 @@ mutation inbox-taken-by-load-and-store "$post" 'let mut senders = word.swap(0, O
         word.store(0, Ordering::Relaxed);' \
     smp loom_mailbox two_senders
 
-mutation a-record-is-filled-while-it-is-read "$post" '        while !record.is_finished() {
+mutation a-record-is-filled-while-it-is-read "$post" '        while !lane.record.is_finished() {
             drop(off);' \
     '        while false {
             drop(off);' \
     smp loom_mailbox a_record
 
-mutation who-waits-serves-nobody "$post" '            mailboxes.serve_flush_requests(self.pin);
+mutation who-waits-serves-nobody "$post" '            self.serve_flush_requests(&pin);
 ' \
     '' \
     smp loom_mailbox interrupts_off
@@ -303,19 +306,14 @@ mutation sets-read-before-the-generation-is-advanced "$active" '        let gene
             Reach::Loaded => &self.loaded,
         };
         // TLB-3: pairs with the `fetch_insert` in `add_loaded` and `add_active`.
-        Published {
-            generation,
-            cpu,
-            set,
-            has_others: set.has_others_after_publish(cpu),
-        }' \
+        set.add_others_after_publish(others, cpu);
+        generation' \
     '        let set = match reach {
             Reach::Active => &self.active,
             Reach::Loaded => &self.loaded,
         };
-        let has_others = set.has_others_after_publish(cpu);
-        let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
-        Published { generation, cpu, set, has_others }' \
+        set.add_others_after_publish(others, cpu);
+        self.generation.fetch_add(1, Ordering::AcqRel) + 1' \
     mm loom_flush tlb_2_a_cpu_that_was_idle
 
 mutation a-thread-is-added-to-a-process-that-ends "$life" 'if self.status.is_some() {' 'if false {' \
@@ -481,7 +479,9 @@ mutation draining-does-not-wait "$limbo" '        make_sweep(machine, pin, &owin
     '        let _ = (machine, pin);' \
     mm loom_limbo draining
 
-mutation a-table-goes-to-limbo "$batch" '(Some(limbo), Some(Reach::Active)) = ' '(Some(limbo), Some(_)) = ' \
+mutation a-table-goes-to-limbo "$batch" '            && self.reach == Some(Reach::Active)
+' '            && self.reach.is_some()
+' \
     mm loom_limbo limbo_3
 
 mutation addresses-in-limbo-are-not-looked-for "$limbo" 'waiting.range.intersection(range).is_some()' \

@@ -151,7 +151,7 @@ pub(super) const PLANTS: [Plant; 16] = [
 fn ask_the_others(function: fn(&[usize], &IrqOff)) {
     let pin = pin::pin();
     let request = Request::of(function);
-    mailbox::send_call(&pin, &ipi::online(), request).wait();
+    mailbox::send_call(&pin, &ipi::others_online(), request).wait();
 }
 
 /// What nobody may do but the guard that has turned them off.

@@ -75,32 +75,6 @@ pub enum Reach {
     Loaded,
 }
 
-/// What a change of an address space asks of the CPUs.
-#[derive(Copy, Clone, Debug)]
-pub struct Published<'s> {
-    /// The generation that the change made.
-    pub generation: u64,
-    /// The CPU that made it.
-    cpu: CpuId,
-    /// The CPUs that it concerns.
-    set: &'s AtomicCpuSet,
-    /// Whether others than that one have to answer.
-    pub has_others: bool,
-}
-
-impl Published<'_> {
-    /// Calls `action` with the other CPUs that have to answer, if there are any.
-    // Who was there before and is missing now has left since, and will catch up (TLB-2).
-    #[inline]
-    pub fn with_others<R>(&self, action: impl FnOnce(&CpuSet) -> R) -> Option<R> {
-        self.has_others.then(|| {
-            let mut others = CpuSet::new();
-            self.set.add_others_to(&mut others, self.cpu);
-            action(&others)
-        })
-    }
-}
-
 impl ActiveCpus {
     /// For a new space, which no CPU has loaded.
     pub const fn new(space: SpaceId) -> ActiveCpus {
@@ -135,9 +109,9 @@ impl ActiveCpus {
     }
 
     /// Announces what `cpu`, which runs this, has taken away from the page table, after it has: the second and third
-    /// step of TLB-3.
+    /// step of TLB-3. Returns the generation that this is, and adds the other CPUs that have to answer to `others`.
     #[inline]
-    pub fn publish(&self, reach: Reach, cpu: CpuId) -> Published<'_> {
+    pub fn publish(&self, reach: Reach, cpu: CpuId, others: &mut CpuSet) -> u64 {
         // AcqRel: Release publishes the entries that were written before, together with the generation, to whoever
         // reads it in `CpuTlb`; Acquire takes over those of CPUs that published before, for whom this one's flushes
         // count too.
@@ -147,12 +121,8 @@ impl ActiveCpus {
             Reach::Loaded => &self.loaded,
         };
         // TLB-3: pairs with the `fetch_insert` in `add_loaded` and `add_active`.
-        Published {
-            generation,
-            cpu,
-            set,
-            has_others: set.has_others_after_publish(cpu),
-        }
+        set.add_others_after_publish(others, cpu);
+        generation
     }
 
     /// The generation, for a CPU that has just made itself known (TLB-2) or is about to flush everything.

@@ -3,14 +3,14 @@
 use core::fmt;
 use core::mem::ManuallyDrop;
 
-use smp::{CpuId, CpuSet, Pinned, irq, pin};
+use smp::{CpuSet, Pinned, irq, pin};
 
 use crate::addr::{UserRange, VirtAddr};
 use crate::flush::active::{ActiveCpus, Reach, SpaceId};
 use crate::flush::inline_list::InlineList;
 use crate::flush::kernel::Kernel;
-use crate::flush::machine::{Machine, Released};
-use crate::flush::requests::{Asked, MOST_PAGES, Task, pages_at};
+use crate::flush::machine::{FlushCpu, Machine, Released};
+use crate::flush::requests::{Asked, MOST_PAGES, pages_at};
 use crate::flush::strategy::Strategy;
 
 /// What has been taken away from the page table of one address space. See the module's page.
@@ -158,29 +158,24 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
     pub fn make_unreachable(&mut self) {
         self.complete();
         let (machine, pin) = (self.machine, pin::pin());
-        let published = self.space.publish(Reach::Loaded, pin.cpu());
-        let ask = |others: &CpuSet| Asked::ask(machine, &pin, others, self.space(), Task::Leave);
-        let asked = match machine.strategy() {
-            Strategy::Broadcast => others_of(machine, pin.cpu()).as_ref().map(ask),
-            _ => published.with_others(ask),
-        };
-        if let Some(own) = machine.cpu(pin.cpu()) {
+        if let Some(own) = machine.cpu(&pin) {
+            let mut others = CpuSet::new();
+            self.space.publish(Reach::Loaded, pin.cpu(), &mut others);
+            if machine.strategy() == Strategy::Broadcast {
+                others = machine.everybody().without(pin.cpu());
+            }
+            let asked = (!others.is_empty())
+                .then(|| Asked::to_leave(machine, &pin, own, &others, self.space()));
             let off = irq::disable();
             own.tlb.leave_if_loaded(self.space(), &off, || {
                 machine.load_kernel_root(&off);
             });
-        }
-        if let Some(asked) = asked {
-            asked.wait();
+            drop(off);
+            if let Some(asked) = asked {
+                asked.wait();
+            }
         }
         self.is_unreachable = true;
-    }
-
-    /// Step 2: this CPU forgets what was recorded, and the other CPUs that it concerns are asked to.
-    pub fn dispatch<'p>(&'p mut self, pin: &'p Pinned) -> Dispatched<'p, 'a, M> {
-        let asked = self.reach.and_then(|reach| self.flush(pin, reach));
-        let batch = self;
-        Dispatched { asked, batch }
     }
 
     /// Steps 2 and 3. The batch is empty then, and can be used again.
@@ -192,51 +187,51 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
     }
 
     fn complete_collected(&mut self) {
-        let pin = pin::pin();
-        if let Some(asked) = self.reach.and_then(|reach| self.flush(&pin, reach)) {
-            asked.wait();
+        if let Some(reach) = self.reach {
+            let pin = pin::pin();
+            if let Some(asked) = self.dispatch(&pin, reach) {
+                asked.wait();
+            }
         }
         self.give_back();
     }
 
-    /// Flushes on this CPU, and asks the others that `reach` concerns, if there are any.
-    fn flush<'p>(&self, pin: &'p Pinned, reach: Reach) -> Option<Asked<'p, M>>
+    /// Step 2: this CPU forgets what was recorded, and the others that `reach` concerns, if there are any, are asked to.
+    #[inline]
+    fn dispatch<'p>(&self, pin: &'p Pinned, reach: Reach) -> Option<Asked<'p, M>>
     where
         M: 'p,
     {
         let machine = self.machine;
-        let published = self.space.publish(reach, pin.cpu());
-        let (generation, pages) = (published.generation, self.pages());
-        let task = Task::Flush { generation, pages };
-        let ask = |others: &CpuSet| Asked::ask(machine, pin, others, self.space(), task);
-        let asked = match machine.strategy() {
-            Strategy::Targeted | Strategy::Deferred => published.with_others(ask),
-            Strategy::Broadcast => others_of(machine, pin.cpu()).as_ref().map(ask),
-            Strategy::Nobody => None,
-        };
+        // At boot, before there is an address space, there is nothing to flush.
+        let own = machine.cpu(pin)?;
+        let mut others = CpuSet::new();
+        let generation = self.space.publish(reach, pin.cpu(), &mut others);
+        match machine.strategy() {
+            Strategy::Targeted | Strategy::Deferred => {}
+            Strategy::Broadcast => others = machine.everybody().without(pin.cpu()),
+            Strategy::Nobody => others = CpuSet::new(),
+        }
+        let asked = (!others.is_empty()).then(|| {
+            let (space, pages) = (self.space(), self.pages());
+            Asked::to_flush(machine, pin, own, &others, space, generation, pages)
+        });
         // While the others are at it.
-        self.flush_here(pin, reach, generation, asked.is_none());
+        self.flush_here(own, reach, generation);
+        if asked.is_none() {
+            own.counters.count_avoided();
+        }
         asked
     }
 
-    /// Flushes on this CPU what has been published as `generation`; `is_avoided` says that no other CPU has to be
-    /// asked.
+    /// Flushes on this CPU, whose `own` is, what has been published as `generation`.
     #[inline]
-    fn flush_here(&self, pin: &Pinned, reach: Reach, generation: u64, is_avoided: bool) {
-        // At boot, before there is an address space, there is nothing to flush.
-        if let Some(own) = self.machine.cpu(pin.cpu()) {
-            let (pages, tlb) = (pages_at(self.pages()), &own.tlb);
-            own.counters.count_flushed(tlb.flush_own(
-                self.space,
-                generation,
-                reach,
-                pages,
-                &self.machine,
-            ));
-            if is_avoided {
-                own.counters.count_avoided();
-            }
-        }
+    fn flush_here(&self, own: &FlushCpu, reach: Reach, generation: u64) {
+        let pages = pages_at(self.pages());
+        let flushed = own
+            .tlb
+            .flush_own(self.space, generation, reach, pages, &self.machine);
+        own.counters.count_flushed(flushed);
     }
 
     /// The pages that have to be flushed; none if everything has to.
@@ -265,30 +260,26 @@ impl<M: Machine> FlushBatch<'_, M> {
     /// Steps 2 and 3 of a batch that has done nothing but unmap `range`. Under [`Strategy::Deferred`] it does not wait
     /// for other CPUs: what it has collected goes to [`limbo`](crate::flush::limbo), with the addresses.
     pub fn complete_unmap(&mut self, range: UserRange) {
-        // LIMBO-3: not if it frees page-table pages.
-        let limbo = self.machine.limbo();
-        let (Some(limbo), Some(Reach::Active)) = (limbo, self.reach) else {
-            self.complete();
-            return;
-        };
         let pin = pin::pin();
-        let published = self.space.publish(Reach::Active, pin.cpu());
-        // First: what is in limbo does not wait for this CPU.
-        self.flush_here(&pin, Reach::Active, published.generation, true);
-        let (machine, space) = (self.machine, self.space);
-        published.with_others(|others| {
-            limbo.put(machine, &pin, space, range, others, &mut self.released);
-        });
-        self.give_back();
+        // LIMBO-3: not if it frees page-table pages.
+        if let Some(limbo) = self.machine.limbo()
+            && self.reach == Some(Reach::Active)
+            && let Some(own) = self.machine.cpu(&pin)
+        {
+            let mut others = CpuSet::new();
+            let generation = self.space.publish(Reach::Active, pin.cpu(), &mut others);
+            // First: what is in limbo does not wait for this CPU.
+            self.flush_here(own, Reach::Active, generation);
+            own.counters.count_avoided();
+            if !others.is_empty() {
+                let (machine, space) = (self.machine, self.space);
+                limbo.put(machine, &pin, space, range, &others, &mut self.released);
+            }
+            self.give_back();
+        } else {
+            self.complete();
+        }
     }
-}
-
-/// All CPUs but `cpu`, if there are any.
-#[cold]
-fn others_of(machine: impl Machine, cpu: CpuId) -> Option<CpuSet> {
-    let mut others = machine.everybody();
-    others.remove(cpu);
-    (!others.is_empty()).then_some(others)
 }
 
 impl<M: Machine> Drop for FlushBatch<'_, M> {
@@ -305,29 +296,5 @@ impl<M: Machine<Released: fmt::Debug>> fmt::Debug for FlushBatch<'_, M> {
             .field("reach", &self.reach)
             .field("released", &self.released)
             .finish_non_exhaustive()
-    }
-}
-
-/// A batch under way: dropping this, or [`Dispatched::wait`], ends when every CPU that it concerns has answered, and
-/// gives back what the batch had collected.
-#[must_use = "dropping it waits at once"]
-pub struct Dispatched<'p, 'a, M: Machine = Kernel> {
-    asked: Option<Asked<'p, M>>,
-    batch: &'p mut FlushBatch<'a, M>,
-}
-
-impl<M: Machine> Dispatched<'_, '_, M> {
-    /// Step 3: waits for the other CPUs, and gives everything back.
-    pub fn wait(self) {
-        drop(self);
-    }
-}
-
-impl<M: Machine> Drop for Dispatched<'_, '_, M> {
-    fn drop(&mut self) {
-        if let Some(asked) = self.asked.take() {
-            asked.wait();
-        }
-        self.batch.give_back();
     }
 }

@@ -215,7 +215,7 @@ impl CpuTlb {
 mod tests {
     use core::cell::Cell;
 
-    use smp::{CpuId, irq};
+    use smp::{CpuId, CpuSet, irq};
 
     use super::{CpuTlb, Flushed, Processor};
     use crate::addr::{USER_START, VirtAddr};
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(entered, Flushed::Nothing);
         let newest = requests.iter().copied().max().unwrap_or(0);
         (0..newest).for_each(|_| {
-            space.publish(Reach::Active, CpuId::BOOT);
+            space.publish(Reach::Active, CpuId::BOOT, &mut CpuSet::new());
         });
         let answers = requests.iter().map(|&generation| {
             let pages = [USER_START; 3].into_iter();

@@ -88,14 +88,14 @@ impl Machine for Kernel {
     type Released = ReleasedFrames;
 
     #[inline]
-    fn cpu<'m>(self, cpu: CpuId) -> Option<&'m FlushCpu>
+    fn cpu<'m>(self, pin: &Pinned) -> Option<&'m FlushCpu>
     where
         Self: 'm,
     {
-        CPUS.is_ready().then(|| CPUS.of(cpu))
+        CPUS.get_if_ready(pin)
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_flush<'p>(
         self,
         pin: &'p Pinned,

@@ -35,7 +35,7 @@ use crate::error::NoMemory;
 use crate::flush::active::{ActiveCpus, SpaceId};
 use crate::flush::kernel::Kernel;
 use crate::flush::machine::{Machine, Released};
-use crate::flush::requests::{Asked, Task};
+use crate::flush::requests::Asked;
 
 /// How many unmaps of one CPU can wait.
 pub(crate) const SLOTS: usize = 128;
@@ -238,8 +238,10 @@ fn make_sweep(machine: impl Machine, pin: &Pinned, cpus: &CpuSet) {
     {
         limbo.sweep(machine, &irq::disable());
     }
-    if !others.is_empty() {
-        Asked::ask(machine, pin, &others, SpaceId::KERNEL, Task::Sweep).wait();
+    if let Some(own) = machine.cpu(pin)
+        && !others.is_empty()
+    {
+        Asked::to_sweep(machine, pin, own, &others).wait();
     }
 }
 

@@ -84,8 +84,8 @@ pub trait Machine: Processor + Copy {
     /// How frames are collected.
     type Released: Released;
 
-    /// What the protocol keeps of `cpu`. `None` at boot, before there is an address space.
-    fn cpu<'m>(self, cpu: CpuId) -> Option<&'m FlushCpu>
+    /// What the protocol keeps of the CPU that the caller is pinned to. `None` at boot, before there is an address space.
+    fn cpu<'m>(self, pin: &Pinned) -> Option<&'m FlushCpu>
     where
         Self: 'm;
 

@@ -37,8 +37,8 @@ mod requests;
 mod strategy;
 pub mod switch;
 
-pub use active::{ActiveCpus, Published, Reach, SpaceId};
-pub use batch::{Dispatched, FlushBatch};
+pub use active::{ActiveCpus, Reach, SpaceId};
+pub use batch::FlushBatch;
 pub use counters::Counters;
 pub use cpu_tlb::{CpuTlb, Flushed};
 pub(crate) use kernel::init;
@@ -79,7 +79,5 @@ pub fn leave(off: &IrqOff) {
 /// Whether this CPU has the root of `space` loaded.
 #[inline]
 pub fn has_loaded(space: &ActiveCpus, pin: &Pinned) -> bool {
-    Kernel
-        .cpu(pin.cpu())
-        .is_some_and(|own| own.tlb.has_loaded(space))
+    Kernel.cpu(pin).is_some_and(|own| own.tlb.has_loaded(space))
 }

@@ -4,7 +4,7 @@
 //! points to what the sender has. The functions run with interrupts off, wherever the target happens to be, and keep
 //! MAIL-5.
 
-use smp::mailbox::{Function, LIST_MAX, Pending, Request};
+use smp::mailbox::{LIST_MAX, Pending, Request};
 use smp::{CpuSet, IrqOff, Pinned, time};
 
 use crate::addr::VirtAddr;
@@ -24,72 +24,91 @@ pub(super) fn pages_at(addresses: &[usize]) -> impl ExactSizeIterator<Item = Vir
     addresses.map(|address| VirtAddr::new(*address as u64))
 }
 
-/// What other CPUs are asked for.
-#[derive(Copy, Clone)]
-pub(super) enum Task<'p> {
-    /// To flush what has been taken away as this generation of the space: the pages at these addresses, or everything
-    /// if there are none.
-    Flush { generation: u64, pages: &'p [usize] },
-    /// To leave the space if they have it loaded.
-    Leave,
-    /// To sweep ([`limbo`](crate::flush::limbo)).
-    Sweep,
-}
-
 /// CPUs that have been asked. Dropping this ends when all of them have answered; [`Asked::wait`] also counts the time.
 pub(super) struct Asked<'p, M: Machine + 'p> {
-    /// What counts. `None` as [`Machine::cpu`].
-    own: Option<&'p FlushCpu>,
+    /// What counts.
+    own: &'p FlushCpu,
     request: Pending<'p, M::Bell>,
 }
 
 impl<'p, M: Machine> Asked<'p, M> {
-    /// Asks `targets`, which are other CPUs than this one, for `task`, about the space `space`.
+    /// Asks `targets`, which are other CPUs than this one, whose `own` is, to flush what has been taken away as this
+    /// generation of the space: the pages at these addresses, or everything if there are none.
     #[inline(never)]
-    pub(super) fn ask(
+    pub(super) fn to_flush(
         machine: M,
         pin: &'p Pinned,
+        own: &'p FlushCpu,
         targets: &CpuSet,
         space: SpaceId,
-        task: Task<'_>,
+        generation: u64,
+        pages: &[usize],
     ) -> Asked<'p, M> {
-        let (function, generation, list): (Function, _, _) = match task {
-            Task::Flush { generation, pages } => (flush_for_another::<M>, generation, pages),
-            Task::Leave => (leave_for_another::<M>, 0, &[][..]),
-            Task::Sweep => (sweep_for_another::<M>, 0, &[][..]),
-        };
+        let subject = [
+            machine.to_word(),
+            space.as_u64() as usize,
+            generation as usize,
+        ];
         let request = Request {
-            function,
-            subject: [
-                machine.to_word(),
-                space.as_u64() as usize,
-                generation as usize,
-            ],
-            list,
+            function: flush_for_another::<M>,
+            subject,
+            list: pages,
         };
-        let pending = machine.send_flush(pin, targets, request);
-        let own = machine.cpu(pin.cpu());
-        if let Some(own) = own {
-            own.counters.count_sent(pending.targets());
-        }
-        Asked {
-            own,
-            request: pending,
-        }
+        Asked::send(machine, pin, own, targets, request)
+    }
+
+    /// Asks `targets` to leave the space if they have it loaded.
+    pub(super) fn to_leave(
+        machine: M,
+        pin: &'p Pinned,
+        own: &'p FlushCpu,
+        targets: &CpuSet,
+        space: SpaceId,
+    ) -> Asked<'p, M> {
+        let request = Request {
+            subject: [machine.to_word(), space.as_u64() as usize, 0],
+            ..Request::of(leave_for_another::<M>)
+        };
+        Asked::send(machine, pin, own, targets, request)
+    }
+
+    /// Asks `targets` to sweep ([`limbo`](crate::flush::limbo)).
+    pub(super) fn to_sweep(
+        machine: M,
+        pin: &'p Pinned,
+        own: &'p FlushCpu,
+        targets: &CpuSet,
+    ) -> Asked<'p, M> {
+        let request = Request {
+            subject: [machine.to_word(), 0, 0],
+            ..Request::of(sweep_for_another::<M>)
+        };
+        Asked::send(machine, pin, own, targets, request)
+    }
+
+    #[inline]
+    fn send(
+        machine: M,
+        pin: &'p Pinned,
+        own: &'p FlushCpu,
+        targets: &CpuSet,
+        request: Request<'_>,
+    ) -> Asked<'p, M> {
+        let request = machine.send_flush(pin, targets, request);
+        own.counters.count_sent(request.targets());
+        Asked { own, request }
     }
 
     /// Waits for the answers.
     pub(super) fn wait(self) {
         let since_ns = time::now_ns();
         self.request.wait();
-        if let Some(own) = self.own {
-            let wait_ns = time::now_ns().saturating_sub(since_ns);
-            own.counters.count_wait_ns(wait_ns);
-        }
+        let wait_ns = time::now_ns().saturating_sub(since_ns);
+        self.own.counters.count_wait_ns(wait_ns);
     }
 }
 
-/// [`Task::Sweep`], on a target.
+/// [`Asked::to_sweep`], on a target.
 fn sweep_for_another<M: Machine>(words: &[usize], off: &IrqOff) {
     if let [machine, ..] = words {
         // SAFETY: as in `flush_for_another`.
@@ -100,14 +119,14 @@ fn sweep_for_another<M: Machine>(words: &[usize], off: &IrqOff) {
     }
 }
 
-/// [`Task::Flush`], on a target.
+/// [`Asked::to_flush`], on a target.
 fn flush_for_another<M: Machine>(words: &[usize], off: &IrqOff) {
     if let [machine, space, generation, pages @ ..] = words {
-        // SAFETY: `Asked::ask` put the word of a machine of this type there, whose CPU this one is.
+        // SAFETY: the sender put the word of a machine of this type there, whose CPU this one is.
         let machine = unsafe { M::from_word(*machine) };
         let space = SpaceId::from_u64(*space as u64);
         let pages = pages_at(pages);
-        if let Some(own) = machine.cpu(off.cpu()) {
+        if let Some(own) = machine.cpu(off) {
             let flushed =
                 own.tlb
                     .flush_for_another(space, *generation as u64, pages, &machine, off);
@@ -117,12 +136,12 @@ fn flush_for_another<M: Machine>(words: &[usize], off: &IrqOff) {
     }
 }
 
-/// [`Task::Leave`], on a target.
+/// [`Asked::to_leave`], on a target.
 fn leave_for_another<M: Machine>(words: &[usize], off: &IrqOff) {
     if let [machine, space, ..] = words {
         // SAFETY: as in `flush_for_another`.
         let machine = unsafe { M::from_word(*machine) };
-        if let Some(own) = machine.cpu(off.cpu()) {
+        if let Some(own) = machine.cpu(off) {
             own.tlb
                 .leave_if_loaded(SpaceId::from_u64(*space as u64), off, || {
                     machine.load_kernel_root(off)

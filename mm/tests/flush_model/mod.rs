@@ -191,7 +191,9 @@ impl Machine {
         assert!(limbo.is_empty());
         let space = ActiveCpus::new(SpaceId::KERNEL);
         for reach in [flush::Reach::Active, flush::Reach::Loaded] {
-            assert!(!space.publish(reach, CpuId::BOOT).has_others);
+            let mut others = CpuSet::new();
+            space.publish(reach, CpuId::BOOT, &mut others);
+            assert!(others.is_empty());
         }
         let root = AtomicU64::new(ROOT);
         root.load(Ordering::Relaxed);
@@ -447,11 +449,11 @@ impl flush::Machine for &Machine {
     type Bell = Lines;
     type Released = Released;
 
-    fn cpu<'m>(self, cpu: CpuId) -> Option<&'m FlushCpu>
+    fn cpu<'m>(self, pin: &Pinned) -> Option<&'m FlushCpu>
     where
         Self: 'm,
     {
-        self.cpus.get(cpu.index())
+        self.cpus.get(pin.cpu().index())
     }
 
     fn send_flush<'p>(

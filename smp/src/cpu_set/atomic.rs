@@ -96,35 +96,18 @@ impl AtomicCpuSet {
         )
     }
 
-    /// Whether [`load_after_publish`](AtomicCpuSet::load_after_publish) would find another CPU than `cpu`. Makes no
-    /// set.
+    /// Adds what [`load_after_publish`](AtomicCpuSet::load_after_publish) would find, without `cpu`, to `others`: a set is
+    /// too large to be handed around.
     #[inline]
-    pub fn has_others_after_publish(&self, cpu: CpuId) -> bool {
-        let others = |place: usize, word: &AtomicU64| {
+    pub fn add_others_after_publish(&self, others: &mut CpuSet, cpu: CpuId) {
+        let read = |place: usize, word: &AtomicU64| {
             word.fetch_or(0, Ordering::SeqCst) & !own_bit(place, cpu)
         };
-        let Some((first, rest)) = self.possible_words().split_first() else {
-            return false;
-        };
         // Up to 64 CPUs there is one word, and no loop.
-        let others_in_first = others(0, first);
-        if rest.is_empty() {
-            return others_in_first != 0;
-        }
-        let places = rest.iter().enumerate();
-        places.fold(others_in_first, |all, (place, word)| {
-            all | others(place + 1, word)
-        }) != 0
-    }
-
-    /// Adds those of the set as it is, other than `cpu`, to `others`: a set is too large to be handed around. Acquire
-    /// as in [`load`](AtomicCpuSet::load).
-    #[inline]
-    pub fn add_others_to(&self, others: &mut CpuSet, cpu: CpuId) {
-        for (place, word) in self.possible_words().iter().enumerate() {
-            let bits = word.load(Ordering::Acquire) & !own_bit(place, cpu);
-            if bits != 0 {
-                *others.word_mut(place) |= bits;
+        if let Some((first, rest)) = self.possible_words().split_first() {
+            others.add_word(0, read(0, first));
+            for (place, word) in (1..).zip(rest) {
+                others.add_word(place, read(place, word));
             }
         }
     }

@@ -33,6 +33,11 @@ pub fn online() -> CpuSet {
     ONLINE.load()
 }
 
+/// As [`online`], without the CPU that this ran on: unless the caller is pinned it may be another one by now.
+pub fn others_online() -> CpuSet {
+    online().without(cpu::id_racy())
+}
+
 /// What one CPU tells others by an interrupt.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum Ipi {

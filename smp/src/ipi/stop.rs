@@ -18,6 +18,7 @@ use crate::apic;
 use crate::cpu::{self, CpuId};
 use crate::cpu_set::CpuSet;
 use crate::hw;
+use crate::ipi::others_online;
 use crate::percpu::{self, PerCpu};
 use crate::time::Deadline;
 
@@ -79,12 +80,6 @@ pub fn enter_from_nmi(rip: usize, rbp: usize) {
     if STOP.note_down(cpu::id_racy(), Place { rip, rbp }) {
         halt_for_ever();
     }
-}
-
-fn others_online() -> CpuSet {
-    let mut others = super::online();
-    others.remove(cpu::id_racy());
-    others
 }
 
 /// The state of a stop.

@@ -5,6 +5,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
+use core::marker::PhantomData;
 
 use crossbeam_utils::CachePadded;
 
@@ -14,7 +15,7 @@ use crate::OutOfMemory;
 use crate::cpu::{CpuId, MAX_CPUS};
 use crate::cpu_set::CpuSet;
 use crate::irq::{self, IrqOff};
-use crate::pin::Pinned;
+use crate::pin::{self, Pinned};
 use crate::sync::{AtomicU64, Ordering};
 use crate::wait::SpinWait;
 
@@ -40,6 +41,7 @@ pub trait Bell {
 
 /// One class of one CPU's mailbox.
 struct Lane {
+    class: Class,
     /// What this CPU asks others for.
     record: Record,
     /// Who asks this CPU: a bit for each sender.
@@ -47,8 +49,9 @@ struct Lane {
 }
 
 impl Lane {
-    fn new() -> Lane {
+    fn new(class: Class) -> Lane {
         Lane {
+            class,
             record: Record::new(),
             inbox: [const { AtomicU64::new(0) }; MAX_CPUS / WORD_BITS],
         }
@@ -79,8 +82,8 @@ impl<B: Bell> Mailboxes<B> {
             .try_reserve_exact(possible_cpus)
             .map_err(|_| OutOfMemory)?;
         boxes.resize_with(possible_cpus, || Mailbox {
-            flush: CachePadded::new(Lane::new()),
-            call: CachePadded::new(Lane::new()),
+            flush: CachePadded::new(Lane::new(Class::Flush)),
+            call: CachePadded::new(Lane::new(Class::Call)),
         });
         Ok(Mailboxes {
             boxes: boxes.into_boxed_slice(),
@@ -89,8 +92,9 @@ impl<B: Bell> Mailboxes<B> {
         })
     }
 
-    /// Asks each CPU of `targets`, other than the caller's, for `request`. Waits first if this CPU's earlier request of
-    /// the class is still under way (MAIL-1).
+    /// Asks each CPU of `targets`, which are others than the caller's, for `request`. Waits first if this CPU's earlier
+    /// request of the class is still under way (MAIL-1).
+    #[inline(always)]
     pub fn send<'a>(
         &'a self,
         pin: &'a Pinned,
@@ -103,16 +107,10 @@ impl<B: Bell> Mailboxes<B> {
             "the list of a request has {LIST_MAX} words at most"
         );
         let sender = pin.cpu();
-        let others;
-        let targets = if targets.contains(sender) {
-            others = targets.difference(&CpuSet::single(sender));
-            &others
-        } else {
-            targets
-        };
+        debug_assert!(!targets.contains(sender), "a CPU asks itself");
         let count = targets.count();
         if count == 0 {
-            return Pending::done(pin);
+            return Pending::done();
         }
         if cfg!(debug_assertions) && class == Class::Call {
             assert!(
@@ -120,27 +118,23 @@ impl<B: Bell> Mailboxes<B> {
                 "MAIL-4: a call request is sent with interrupts off"
             );
         }
-        let pending = Pending {
-            under_way: Some((self, class)),
-            targets: count,
-            pin,
-        };
-        let record = &self.lane(sender, class).record;
+        let lane = self.lane(sender, class);
         let mut off = irq::disable();
         // As long as interrupts are on, a handler may send a request of its own.
-        while !record.is_finished() {
+        while !lane.record.is_finished() {
             drop(off);
-            pending.wait_until_finished();
+            self.wait_until_finished(lane);
             off = irq::disable();
         }
         // SAFETY: the record is our CPU's, the check and this have interrupts off.
-        unsafe { record.fill(request, count as u32) };
+        unsafe { lane.record.fill(request, count as u32) };
         let (word, bit) = place_of(sender);
         // Those that are not rung at.
         let mut spared = None;
         for target in targets.iter() {
-            // Release pairs with the Acquire in `serve`: the target sees the record.
-            if self.lane(target, class).inbox[word].fetch_or(bit, Ordering::Release) != 0 {
+            // Our bit is not set (MAIL-2), so adding it sets it. Release pairs with the Acquire in `serve_senders`: the
+            // target sees the record.
+            if self.lane(target, class).inbox[word].fetch_add(bit, Ordering::Release) != 0 {
                 // MAIL-3: another sender's ring is on its way.
                 spared.get_or_insert_with(CpuSet::new).insert(target);
             }
@@ -150,7 +144,11 @@ impl<B: Bell> Mailboxes<B> {
             Some(spared) => self.ring_the_rest(targets, spared),
         }
         drop(off);
-        pending
+        Pending {
+            under_way: Some((self, lane)),
+            targets: count,
+            pinned: PhantomData,
+        }
     }
 
     /// Rings at those of `targets` that are not in `spared`.
@@ -159,6 +157,29 @@ impl<B: Bell> Mailboxes<B> {
         let rest = targets.difference(spared);
         if !rest.is_empty() {
             self.bell.ring(&rest);
+        }
+    }
+
+    /// Waits until every target has run the request of `lane`, which is this CPU's and was not finished just before.
+    fn wait_until_finished(&self, lane: &Lane) {
+        let pin = pin::pin();
+        let mut wait = SpinWait::new();
+        let mut ring_again_ns = RING_AGAIN_NS;
+        loop {
+            if !wait.turn() {
+                self.no_answer(pin.cpu(), lane.class);
+            }
+            if wait.waited_ns() >= ring_again_ns {
+                ring_again_ns *= 2;
+                self.ring_again(pin.cpu(), lane.class);
+            }
+            if lane.record.is_finished() {
+                return;
+            }
+            self.serve_flush_requests(&pin);
+            if lane.record.is_finished() {
+                return;
+            }
         }
     }
 
@@ -291,20 +312,20 @@ fn place_of(sender: CpuId) -> (usize, u64) {
 /// A request under way. Waiting for it, or dropping it, ends when every target has run it.
 #[must_use = "dropping it waits at once"]
 pub struct Pending<'a, B: Bell> {
-    /// `None` if there was no target.
-    under_way: Option<(&'a Mailboxes<B>, Class)>,
+    /// The lane whose record it is in. `None` if there was no target.
+    under_way: Option<(&'a Mailboxes<B>, &'a Lane)>,
     targets: usize,
     /// The sender stays on its CPU, whose record it waits for.
-    pin: &'a Pinned,
+    pinned: PhantomData<&'a Pinned>,
 }
 
-impl<'a, B: Bell> Pending<'a, B> {
+impl<B: Bell> Pending<'_, B> {
     /// A request without targets.
-    pub(super) fn done(pin: &'a Pinned) -> Pending<'a, B> {
+    pub(super) fn done() -> Self {
         Pending {
             under_way: None,
             targets: 0,
-            pin,
+            pinned: PhantomData,
         }
     }
 
@@ -321,39 +342,19 @@ impl<'a, B: Bell> Pending<'a, B> {
 
     /// Whether every target has run the request.
     pub fn is_finished(&self) -> bool {
-        self.under_way.is_none_or(|(mailboxes, class)| {
-            mailboxes.lane(self.pin.cpu(), class).record.is_finished()
-        })
-    }
-
-    #[inline(never)]
-    fn wait_until_finished(&self) {
-        let Some((mailboxes, class)) = self.under_way else {
-            return;
-        };
-        let sender = self.pin.cpu();
-        let record = &mailboxes.lane(sender, class).record;
-        let mut wait = SpinWait::new();
-        let mut ring_again_ns = RING_AGAIN_NS;
-        while !record.is_finished() {
-            if !wait.turn() {
-                mailboxes.no_answer(sender, class);
-            }
-            if wait.waited_ns() >= ring_again_ns {
-                ring_again_ns *= 2;
-                mailboxes.ring_again(sender, class);
-            }
-            if record.is_finished() {
-                break;
-            }
-            mailboxes.serve_flush_requests(self.pin);
-        }
+        let under_way = self.under_way;
+        under_way.is_none_or(|(_, lane)| lane.record.is_finished())
     }
 }
 
 impl<B: Bell> Drop for Pending<'_, B> {
+    #[inline]
     fn drop(&mut self) {
-        self.wait_until_finished();
+        if let Some((mailboxes, lane)) = self.under_way
+            && !lane.record.is_finished()
+        {
+            mailboxes.wait_until_finished(lane);
+        }
     }
 }
 
