@@ -12,6 +12,8 @@ switch=mm/src/flush/switch.rs
 arc_slot=smp/src/arc_slot.rs
 cpu_set=smp/src/cpu_set/atomic.rs
 post=smp/src/mailbox/post.rs
+pending=smp/src/mailbox/post/pending.rs
+serve=smp/src/mailbox/post/serve.rs
 record=smp/src/mailbox/record.rs
 raw_lock=smp/src/lock/raw.rs
 rw_lock=mm/src/rw_lock.rs
@@ -207,11 +209,11 @@ mutation request-posted-by-load-and-store "$post" 'if self.lane(target, class).i
             if before != 0 {' \
     smp loom_mailbox two_senders
 
-mutation inbox-taken-relaxed "$post" 'let mut senders = word.swap(0, Ordering::Acquire);' \
+mutation inbox-taken-relaxed "$serve" 'let mut senders = word.swap(0, Ordering::Acquire);' \
     'let mut senders = word.swap(0, Ordering::Relaxed);' \
     smp loom_mailbox interrupts_off
 
-mutation inbox-taken-by-load-and-store "$post" 'let mut senders = word.swap(0, Ordering::Acquire);' \
+mutation inbox-taken-by-load-and-store "$serve" 'let mut senders = word.swap(0, Ordering::Acquire);' \
     'let mut senders = word.load(Ordering::Acquire);
         word.store(0, Ordering::Relaxed);' \
     smp loom_mailbox two_senders
@@ -222,7 +224,7 @@ mutation a-record-is-filled-while-it-is-read "$post" '        while !lane.record
             drop(off);' \
     smp loom_mailbox a_record
 
-mutation who-waits-serves-nobody "$post" '            self.serve_flush_requests(&pin);
+mutation who-waits-serves-nobody "$pending" '            self.serve_flush_requests(&pin);
 ' \
     '' \
     smp loom_mailbox interrupts_off

@@ -1,28 +1,30 @@
 //! The mailboxes of all CPUs, and what senders and receivers do with them.
 //!
 //! It is a value passed by reference, so that tests and loom models run this code with machines of their own.
+//!
+//! Here is how a request is sent; `serve.rs` has how it is run, `pending.rs` how its sender waits.
+
+mod pending;
+mod serve;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use core::marker::PhantomData;
 
 use crossbeam_utils::CachePadded;
+
+pub use self::pending::Pending;
 
 use super::record::Record;
 use super::{LIST_MAX, Request};
 use crate::OutOfMemory;
 use crate::cpu::{CpuId, MAX_CPUS};
 use crate::cpu_set::CpuSet;
-use crate::irq::{self, IrqOff};
-use crate::pin::{self, Pinned};
+use crate::irq;
+use crate::pin::Pinned;
 use crate::sync::{AtomicU64, Ordering};
-use crate::wait::SpinWait;
 
 const WORD_BITS: usize = u64::BITS as usize;
-
-/// After such a time an interrupt is taken for lost (MAIL-6); then again after twice as long.
-const RING_AGAIN_NS: u64 = 100_000_000;
 
 /// When a request is served.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -144,11 +146,7 @@ impl<B: Bell> Mailboxes<B> {
             Some(spared) => self.ring_the_rest(targets, spared),
         }
         drop(off);
-        Pending {
-            under_way: Some((self, lane)),
-            targets: count,
-            pinned: PhantomData,
-        }
+        Pending::new(self, lane, count)
     }
 
     /// Rings at those of `targets` that are not in `spared`.
@@ -157,72 +155,6 @@ impl<B: Bell> Mailboxes<B> {
         let rest = targets.difference(spared);
         if !rest.is_empty() {
             self.bell.ring(&rest);
-        }
-    }
-
-    /// Waits until every target has run the request of `lane`, which is this CPU's and was not finished just before.
-    fn wait_until_finished(&self, lane: &Lane) {
-        let pin = pin::pin();
-        let mut wait = SpinWait::new();
-        let mut ring_again_ns = RING_AGAIN_NS;
-        loop {
-            if !wait.turn() {
-                self.no_answer(pin.cpu(), lane.class);
-            }
-            if wait.waited_ns() >= ring_again_ns {
-                ring_again_ns *= 2;
-                self.ring_again(pin.cpu(), lane.class);
-            }
-            if lane.record.is_finished() {
-                return;
-            }
-            self.serve_flush_requests(&pin);
-            if lane.record.is_finished() {
-                return;
-            }
-        }
-    }
-
-    /// Runs the flush requests that wait for this CPU, at the cost of a few reads when there are none.
-    #[inline]
-    pub fn serve_flush_requests(&self, pin: &Pinned) {
-        let own = &self.mailbox(pin.cpu()).flush;
-        // Relaxed: what is missed here is found by the interrupt, or the next time.
-        let mut words = self.inbox_of(own).iter();
-        if words.any(|word| word.load(Ordering::Relaxed) != 0) {
-            self.serve(own, &irq::disable(), Class::Flush);
-        }
-    }
-
-    /// Runs everything that waits for this CPU: the body of the interrupt's handler.
-    pub fn serve_from_interrupt(&self) {
-        let off = irq::disable();
-        let own = self.mailbox(off.cpu());
-        self.serve(&own.flush, &off, Class::Flush);
-        self.serve(&own.call, &off, Class::Call);
-    }
-
-    /// Runs what this CPU, whose lane `own` is, has been asked for in the class.
-    #[inline(always)]
-    fn serve(&self, own: &Lane, off: &IrqOff, class: Class) {
-        for (index, word) in self.inbox_of(own).iter().enumerate() {
-            // Relaxed: what is missed here has an interrupt on its way (MAIL-3).
-            if word.load(Ordering::Relaxed) != 0 {
-                self.serve_senders(class, index, word, off);
-            }
-        }
-    }
-
-    /// Runs what those ask for who have a bit in `word`, the word number `index` of this CPU's inbox.
-    #[inline(always)]
-    fn serve_senders(&self, class: Class, index: usize, word: &AtomicU64, off: &IrqOff) {
-        // Acquire pairs with the Release of every sender whose bit this takes (MAIL-2).
-        let mut senders = word.swap(0, Ordering::Acquire);
-        while senders != 0 {
-            let sender = CpuId::new(index * WORD_BITS + senders.trailing_zeros() as usize);
-            senders &= senders - 1;
-            // SAFETY: its bit came out of our inbox by the swap above.
-            unsafe { self.lane(sender, class).record.run(off) };
         }
     }
 
@@ -257,41 +189,6 @@ impl<B: Bell> Mailboxes<B> {
             Class::Call => &mailbox.call,
         }
     }
-
-    /// The words of an inbox that a sender can have a bit in.
-    #[inline(always)]
-    fn inbox_of<'l>(&self, lane: &'l Lane) -> &'l [AtomicU64] {
-        &lane.inbox[..self.inbox_words]
-    }
-
-    /// The CPUs that have not looked at the request of `sender`.
-    fn unserved(&self, sender: CpuId, class: Class) -> CpuSet {
-        let (word, bit) = place_of(sender);
-        let cpus = (0..self.boxes.len()).map(CpuId::new);
-        // Relaxed: one that looks just now is rung at for nothing, or named in a message.
-        let is_unserved =
-            |cpu: &CpuId| self.lane(*cpu, class).inbox[word].load(Ordering::Relaxed) & bit != 0;
-        cpus.filter(is_unserved).collect()
-    }
-
-    /// MAIL-6: rings at those who have not looked at the request of `sender`, which calls this.
-    #[cold]
-    fn ring_again(&self, sender: CpuId, class: Class) {
-        let targets = self.unserved(sender, class);
-        if !targets.is_empty() {
-            let _off = irq::disable();
-            self.bell.ring(&targets);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn no_answer(&self, sender: CpuId, class: Class) -> ! {
-        let targets = self.unserved(sender, class);
-        panic!(
-            "watchdog: no answer to a {class:?} request of CPU {sender}; not even looked at by {targets:?}"
-        );
-    }
 }
 
 impl<B: Bell> fmt::Debug for Mailboxes<B> {
@@ -307,61 +204,4 @@ fn place_of(sender: CpuId) -> (usize, u64) {
         sender.index() / WORD_BITS,
         1 << (sender.index() % WORD_BITS),
     )
-}
-
-/// A request under way. Waiting for it, or dropping it, ends when every target has run it.
-#[must_use = "dropping it waits at once"]
-pub struct Pending<'a, B: Bell> {
-    /// The lane whose record it is in. `None` if there was no target.
-    under_way: Option<(&'a Mailboxes<B>, &'a Lane)>,
-    targets: usize,
-    /// The sender stays on its CPU, whose record it waits for.
-    pinned: PhantomData<&'a Pinned>,
-}
-
-impl<B: Bell> Pending<'_, B> {
-    /// A request without targets.
-    pub(super) fn done() -> Self {
-        Pending {
-            under_way: None,
-            targets: 0,
-            pinned: PhantomData,
-        }
-    }
-
-    /// Waits until every target has run the request (MAIL-4). If it was followed by another of this CPU's in the same
-    /// class, waits for that too. Panics if a target does not answer at all.
-    pub fn wait(self) {
-        drop(self);
-    }
-
-    /// How many CPUs have been asked.
-    pub fn targets(&self) -> usize {
-        self.targets
-    }
-
-    /// Whether every target has run the request.
-    pub fn is_finished(&self) -> bool {
-        let under_way = self.under_way;
-        under_way.is_none_or(|(_, lane)| lane.record.is_finished())
-    }
-}
-
-impl<B: Bell> Drop for Pending<'_, B> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some((mailboxes, lane)) = self.under_way
-            && !lane.record.is_finished()
-        {
-            mailboxes.wait_until_finished(lane);
-        }
-    }
-}
-
-impl<B: Bell> fmt::Debug for Pending<'_, B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pending")
-            .field("is_finished", &self.is_finished())
-            .finish()
-    }
 }
