@@ -226,6 +226,24 @@ fn two_senders_to_one_cpu_are_both_served_by_interrupt() {
     });
 }
 
+/// MAIL-3: of two targets one may have been rung at by another sender; then the other one still has to be.
+#[test]
+fn of_two_targets_the_one_at_which_nobody_rings_is_interrupted() {
+    with_preemption_bound(2, || {
+        let machine = Machine::new(3);
+        let target = on_cpu(&machine, 2, |machine| machine.idle_until_served(2, 2));
+        let other = on_cpu(&machine, 1, |machine| {
+            machine.ask(1, Class::Call, &CpuSet::single(CpuId::new(2)));
+            machine.idle_until_served(1, 1);
+        });
+        machine.play(0);
+        machine.ask(0, Class::Call, &CpuSet::first(3));
+        other.join().unwrap();
+        target.join().unwrap();
+        assert_eq!(machine.served(), [0, 1, 2]);
+    });
+}
+
 /// MAIL-2: the waiting CPU polls and is interrupted, and yet runs each request once; both targets finish before `wait`
 /// returns.
 #[test]

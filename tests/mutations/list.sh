@@ -235,7 +235,7 @@ mutation nobody-is-rung-for "$post" '            None => self.bell.ring(targets)
 
 mutation the-rest-is-not-rung-for "$post" 'if !rest.is_empty() {' \
     'if rest.is_empty() {' \
-    smp loom_mailbox a_record
+    smp loom_mailbox of_two_targets
 
 mutation reader-comes-relaxed "$rw_lock" '.compare_exchange(word, word + 1, Ordering::Acquire, Ordering::Relaxed)' \
     '.compare_exchange(word, word + 1, Ordering::Relaxed, Ordering::Relaxed)' \
