@@ -32,10 +32,9 @@ impl Unjoined {
     /// `ESRCH` if another thread has joined it.
     pub fn join(self, caller: &Thread) -> Result<(), Errno> {
         let process = caller.process().ok_or(Errno::ESRCH)?;
-        let thread = self.thread.upgrade().ok_or(Errno::ESRCH)?;
-        let ended = process.life.lock().join(&thread).ok_or(Errno::ESRCH)?;
-        drop(thread);
-        exit::forget(process, ended);
+        // EXIT-1: without a reference, for which who joins the thread might have stopped waiting.
+        let ended = process.life.lock().join_weak(&self.thread);
+        exit::forget(process, ended.ok_or(Errno::ESRCH)?);
         Ok(())
     }
 }

@@ -75,7 +75,7 @@ impl PipeReader {
     /// Returns how many; 0 if there are none and there is no writer.
     ///
     /// # Errors
-    /// `EINTR` if the caller was killed while it waited; `EFAULT` if not even the first byte could be stored. The bytes
+    /// `EINTR` if a signal or its end interrupts the caller while it waits; `EFAULT` if not even the first byte could be stored. The bytes
     /// are still in the pipe then.
     pub fn read(&self, buffer: &mut ReadBuffer<'_>) -> Result<usize, Errno> {
         if buffer.is_empty() {
@@ -121,7 +121,7 @@ impl PipeWriter {
     /// If an error comes after the first byte, the result says how many bytes were moved; the others have not been.
     ///
     /// # Errors
-    /// `EPIPE` if there is no reader; `EINTR` if the caller was killed while it waited; `EFAULT` if the first byte
+    /// `EPIPE` if there is no reader; `EINTR` if a signal or its end interrupts the caller while it waits; `EFAULT` if the first byte
     /// could not be read; `ENOMEM` if there is no memory for a frame.
     pub fn write(&self, buffer: &mut WriteBuffer<'_>) -> Result<usize, Errno> {
         let pipe = &*self.0;

@@ -47,7 +47,9 @@ pub fn sleep_ns(duration_ns: u64) -> Result<(), Interrupted> {
         }
         // The timer has done it, unless something else has woken the thread.
         drop(SLEEPERS.of(cpu).lock().remove(&current));
-        if current.is_interrupted() {
+        // First: a signal that comes after the time has passed does not hide that.
+        let is_over = current.is_interrupted();
+        if is_over && time::now_ns() < deadline_ns {
             return Err(Interrupted);
         }
     }

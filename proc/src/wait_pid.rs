@@ -1,6 +1,7 @@
 //! Waiting for children.
 
 use alloc::sync::{Arc, Weak};
+use core::ptr;
 
 use abi::{Errno, ExitStatus};
 
@@ -70,9 +71,12 @@ impl Unreaped {
 
     /// Reaps it; none if another thread of `parent` has done that.
     pub fn reap(self, parent: &Process) -> Option<Ended> {
-        let child = self.child.upgrade()?;
-        let zombie = parent.family.lock().zombies.remove(&child)?;
-        drop(child);
+        // EXIT-1: without a reference, for which who reaps the child might have stopped waiting. As long as there is
+        // the weak one no other process has this address.
+        let is_it = |zombie: &Process| ptr::eq(zombie, self.child.as_ptr());
+        let mut family = parent.family.lock();
+        let zombie = family.zombies.pop_first_where(is_it)?;
+        drop(family);
         Some(reap(zombie))
     }
 }
@@ -143,10 +147,10 @@ fn reap(child: Arc<Process>) -> Ended {
     let ended = end_of(&child);
     // The dead do not keep their parent.
     let parent = child.parent.lock().take();
-    // EXIT-1: this one and the table's.
-    exit::wait_for_references(&child, 2);
-    drop(child);
+    // EXIT-1: from here on nobody finds it any more.
     table::free(ended.id);
+    exit::wait_for_references(&child, 1);
+    drop(child);
     drop(parent);
     ended
 }

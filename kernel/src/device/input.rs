@@ -169,7 +169,8 @@ fn take_back() {
 fn interrupt(foreground: Foreground) {
     match foreground {
         Foreground::KernelShell => {}
-        // It may have ended just now: then there is nobody to end.
+        // It may have ended just now: then there is nobody to end, unless its id has come round already, which takes as
+        // many processes as the table has entries.
         Foreground::Program(program) => drop(send::kill(program, Signal::SIGINT)),
         Foreground::ChildrenOfInit => send::kill_children(abi::INIT_PID, Signal::SIGINT),
     }
@@ -180,11 +181,11 @@ fn finish_line(mut input: SpinGuard<'_, Input, rank::Terminal>, end: &[u8]) {
     let Some(line) = input.editor.as_mut().map(|editor| editor.finish()) else {
         return;
     };
-    drop(input);
     let mut bytes = heapless::Vec::<u8, LINE_BYTES>::new();
     // There is room for both.
     let whole = [line.as_bytes(), end].map(|part| bytes.extend_from_slice(part));
     if whole == [Ok(()); 2] {
+        // Before `input` is given back: whoever takes the foreground meanwhile finds the line here or there.
         let _ = LINES.push(&bytes);
     }
 }

@@ -18,20 +18,20 @@ pub fn set_smap(is_on: bool) {
     HAS_SMAP.store(is_on.into(), Ordering::Relaxed);
 }
 
-/// Copies `len_bytes` bytes from `source` to `destination`, of which one is on the user's side. False if that faulted for
-/// good.
+/// Copies `len_bytes` bytes from `source` to `destination`, of which one is on the user's side. Returns how many: fewer
+/// if that faulted for good. Nothing beyond them has been touched.
 ///
 /// # Safety
 /// 1. The one on the kernel's side is `len_bytes` bytes of kernel memory that may be read, or written.
 /// 2. The `len_bytes` bytes from the other one on are in user space.
 #[inline(never)]
-unsafe fn copy_bytes(destination: *mut u8, source: *const u8, len_bytes: usize) -> bool {
+unsafe fn copy_bytes(destination: *mut u8, source: *const u8, len_bytes: usize) -> usize {
     // Relaxed: as in `set_smap`.
     let has_smap = HAS_SMAP.load(Ordering::Relaxed);
-    let left: usize;
+    let end: *mut u8;
     // SAFETY: 1. it writes `len_bytes` bytes from `destination` on and reads as many from `source` on, which the caller
     // vouches for on the kernel's side; 2. the user's side is in user space, so whatever is there is no memory that Rust
-    // knows of, and a fault at 5 or 6 leads to 7, with RCX telling that something is left; 3. the block leaves SMAP
+    // knows of, and a fault at 5 or 6 leads to 7, with RDI behind what has been stored; 3. the block leaves SMAP
     // closed, as it found it; 4. the stack is not used.
     unsafe {
         core::arch::asm!(
@@ -58,13 +58,13 @@ unsafe fn copy_bytes(destination: *mut u8, source: *const u8, len_bytes: usize) 
             ".popsection",
             has_smap = in(reg_byte) has_smap,
             rest = in(reg) len_bytes % WORD_BYTES,
-            inout("rcx") len_bytes / WORD_BYTES => left,
+            inout("rcx") len_bytes / WORD_BYTES => _,
             inout("rsi") source => _,
-            inout("rdi") destination => _,
+            inout("rdi") destination => end,
             options(nostack),
         );
     }
-    left == 0
+    end.addr() - destination.addr()
 }
 
 #[cfg(target_os = "none")]
@@ -75,7 +75,7 @@ mod machine {
     /// # Safety
     /// As `copy_bytes`, with `source` as an address.
     #[inline]
-    pub(crate) unsafe fn copy_in(destination: *mut u8, source: usize, len_bytes: usize) -> bool {
+    pub(crate) unsafe fn copy_in(destination: *mut u8, source: usize, len_bytes: usize) -> usize {
         // SAFETY: 1. and 2. are passed on.
         unsafe { copy_bytes(destination, ptr::without_provenance(source), len_bytes) }
     }
@@ -83,7 +83,11 @@ mod machine {
     /// # Safety
     /// As `copy_bytes`, with `destination` as an address.
     #[inline]
-    pub(crate) unsafe fn copy_out(destination: usize, source: *const u8, len_bytes: usize) -> bool {
+    pub(crate) unsafe fn copy_out(
+        destination: usize,
+        source: *const u8,
+        len_bytes: usize,
+    ) -> usize {
         // SAFETY: 1. and 2. are passed on.
         unsafe { copy_bytes(ptr::without_provenance_mut(destination), source, len_bytes) }
     }
@@ -161,14 +165,14 @@ mod tests {
         let mut expected = destination.clone();
         expected[16..16 + len].copy_from_slice(&source[skew..skew + len]);
         // SAFETY: both buffers have 32 bytes more than `len`; the skew is below 16.
-        let is_copied = unsafe {
+        let copied = unsafe {
             copy_bytes(
                 destination.as_mut_ptr().add(16),
                 source.as_ptr().add(skew),
                 len,
             )
         };
-        is_copied && destination == expected
+        copied == len && destination == expected
     }
 
     #[test]

@@ -135,16 +135,16 @@ impl UserSlice {
         Ok(len_bytes)
     }
 
-    /// Copies all of it to `offset` in `frame`, which holds a user's bytes and means nothing to the kernel. Panics
-    /// unless there is room.
+    /// Copies it to `offset` in `frame`, which holds a user's bytes and means nothing to the kernel. Panics unless there
+    /// is room.
     ///
-    /// # Errors
-    /// Not all of it is memory that the user may read. Some bytes of it may be there then: the first ones, none behind
-    /// the bad address.
+    /// Returns how many bytes: all, or, if there is an address that the user may not read, as many as were copied in
+    /// words before that. The frame is as it was beyond them.
     #[inline]
-    pub fn copy_in_frame(self, frame: &Frame, offset: usize) -> Result<(), BadUserAddress> {
+    #[must_use = "not all may have been copied"]
+    pub fn copy_in_frame(self, frame: &Frame, offset: usize) -> usize {
         if self.is_empty() {
-            return Ok(());
+            return 0;
         }
         // SAFETY: USER-1 holds for every slice that is not empty, since `new`.
         unsafe { copy_into_frame(frame, offset, self.address, self.len_bytes) }

@@ -224,7 +224,7 @@ fn a_frame_takes_and_gives_bytes_at_any_offset() {
     let frame = alloc_zeroed(FrameKind::Pipe).unwrap();
     user.store(START + PAGE_SIZE - 2, b"abcde");
     let slice = UserSlice::new(START + PAGE_SIZE - 2, 5).unwrap();
-    assert_eq!(slice.copy_in_frame(&frame, PAGE_SIZE - 5), Ok(()));
+    assert_eq!(slice.copy_in_frame(&frame, PAGE_SIZE - 5), 5);
     assert_eq!(
         UserSlice::new(START, 4)
             .unwrap()

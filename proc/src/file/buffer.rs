@@ -1,8 +1,8 @@
 //! The other side of a read or a write: user memory for system calls, kernel memory for the kernel's own use.
 //!
 //! Either kind is used up from its start. Bytes move directly between it and the page of a file or pipe. A copy that
-//! moves less than it was asked to has met a bad user address; it says exactly how many bytes it moved, and has touched
-//! none beyond them.
+//! moves less than it was asked to has met a bad user address, and says how many bytes it moved. A file or pipe has not
+//! been touched beyond them, whatever other threads map and unmap meanwhile.
 
 use mm::addr::PAGE_SIZE;
 use mm::frame::Frame;
@@ -51,6 +51,11 @@ impl ReadBuffer<'_> {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether it is a user's memory.
+    pub(crate) fn is_users(&self) -> bool {
+        matches!(self, ReadBuffer::User(_))
     }
 
     /// Puts `len` bytes of `source`, which has as many and at most a page, at the start of what is left, which takes as
@@ -112,15 +117,19 @@ impl WriteBuffer<'_> {
         match self {
             WriteBuffer::User(slice) => {
                 let (front, rest) = slice.split_at(len);
-                if front.copy_in_frame(frame, offset).is_ok() {
+                let words = front.copy_in_frame(frame, offset);
+                if words == len {
                     *slice = rest;
                     return len;
                 }
-                let taken = copy_exactly(front, |byte, index| {
-                    byte.copy_in_frame(frame, offset + index)
+                let bytes = copy_exactly(front.split_at(words).1, |byte, index| {
+                    match byte.copy_in_frame(frame, offset + words + index) {
+                        1 => Ok(()),
+                        _ => Err(BadUserAddress),
+                    }
                 });
-                *slice = slice.split_at(taken).1;
-                taken
+                *slice = slice.split_at(words + bytes).1;
+                words + bytes
             }
             WriteBuffer::Kernel(bytes) => {
                 let Some((front, rest)) = bytes.split_at_checked(len) else {
@@ -182,7 +191,7 @@ fn copy_out(slice: UserSlice, source: Source<'_>) -> Result<(), BadUserAddress> 
     }
 }
 
-/// After a copy of `slice` has failed somewhere: copies it byte by byte, up to the bad one, so that the count is exact.
+/// After a copy has failed somewhere in `slice`: copies it byte by byte, up to the bad one, so that the count is exact.
 /// Returns that.
 #[cold]
 #[inline(never)]

@@ -103,7 +103,7 @@ impl Descriptors {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EISDIR`, `EEXIST`, `ENAMETOOLONG`; `EINVAL` for a path with a NUL, or flags that
-    /// contradict each other; `EMFILE`; `ENOMEM`; `EINTR` if the caller was killed while it waited. The file has not
+    /// contradict each other; `EMFILE`; `ENOMEM`; `EINTR` if a signal or its end interrupts the caller while it waits. The file has not
     /// been cut then.
     pub fn open(&self, tree: &FileTree, path: &[u8], flags: OpenFlags) -> Result<usize, Errno> {
         // Before anything is made; another thread can still take the last number meanwhile.

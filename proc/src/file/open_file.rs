@@ -121,7 +121,7 @@ impl OpenFile {
     /// Cuts the file, if it was opened with that flag.
     ///
     /// # Errors
-    /// `EINTR` if the caller was killed while it waited for a writer.
+    /// `EINTR` if a signal or its end interrupts the caller while it waits for a writer.
     pub(super) fn truncate_as_asked(&self) -> Result<(), Errno> {
         match &self.object {
             Object::File(file) if self.flags.contains(OpenFlags::TRUNCATE) => file.truncate(),
@@ -133,7 +133,7 @@ impl OpenFile {
     ///
     /// # Errors
     /// `EBADF` if it is not open for reading; `EISDIR`; `EFAULT` if not even the first byte could be stored; `EINTR` if
-    /// the caller was killed while it waited; `ENODEV` if there is no console.
+    /// a signal or its end interrupts the caller while it waits; `ENODEV` if there is no console.
     #[inline]
     pub fn read(&self, mut buffer: ReadBuffer<'_>) -> Result<usize, Errno> {
         if !self.flags.readable() {
@@ -158,7 +158,7 @@ impl OpenFile {
     ///
     /// # Errors
     /// `EBADF` if it is not open for writing; `EFAULT` if the first byte cannot be read; `EPIPE`; `EFBIG`; `ENOSPC` or
-    /// `ENOMEM`; `EINTR` if the caller was killed while it waited; `ENODEV` if there is no console.
+    /// `ENOMEM`; `EINTR` if a signal or its end interrupts the caller while it waits; `ENODEV` if there is no console.
     #[inline]
     pub fn write(&self, mut buffer: WriteBuffer<'_>) -> Result<usize, Errno> {
         if !self.flags.writable() {
@@ -188,8 +188,8 @@ impl OpenFile {
     /// Sets the offset to `distance` from the start, from where it is, or from the end. Returns it.
     ///
     /// # Errors
-    /// `ESPIPE` if it has none; `EINVAL` if that is before the start; `EOVERFLOW` if it is too large; `EINTR` if the
-    /// caller was killed while it waited for a reader or writer.
+    /// `ESPIPE` if it has none; `EINVAL` if that is before the start; `EOVERFLOW` if it is too large; `EINTR` if a
+    /// signal or its end interrupts the caller while it waits for a reader or writer.
     pub fn seek(&self, distance: i64, whence: Whence) -> Result<u64, Errno> {
         let offset = self.offset.take()?;
         let len = match &self.object {
@@ -236,8 +236,8 @@ impl OpenFile {
     /// Returns how many bytes these are, a multiple of the size of [`Dirent`]; 0 at the end.
     ///
     /// # Errors
-    /// `ENOTDIR`; `EINVAL` if not one entry fits; `EFAULT` if not one could be stored; `EINTR` if the caller was killed
-    /// while it waited for another reader.
+    /// `ENOTDIR`; `EINVAL` if not one entry fits; `EFAULT` if not one could be stored; `EINTR` if a signal or its end
+    /// interrupts the caller while it waits for another reader.
     pub fn readdir(&self, mut buffer: ReadBuffer<'_>) -> Result<usize, Errno> {
         const ENTRY_BYTES: usize = size_of::<Dirent>();
         let Object::Directory(directory) = &self.object else {

@@ -104,7 +104,7 @@ impl RegularFile {
     pub fn read(&self, offset: u64, buffer: &mut ReadBuffer<'_>) -> Result<usize, Errno> {
         let mut total = 0;
         while !buffer.is_empty() {
-            if total > 0 && pause_point().is_err() {
+            if total > 0 && pause_point().is_err() && buffer.is_users() {
                 break;
             }
             let position = offset.saturating_add(total as u64);
@@ -133,7 +133,7 @@ impl RegularFile {
 
     /// Reads from `offset` on into kernel memory, until that is full or the file ends; returns how many bytes.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> usize {
-        // Kernel memory takes what it is given: there is no error.
+        // Kernel memory takes what it is given, and what the kernel reads for itself no signal ends.
         self.read(offset, &mut ReadBuffer::Kernel(buffer))
             .unwrap_or(0)
     }
@@ -144,7 +144,7 @@ impl RegularFile {
     ///
     /// # Errors
     /// `EFBIG` if not even the first byte is below [`MAX_FILE_BYTES`], `ENOSPC` if there is no memory for it, `EFAULT`
-    /// if it cannot be read, `EINTR` if the caller was killed while it waited for another writer.
+    /// if it cannot be read, `EINTR` if a signal or its end interrupts the caller while it waits for another writer.
     pub fn write(&self, from: WriteFrom, buffer: &mut WriteBuffer<'_>) -> Result<Written, Errno> {
         let _writing = self.writing.take()?;
         let len = self.len_bytes();
@@ -181,7 +181,7 @@ impl RegularFile {
         if position >= MAX_FILE_BYTES {
             return (position, Err(Errno::EFBIG));
         }
-        let Ok(frame) = self.frame(page_index(position)) else {
+        let Ok(Some(frame)) = self.frame(page_index(position), |_| true) else {
             return (position, Err(Errno::ENOSPC));
         };
         // The limit is a multiple of the page size, so the page is below it.
@@ -216,7 +216,7 @@ impl RegularFile {
     /// Cuts the file to length 0. Who has pages of it mapped keeps them as they are.
     ///
     /// # Errors
-    /// `EINTR` if the caller was killed while it waited for a writer.
+    /// `EINTR` if a signal or its end interrupts the caller while it waits for a writer.
     pub fn truncate(&self) -> Result<(), Errno> {
         let _writing = self.writing.take()?;
         let old_pages = {
@@ -238,16 +238,25 @@ impl RegularFile {
     /// There is no memory for them.
     pub(super) fn fill(&self) -> Result<(), NoMemory> {
         let pages = self.len_bytes().div_ceil(PAGE_BYTES);
-        (0..pages).try_for_each(|index| self.frame(index as usize).map(drop))
+        (0..pages).try_for_each(|index| self.frame(index as usize, |_| true).map(drop))
     }
 
-    /// The frame of page `index`, made and filled if there was none. The file does not get longer by that.
-    fn frame(&self, index: usize) -> Result<Frame, NoMemory> {
+    /// The frame of page `index`, made and filled if there was none; none if the page is not wanted in a file of that
+    /// length. The file does not get longer by that.
+    fn frame(
+        &self,
+        index: usize,
+        is_wanted: impl Fn(u64) -> bool,
+    ) -> Result<Option<Frame>, NoMemory> {
         loop {
             let (original, cuts) = {
                 let contents = self.contents.lock();
+                // Together with the count of cuts: as long as that stays the file only gets longer.
+                if !is_wanted(contents.len_bytes) {
+                    return Ok(None);
+                }
                 match contents.page(index) {
-                    Page::Frame(frame) => return Ok(frame),
+                    Page::Frame(frame) => return Ok(Some(frame)),
                     Page::Original(bytes) => (bytes, contents.cuts),
                 }
             };
@@ -257,7 +266,7 @@ impl RegularFile {
             if contents.cuts == cuts {
                 let place = contents.pages.place(index)?;
                 // Another CPU may have been faster; then its frame is the page.
-                return Ok(place.get_or_insert(frame).share());
+                return Ok(Some(place.get_or_insert(frame).share()));
             }
         }
     }
@@ -267,9 +276,9 @@ impl PageSource for RegularFile {
     fn page(&self, index: u64) -> Result<Frame, PageSourceError> {
         let start = index
             .checked_mul(PAGE_BYTES)
-            .filter(|&start| start < self.len_bytes());
-        let start = start.ok_or(PageSourceError::PastEnd)?;
-        Ok(self.frame(page_index(start))?)
+            .ok_or(PageSourceError::PastEnd)?;
+        let frame = self.frame(page_index(start), |len_bytes| start < len_bytes)?;
+        frame.ok_or(PageSourceError::PastEnd)
     }
 
     fn len_bytes(&self) -> u64 {

@@ -6,7 +6,8 @@
 //!
 //! The methods change the lists only. They return what the caller, without the lock, has to do.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
+use core::ptr;
 
 use abi::ExitStatus;
 use smp::list::ArcList;
@@ -106,6 +107,12 @@ impl Life {
     /// Takes out a thread that has ended.
     pub(crate) fn join(&mut self, thread: &Thread) -> Option<Arc<Thread>> {
         self.ended.remove(thread)
+    }
+
+    /// As [`Life::join`]. As long as there is the weak reference no other thread has this address.
+    pub(crate) fn join_weak(&mut self, thread: &Weak<Thread>) -> Option<Arc<Thread>> {
+        self.ended
+            .pop_first_where(|ended| ptr::eq(ended, thread.as_ptr()))
     }
 
     /// Whether the thread has ended and can be joined.

@@ -11,12 +11,11 @@ use smp::cpu::CpuId;
 use super::{CPUS, place};
 use crate::thread::Thread;
 
-/// Takes a thread from another CPU's queue, for an idle `thief`. To a CPU that is idle too one thread is left, for which
-/// it has been interrupted.
+/// Takes a thread from another CPU's queue, for an idle `thief`.
 pub(super) fn steal(thief: CpuId) -> Option<Arc<Thread>> {
     others(thief).find_map(|victim| {
         let queue = &CPUS.of(victim).queue;
-        (queue.len_racy() > usize::from(place::IDLE.contains_racy(victim)))
+        (len_to_take_racy(victim) != 0)
             .then(|| queue.take_first(|thread| can_come(thread, thief)))
             .flatten()
     })
@@ -33,10 +32,16 @@ pub(super) fn pull(cpu: CpuId, own_len: usize, turn: u64) -> Option<Arc<Thread>>
         .take(count - 1);
     victims.find_map(|victim| {
         let queue = &CPUS.of(victim).queue;
-        (queue.len_racy() >= enough)
+        (len_to_take_racy(victim) >= enough)
             .then(|| queue.take_first(|thread| can_come(thread, cpu)))
             .flatten()
     })
+}
+
+/// How many threads wait in the queue of `victim`, but one if it is idle: for that one it has been interrupted.
+fn len_to_take_racy(victim: CpuId) -> usize {
+    let own = usize::from(place::IDLE.contains_racy(victim));
+    CPUS.of(victim).queue.len_racy().saturating_sub(own)
 }
 
 /// Whether `thread`, which waits in another CPU's queue, may run on `cpu`, and could do so now (RUN-2).

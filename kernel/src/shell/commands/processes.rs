@@ -3,6 +3,8 @@
 use alloc::sync::Arc;
 use core::ops::ControlFlow;
 
+use mm::flush::SpaceId;
+use proc::name::Name;
 use proc::process::Process;
 use proc::sched;
 use proc::table::{self, Entry};
@@ -23,41 +25,103 @@ pub(super) fn ps(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
         "USER ms",
         "KERNEL ms"
     );
-    table::for_each(|id, entry| match entry {
-        Entry::Thread(thread) => {
-            if let Some(process) = thread.process()
-                && process.id() == id
-            {
-                say_thread(&thread, process, process.parent_id());
+    table::for_each(|id, entry| {
+        let row = match entry {
+            Entry::Thread(thread) => {
+                let process = thread.process();
+                let first = process.filter(|process| process.id() == id);
+                first.map(|process| Row::of_thread(&thread, process, process.parent_id()))
             }
-        }
-        Entry::Process(process) => {
-            let (parent, name) = (process.parent_id(), process.name());
-            let state = if process.has_ended() {
-                "ended"
-            } else {
-                "alive"
-            };
-            say!(
-                "{id:>6} {parent:>6} {state:9} {:>3} {:>6} {:>9} {:>9}  {name}",
-                "",
-                "",
-                "",
-                ""
-            );
-        }
-        Entry::Free | Entry::Reserved => {}
+            Entry::Process(process) => {
+                let state = if process.has_ended() {
+                    "ended"
+                } else {
+                    "alive"
+                };
+                Some(Row::of_process(&process, process.parent_id(), state))
+            }
+            Entry::Free | Entry::Reserved => None,
+        };
+        say_row(row);
     });
     GO_ON
 }
 
-/// A line for a thread: what it does, where, and for how long. `second` is what stands behind its id.
-fn say_thread(thread: &Thread, process: &Process, second: Id) {
-    let (user_ns, kernel_ns) = thread.times_ns();
-    let (user_ms, kernel_ms) = (user_ns / 1_000_000, kernel_ns / 1_000_000);
-    let (id, cpu, name) = (thread.id(), thread.cpu_racy().index(), process.name());
-    let (state, space) = (thread.state_racy(), thread.space().as_dyn().id());
-    say!("{id:>6} {second:>6} {state:9} {cpu:>3} {space:>6} {user_ms:>9} {kernel_ms:>9}  {name}");
+/// A line of a list. It holds what it shows and no reference: printing may take a while, and who buries a thread or
+/// process waits for references to it (EXIT-1).
+struct Row {
+    id: Id,
+    /// What stands behind the id.
+    second: Id,
+    state: &'static str,
+    /// Of a thread that has not ended.
+    run: Option<Run>,
+    name: Name,
+}
+
+/// Where a thread runs, and for how long it has.
+struct Run {
+    cpu: CpuId,
+    space: SpaceId,
+    user_ms: u64,
+    kernel_ms: u64,
+}
+
+impl Row {
+    fn of_thread(thread: &Thread, process: &Process, second: Id) -> Row {
+        let (user_ns, kernel_ns) = thread.times_ns();
+        Row {
+            id: thread.id(),
+            second,
+            state: thread.state_racy(),
+            run: Some(Run {
+                cpu: thread.cpu_racy(),
+                space: thread.space().as_dyn().id(),
+                user_ms: user_ns / 1_000_000,
+                kernel_ms: kernel_ns / 1_000_000,
+            }),
+            name: *process.name(),
+        }
+    }
+
+    fn of_process(process: &Process, second: Id, state: &'static str) -> Row {
+        Row {
+            id: process.id(),
+            second,
+            state,
+            run: None,
+            name: *process.name(),
+        }
+    }
+}
+
+fn say_row(row: Option<Row>) {
+    let Some(row) = row else {
+        return;
+    };
+    let Row {
+        id,
+        second,
+        state,
+        name,
+        ..
+    } = row;
+    match row.run {
+        Some(run) => say!(
+            "{id:>6} {second:>6} {state:9} {:>3} {:>6} {:>9} {:>9}  {name}",
+            run.cpu.index(),
+            run.space,
+            run.user_ms,
+            run.kernel_ms
+        ),
+        None => say!(
+            "{id:>6} {second:>6} {state:9} {:>3} {:>6} {:>9} {:>9}  {name}",
+            "",
+            "",
+            "",
+            ""
+        ),
+    }
 }
 
 pub(super) fn threads(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
@@ -71,23 +135,16 @@ pub(super) fn threads(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
         "USER ms",
         "KERNEL ms"
     );
-    table::for_each(|id, entry| match entry {
-        Entry::Thread(thread) => {
-            if let Some(process) = thread.process() {
-                say_thread(&thread, process, process.id());
+    table::for_each(|_, entry| {
+        let row = match entry {
+            Entry::Thread(thread) => {
+                let process = thread.process();
+                process.map(|process| Row::of_thread(&thread, process, process.id()))
             }
-        }
-        Entry::Process(process) => {
-            let (state, name) = ("process", process.name());
-            say!(
-                "{id:>6} {id:>6} {state:9} {:>3} {:>6} {:>9} {:>9}  {name}",
-                "",
-                "",
-                "",
-                ""
-            );
-        }
-        Entry::Free | Entry::Reserved => {}
+            Entry::Process(process) => Some(Row::of_process(&process, process.id(), "process")),
+            Entry::Free | Entry::Reserved => None,
+        };
+        say_row(row);
     });
     GO_ON
 }
@@ -105,17 +162,17 @@ pub(super) fn cpus(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
     for cpu in smp::cpu_set::CpuSet::all().iter() {
         let apic_id = smp::percpu::block_of(cpu).map_or(0, |block| block.apic_id());
         let (index, queue) = (cpu.index(), sched::queue_len_racy(cpu));
-        match table_thread_on(cpu) {
-            Some(thread) => {
-                let name = thread.process().map(|process| *process.name());
-                let space = thread.space().as_dyn().id();
-                say!(
-                    "{index:>3} {apic_id:>7} {mode:6} {queue:>5} {space:>6}  {} {}",
-                    thread.id(),
-                    name.as_ref().map_or("", |name| name.as_str())
-                );
-            }
-            None => say!(
+        match row_of_thread_on(cpu) {
+            Some(Row {
+                id,
+                name,
+                run: Some(run),
+                ..
+            }) => say!(
+                "{index:>3} {apic_id:>7} {mode:6} {queue:>5} {:>6}  {id} {name}",
+                run.space
+            ),
+            _ => say!(
                 "{index:>3} {apic_id:>7} {mode:6} {queue:>5} {:>6}  idle",
                 ""
             ),
@@ -124,15 +181,16 @@ pub(super) fn cpus(_: &Arc<Process>, _: &str) -> ControlFlow<i32> {
     GO_ON
 }
 
-/// The thread that runs on `cpu`.
-fn table_thread_on(cpu: CpuId) -> Option<Arc<Thread>> {
+/// What there is to say of the thread that runs on `cpu`.
+fn row_of_thread_on(cpu: CpuId) -> Option<Row> {
     let mut found = None;
     table::for_each(|_, entry| {
         if let Entry::Thread(thread) = entry
             && thread.cpu_racy() == cpu
             && thread.is_running_racy()
+            && let Some(process) = thread.process()
         {
-            found = Some(thread);
+            found = Some(Row::of_thread(&thread, process, process.id()));
         }
     });
     found

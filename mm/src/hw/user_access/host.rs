@@ -25,7 +25,7 @@ pub fn on_page_fault(handler: impl Fn(VirtAddr, bool) -> bool + 'static) {
 
 /// # Safety
 /// As `copy_bytes`, with `source` as an address that is looked up in this thread's page table.
-pub(crate) unsafe fn copy_in(destination: *mut u8, source: usize, len_bytes: usize) -> bool {
+pub(crate) unsafe fn copy_in(destination: *mut u8, source: usize, len_bytes: usize) -> usize {
     for_each_page(source, len_bytes, false, |user, offset, len| {
         // SAFETY: 1. `offset + len` is at most `len_bytes`; 2. `user` is where the page table says.
         unsafe { copy_bytes(destination.add(offset), user, len) }
@@ -34,7 +34,7 @@ pub(crate) unsafe fn copy_in(destination: *mut u8, source: usize, len_bytes: usi
 
 /// # Safety
 /// As `copy_bytes`, with `destination` as an address that is looked up in this thread's page table.
-pub(crate) unsafe fn copy_out(destination: usize, source: *const u8, len_bytes: usize) -> bool {
+pub(crate) unsafe fn copy_out(destination: usize, source: *const u8, len_bytes: usize) -> usize {
     for_each_page(destination, len_bytes, true, |user, offset, len| {
         // SAFETY: 1. `offset + len` is at most `len_bytes`; 2. `user` is where the page table says.
         unsafe { copy_bytes(user, source.add(offset), len) }
@@ -42,26 +42,23 @@ pub(crate) unsafe fn copy_out(destination: usize, source: *const u8, len_bytes: 
 }
 
 /// Cuts a range of user addresses into pages, and calls `copy` with where each part lies in the host's memory, its
-/// distance from the start, and its length.
+/// distance from the start, and its length. Returns how many bytes that are.
 fn for_each_page(
     address: usize,
     len_bytes: usize,
     is_write: bool,
-    mut copy: impl FnMut(*mut u8, usize, usize) -> bool,
-) -> bool {
+    mut copy: impl FnMut(*mut u8, usize, usize) -> usize,
+) -> usize {
     let mut offset = 0;
     while offset < len_bytes {
         let virt = VirtAddr::new((address + offset) as u64);
         let Some(phys) = translate_or_fault(virt, is_write) else {
-            return false;
+            break;
         };
         let len = (PAGE_SIZE - virt.page_offset()).min(len_bytes - offset);
-        if !copy(hw::phys_to_ptr(phys), offset, len) {
-            return false;
-        }
-        offset += len;
+        offset += copy(hw::phys_to_ptr(phys), offset, len);
     }
-    true
+    offset
 }
 
 fn translate_or_fault(virt: VirtAddr, is_write: bool) -> Option<PhysAddr> {

@@ -82,7 +82,7 @@ impl LineQueue {
     /// Returns how many bytes these are; 0 for an end of file.
     ///
     /// # Errors
-    /// `EINTR` if the caller was killed while it waited; `EFAULT` if not even the first byte could be stored: nothing
+    /// `EINTR` if a signal or its end interrupts the caller while it waits; `EFAULT` if not even the first byte could be stored: nothing
     /// is taken then.
     pub fn read(&self, buffer: &mut ReadBuffer<'_>) -> Result<usize, Errno> {
         if buffer.is_empty() {

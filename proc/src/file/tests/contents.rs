@@ -1,7 +1,12 @@
+use std::hint;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use abi::{Errno, OpenFlags};
 use mm::frame::{FrameKind, accounts};
 use mm::hw::host::machine;
 use mm::space::{PageSource, PageSourceError};
+use smp::cpu::CpuId;
 
 use super::super::{
     Descriptors, MAX_FILE_BYTES, ReadBuffer, RegularFile, WriteBuffer, WriteFrom, Written,
@@ -40,6 +45,33 @@ fn reading_needs_no_frames_and_a_page_that_is_mapped_gets_one() {
     assert_eq!(bytes[..9000 - 8192], original[8192..]);
     assert_eq!(bytes[9000 - 8192..], [0; 4096][9000 - 8192..]);
     drop((page, file));
+    assert_eq!(accounts().in_use(FrameKind::File), before);
+}
+
+#[test]
+fn a_page_that_is_asked_for_while_the_file_is_cut_does_not_stay_behind_its_end() {
+    static CONTENTS: [u8; 16384] = [7; 16384];
+    let _machine = machine();
+    let before = accounts().in_use(FrameKind::File);
+    let files: Vec<_> = (0..20_000).map(|_| RegularFile::new(&CONTENTS)).collect();
+    let (asked, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            smp::host::become_cpu(CpuId::new(1));
+            for (index, file) in files.iter().enumerate() {
+                while asked.load(Ordering::Acquire) <= index {}
+                drop(file.page(3));
+                answered.store(index + 1, Ordering::Release);
+            }
+        });
+        for (index, file) in files.iter().enumerate() {
+            asked.store(index + 1, Ordering::Release);
+            // At another moment each time.
+            (0..index % 64).for_each(|_| hint::spin_loop());
+            file.truncate().unwrap();
+            while answered.load(Ordering::Acquire) <= index {}
+        }
+    });
     assert_eq!(accounts().in_use(FrameKind::File), before);
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use abi::{Dirent, Errno, OpenFlags};
 use mm::addr::{PAGE_SIZE, USER_START, UserRange};
 use mm::hw::host::{Machine, machine};
+use mm::hw::user_access::host::on_page_fault;
 use mm::space::{Protection, Region, RegionFlags, Space};
 use mm::user::UserSlice;
 
@@ -13,7 +14,7 @@ use super::{pattern, read, tar, write};
 
 /// Two pages of user memory, and nothing behind them.
 struct User {
-    _space: Arc<Space>,
+    space: Arc<Space>,
     _machine: Machine,
 }
 
@@ -33,7 +34,7 @@ impl User {
             .unwrap();
         mm::space::activate(&space, &smp::irq::disable());
         User {
-            _space: space,
+            space,
             _machine: machine,
         }
     }
@@ -87,6 +88,25 @@ fn a_file_goes_to_user_memory_and_back() {
         super::contents(&tree, "f").unwrap(),
         [&contents[..], &contents].concat()
     );
+}
+
+/// Another thread unmaps all of the memory when a write has just come to its end.
+#[test]
+fn a_write_whose_memory_goes_meanwhile_says_what_has_changed() {
+    let user = User::new();
+    let (old, new) = (pattern(300, 0), pattern(96, 7));
+    User::fill(&new);
+    let (tree, descriptors) = open(&old, OpenFlags::READ_WRITE);
+    let space = user.space.clone();
+    on_page_fault(move |_, _| {
+        let all = UserRange::page_aligned(USER_START.as_usize(), 2 * PAGE_SIZE).unwrap();
+        space.remove(all).unwrap();
+        false
+    });
+    let buffer = WriteBuffer::User(User::memory(96, 200));
+    assert_eq!(descriptors.write(0, buffer), Ok(96));
+    let contents = super::contents(&tree, "f").unwrap();
+    assert_eq!(contents, [&new[..], &old[96..]].concat());
 }
 
 #[test]
