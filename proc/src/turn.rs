@@ -49,6 +49,15 @@ impl Turn {
         Ok(TurnGuard(self))
     }
 
+    /// As [`Turn::take`], but nothing else ends the wait: for who has to wait only for what ends by itself.
+    pub(crate) fn take_uninterrupted(&self) -> TurnGuard<'_> {
+        if !self.word.try_take() {
+            self.waiters
+                .wait_uninterrupted(|| self.word.take_or_want().then_some(()));
+        }
+        TurnGuard(self)
+    }
+
     #[cold]
     fn wait(&self) -> Result<(), Interrupted> {
         self.waiters

@@ -103,14 +103,14 @@ impl Descriptors {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EISDIR`, `EEXIST`, `ENAMETOOLONG`; `EINVAL` for a path with a NUL, or flags that
-    /// contradict each other; `EMFILE`; `ENOMEM`; `EINTR` if a signal or its end interrupts the caller while it waits. The file has not
-    /// been cut then.
+    /// contradict each other; `EMFILE`; `ENOMEM`. The file has not been cut then.
     pub fn open(&self, tree: &FileTree, path: &[u8], flags: OpenFlags) -> Result<usize, Errno> {
         // Before anything is made; another thread can still take the last number meanwhile.
         self.table.lock().make_room(1)?;
         let file = OpenFile::open(tree, path, flags)?;
-        file.truncate_as_asked()?;
-        let [number] = self.add([file])?;
+        let [number] = self.add([file.clone()])?;
+        // Last, since it cannot fail: an error has cut nothing.
+        file.truncate_as_asked();
         Ok(number)
     }
 

@@ -50,11 +50,19 @@ struct OffsetGuard<'a> {
 
 impl Offset {
     fn take(&self) -> Result<OffsetGuard<'_>, Interrupted> {
-        let turn = self.turn.take()?;
-        Ok(OffsetGuard {
+        Ok(self.guard(self.turn.take()?))
+    }
+
+    /// Waits for a read or a write of somebody else's to end, whatever signals come.
+    fn take_uninterrupted(&self) -> OffsetGuard<'_> {
+        self.guard(self.turn.take_uninterrupted())
+    }
+
+    fn guard<'a>(&'a self, turn: TurnGuard<'a>) -> OffsetGuard<'a> {
+        OffsetGuard {
             value: &self.value,
             _turn: turn,
-        })
+        }
     }
 }
 
@@ -119,13 +127,11 @@ impl OpenFile {
     }
 
     /// Cuts the file, if it was opened with that flag.
-    ///
-    /// # Errors
-    /// `EINTR` if a signal or its end interrupts the caller while it waits for a writer.
-    pub(super) fn truncate_as_asked(&self) -> Result<(), Errno> {
-        match &self.object {
-            Object::File(file) if self.flags.contains(OpenFlags::TRUNCATE) => file.truncate(),
-            _ => Ok(()),
+    pub(super) fn truncate_as_asked(&self) {
+        if let Object::File(file) = &self.object
+            && self.flags.contains(OpenFlags::TRUNCATE)
+        {
+            file.truncate();
         }
     }
 
@@ -188,10 +194,9 @@ impl OpenFile {
     /// Sets the offset to `distance` from the start, from where it is, or from the end. Returns it.
     ///
     /// # Errors
-    /// `ESPIPE` if it has none; `EINVAL` if that is before the start; `EOVERFLOW` if it is too large; `EINTR` if a
-    /// signal or its end interrupts the caller while it waits for a reader or writer.
+    /// `ESPIPE` if it has none; `EINVAL` if that is before the start; `EOVERFLOW` if it is too large.
     pub fn seek(&self, distance: i64, whence: Whence) -> Result<u64, Errno> {
-        let offset = self.offset.take()?;
+        let offset = self.offset.take_uninterrupted();
         let len = match &self.object {
             Object::File(file) => file.len_bytes(),
             Object::Directory(directory) => directory.len() as u64,
@@ -236,8 +241,7 @@ impl OpenFile {
     /// Returns how many bytes these are, a multiple of the size of [`Dirent`]; 0 at the end.
     ///
     /// # Errors
-    /// `ENOTDIR`; `EINVAL` if not one entry fits; `EFAULT` if not one could be stored; `EINTR` if a signal or its end
-    /// interrupts the caller while it waits for another reader.
+    /// `ENOTDIR`; `EINVAL` if not one entry fits; `EFAULT` if not one could be stored.
     pub fn readdir(&self, mut buffer: ReadBuffer<'_>) -> Result<usize, Errno> {
         const ENTRY_BYTES: usize = size_of::<Dirent>();
         let Object::Directory(directory) = &self.object else {
@@ -246,7 +250,7 @@ impl OpenFile {
         if buffer.len() < ENTRY_BYTES {
             return Err(Errno::EINVAL);
         }
-        let offset = self.offset.take()?;
+        let offset = self.offset.take_uninterrupted();
         let mut total = 0;
         while buffer.len() >= ENTRY_BYTES
             && let Some(entry) = directory.entry(offset.get() as usize)

@@ -214,11 +214,9 @@ impl RegularFile {
     }
 
     /// Cuts the file to length 0. Who has pages of it mapped keeps them as they are.
-    ///
-    /// # Errors
-    /// `EINTR` if a signal or its end interrupts the caller while it waits for a writer.
-    pub fn truncate(&self) -> Result<(), Errno> {
-        let _writing = self.writing.take()?;
+    pub fn truncate(&self) {
+        // What a writer does ends by itself.
+        let _writing = self.writing.take_uninterrupted();
         let old_pages = {
             let mut contents = self.contents.lock();
             contents.len_bytes = 0;
@@ -228,7 +226,6 @@ impl RegularFile {
         };
         // Frees the frames, without the lock.
         drop(old_pages);
-        Ok(())
     }
 
     /// Makes and fills the frames of all pages, so that the accounts of frames do not depend on who uses the file

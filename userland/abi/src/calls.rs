@@ -153,7 +153,7 @@ macro_rules! for_each_system_call {
             /// Returns the lowest free descriptor.
             ///
             /// Errors: `ENOENT`; `EEXIST`; `EISDIR`; `ENOTDIR`; `ENAMETOOLONG`; `EINVAL` for bad flags; `EMFILE`;
-            /// `EFAULT`; `ENOMEM`; `EINTR` while others write a file that is to be cut.
+            /// `EFAULT`; `ENOMEM`.
             Open: fn open(path: *const u8, flags: u32) -> i32;
 
             /// Closes a descriptor. Returns 0.
@@ -187,7 +187,7 @@ macro_rules! for_each_system_call {
             /// Returns the offset.
             ///
             /// Errors: `EBADF`; `ESPIPE` for pipes and the console; `EINVAL` for a bad `whence` or an offset before
-            /// the beginning; `EOVERFLOW`; `EINTR` while another thread uses the offset.
+            /// the beginning; `EOVERFLOW`.
             Seek: fn seek(fd: i32, offset: i64, whence: u32) -> u64;
 
             /// Makes the lowest free descriptor another name for the open file `fd`: they share the offset.
@@ -201,8 +201,7 @@ macro_rules! for_each_system_call {
             ///
             /// Returns how many bytes it stored, a multiple of the entry's size; 0 at the end.
             ///
-            /// Errors: `EBADF`; `ENOTDIR`; `EINVAL` if not one entry fits; `EFAULT`; `EINTR` while another thread uses
-            /// the offset.
+            /// Errors: `EBADF`; `ENOTDIR`; `EINVAL` if not one entry fits; `EFAULT`.
             ReadDir: fn readdir(fd: i32, entries: *mut Dirent, len: usize) -> usize;
 
             /// Makes a pipe, and stores the descriptors of its reading and its writing end in `fds[0]` and `fds[1]`.
