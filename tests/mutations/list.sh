@@ -461,7 +461,7 @@ mutation a-cpu-is-told-before-it-is-in-the-set "$limbo" '        own.owing[index
             self.of(other).owes_to.fetch_insert(pin.cpu());
         }
         own.owing[index].store(others);
-        let others = &CpuSet::EMPTY;
+        let others = &CpuSet::new();
 ' \
     mm loom_limbo limbo_2_a_cpu_that_becomes_idle
 
