@@ -20,8 +20,8 @@ const GRIND_SECONDS: u64 = 60;
 const SHAKEN_GRIND_MS: u64 = 6000;
 /// So many seeds of shaken time slices the usual run tries.
 const SHAKEN_SEEDS: u64 = 50;
-/// So many runs at a time.
-const AT_A_TIME: usize = 2;
+/// So many runs at a time, unless `ARGONAUT_AT_A_TIME` says another number.
+const AT_A_TIME: u64 = 2;
 const DEADLINE: Duration = Duration::from_secs(900);
 
 /// Ways to run the kernel, of which each run of random calls takes another one.
@@ -70,8 +70,8 @@ impl Case {
     }
 }
 
-/// Runs all of them, a few at a time. Fails at the end if one has, each with the command that repeats it. Returns what
-/// the good ones have printed.
+/// Runs all of them, a few at a time, and names each that is done, so that a list that was cut short counts as far as it
+/// came. Fails at the end if one has, each with the command that repeats it. Returns what the good ones have printed.
 #[track_caller]
 fn run_all(
     cases: impl IntoIterator<Item = Case, IntoIter: Send>,
@@ -80,14 +80,20 @@ fn run_all(
     let waiting = Mutex::new(cases.into_iter());
     let (good, bad) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
+        for _ in 0..number("ARGONAUT_AT_A_TIME", AT_A_TIME) {
             scope.spawn(|| {
                 loop {
                     let Some(case) = lock(&waiting).next() else {
                         break;
                     };
+                    let start = Instant::now();
                     let run = case.run(deadline);
                     if run.status() == Some(0) {
+                        eprintln!(
+                            "good after {:.0?}: ./run-smp.sh {}",
+                            start.elapsed(),
+                            case.0
+                        );
                         lock(&good).push(run.console().to_owned());
                     } else {
                         eprintln!("FAILED; again: ./run-smp.sh {}\n{run}", case.0);

@@ -1,10 +1,11 @@
 //! Runs the same operations on Argonaut and on Debian's Linux under the same QEMU, in one sitting, and prints tables.
 //!
-//! `cargo run -p tests --bin beside_linux -- [one|four|clock]... [--runs N]`. Without a word, all three tables:
+//! `cargo run -p tests --bin beside_linux -- [one|four|clock|deferred]... [--runs N]`. Without a word, all tables:
 //! - `one`: instructions on one CPU (`--icount`), which repeat exactly;
 //! - `four`: instructions on four CPUs, the rows that take several;
 //! - `clock`: wall clock with two virtual CPUs, N runs of each system (10) in turn. Times depend on the host, so only
-//!   ratios are printed: the least, the median and the worst of those of each pair of runs.
+//!   ratios are printed: the least, the median and the worst of those of each pair of runs;
+//! - `deferred`: the same with four virtual CPUs and `shootdown=deferred`, for an unmap that three busy CPUs must hear of.
 
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
@@ -58,7 +59,14 @@ fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
         match table {
             Table::One => instructions(1)?,
             Table::Four => instructions(4)?,
-            Table::Clock => wall_clock(wanted.runs)?,
+            Table::Clock => wall_clock(2, None, wanted.runs)?,
+            Table::Deferred => {
+                let deferred = Variant {
+                    option: "shootdown=deferred",
+                    row: "unmap_page_3remote",
+                };
+                wall_clock(4, Some(deferred), wanted.runs)?;
+            }
         }
     }
     Ok(())
@@ -69,6 +77,14 @@ enum Table {
     One,
     Four,
     Clock,
+    Deferred,
+}
+
+/// Argonaut with an option on its boot line, for a single row.
+#[derive(Copy, Clone)]
+struct Variant {
+    option: &'static str,
+    row: &'static str,
 }
 
 struct Wanted {
@@ -88,17 +104,22 @@ impl Wanted {
                 "one" => wanted.tables.push(Table::One),
                 "four" => wanted.tables.push(Table::Four),
                 "clock" => wanted.tables.push(Table::Clock),
+                "deferred" => wanted.tables.push(Table::Deferred),
                 "--runs" => {
                     let number = words.next().and_then(|number| number.parse().ok());
                     wanted.runs = number
                         .filter(|&runs| runs > 0)
                         .ok_or("--runs wants a number")?;
                 }
-                _ => return Err(format!("what is {word}? one, four, clock or --runs N")),
+                _ => {
+                    return Err(format!(
+                        "what is {word}? one, four, clock, deferred or --runs N"
+                    ));
+                }
             }
         }
         if wanted.tables.is_empty() {
-            wanted.tables = vec![Table::One, Table::Four, Table::Clock];
+            wanted.tables = vec![Table::One, Table::Four, Table::Clock, Table::Deferred];
         }
         Ok(wanted)
     }
@@ -167,12 +188,20 @@ fn with_commas(value: f64) -> String {
     shown
 }
 
-fn argonaut(options: &[&str], cpus: usize, scale: &str) -> Result<Rows, String> {
-    let mut boot = Boot::program(&["bench", "--scale", scale])
-        .release()
-        .cpus(cpus);
+fn argonaut(
+    options: &[&str],
+    variant: Option<Variant>,
+    cpus: usize,
+    scale: &str,
+) -> Result<Rows, String> {
+    let mut words = vec!["bench", "--scale", scale];
+    words.extend(variant.map(|variant| variant.row));
+    let mut boot = Boot::program(&words).release().cpus(cpus);
     for option in options {
         boot = boot.option(option);
+    }
+    if let Some(variant) = variant {
+        boot = boot.append(variant.option);
     }
     Rows::parse("Argonaut", boot.run().console())
 }
@@ -191,7 +220,7 @@ fn linux(options: &[&str], cpus: usize, scale: &str) -> Result<Rows, String> {
 
 fn instructions(cpus: usize) -> Result<(), String> {
     let linux = linux(&["--icount"], cpus, "1")?;
-    let argonaut = argonaut(&["--icount"], cpus, "1")?;
+    let argonaut = argonaut(&["--icount"], None, cpus, "1")?;
     println!("\nInstructions per operation, `--icount --smp {cpus}`:\n");
     println!("| row | Linux | Argonaut | Argonaut's time for Linux's 1 | aim | |");
     println!("|---|---|---|---|---|---|");
@@ -230,14 +259,13 @@ fn judge(row: &Row) -> (String, &'static str) {
     (with_commas(aim), if reached { "reached" } else { "missed" })
 }
 
-fn wall_clock(runs: usize) -> Result<(), String> {
-    const CPUS: usize = 2;
+fn wall_clock(cpus: usize, variant: Option<Variant>, runs: usize) -> Result<(), String> {
     let mut ratios: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let mut order = Vec::new();
     for number in 1..=runs {
         eprintln!("beside_linux: pair of runs {number} of {runs}");
-        let linux = linux(&[], CPUS, CLOCK_SCALE)?;
-        let argonaut = argonaut(&[], CPUS, CLOCK_SCALE)?;
+        let linux = linux(&[], cpus, CLOCK_SCALE)?;
+        let argonaut = argonaut(&[], variant, cpus, CLOCK_SCALE)?;
         order = argonaut.0.iter().map(|row| row.name.clone()).collect();
         for row in &argonaut.0 {
             if let Some(peer) = linux.find(&row.name) {
@@ -246,8 +274,11 @@ fn wall_clock(runs: usize) -> Result<(), String> {
             }
         }
     }
+    let append = variant.map_or(String::new(), |variant| {
+        format!(" --append {}", variant.option)
+    });
     println!(
-        "\nArgonaut's time for Linux's 1 by wall clock, `--smp {CPUS}`, {runs} pairs of runs:\n"
+        "\nArgonaut's time for Linux's 1 by wall clock, `--smp {cpus}{append}`, {runs} pairs of runs:\n"
     );
     println!("| row | least | median | worst |");
     println!("|---|---|---|---|");
