@@ -93,7 +93,7 @@ fn unmap_while_another_cpu_runs(other: fn(), then: impl FnOnce(&Space, &dyn Fn()
             run_in(&space);
             is_running.store(true, Ordering::SeqCst);
             while !is_told.load(Ordering::SeqCst) {
-                mailbox::serve_flush_requests();
+                mailbox::serve_requests();
                 thread::yield_now();
             }
             other();

@@ -20,7 +20,7 @@ use mm::flush::limbo::Limbo;
 use mm::flush::{self, ActiveCpus, FlushBatch, FlushCpu, Processor, SpaceId, Strategy, switch};
 use mm::page_table::{Claim, ClaimedFrame, Entry, Perm, Slot};
 use mm::rw_lock::{RwLock, Sleeper};
-use smp::mailbox::{Bell, Class, Mailboxes, Pending, Request};
+use smp::mailbox::{Bell, Mailboxes, Pending, Request};
 use smp::sync::{AtomicU32, AtomicU64, Ordering};
 use smp::{CpuId, CpuSet, IrqOff, Pinned, cpu, host, irq, wait};
 
@@ -147,7 +147,7 @@ impl flush::Released for Released {
 struct Lines(Arc<Vec<AtomicU32>>);
 
 impl Bell for Lines {
-    fn ring(&self, targets: &CpuSet) {
+    fn ring(&self, targets: &CpuSet, _off: &IrqOff) {
         for target in targets {
             // Release pairs with the Acquire of the CPU that is interrupted.
             self.0[target.index()].swap(1, Ordering::Release);
@@ -255,7 +255,7 @@ impl Machine {
         host::on_interrupt(move || {
             let machine = machine.upgrade().expect("a CPU outlived its machine");
             if machine.lines.0[cpu].swap(0, Ordering::Acquire) != 0 {
-                machine.mailboxes.serve_from_interrupt();
+                machine.mailboxes.serve(&irq::disable());
             }
         });
     }
@@ -399,16 +399,11 @@ impl flush::Machine for &Machine {
         self.cpus.get(pin.cpu().index())
     }
 
-    fn send_flush<'p>(
-        self,
-        pin: &'p Pinned,
-        targets: &CpuSet,
-        request: Request<'_>,
-    ) -> Pending<'p, Lines>
+    fn send<'p>(self, pin: &'p Pinned, targets: &CpuSet, request: Request<'_>) -> Pending<'p, Lines>
     where
         Self: 'p,
     {
-        self.mailboxes.send(pin, Class::Flush, targets, request)
+        self.mailboxes.send(pin, targets, request)
     }
 
     fn everybody(self) -> CpuSet {

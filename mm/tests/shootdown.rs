@@ -126,7 +126,7 @@ impl Event {
     /// Waits like a CPU that is interrupted now and then.
     fn await_serving(&self) {
         while !self.has_happened() {
-            mailbox::serve_flush_requests();
+            mailbox::serve_requests();
             thread::yield_now();
         }
     }
@@ -412,7 +412,7 @@ fn tlb_4_cpus_that_unmap_in_one_space_at_once_all_get_on() {
                 }
                 unfinished.fetch_sub(1, Ordering::SeqCst);
                 while unfinished.load(Ordering::SeqCst) != 0 {
-                    mailbox::serve_flush_requests();
+                    mailbox::serve_requests();
                     thread::yield_now();
                 }
                 flush::leave(&irq::disable());

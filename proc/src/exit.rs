@@ -36,6 +36,7 @@ use mm::frame::FrameKind;
 use smp::cpu::CpuId;
 use smp::cpu_set::CpuSet;
 use smp::ipi::{self, Ipi};
+use smp::irq;
 use smp::list::ArcList;
 use smp::pin::{self, Pinned};
 use smp::wait::SpinWait;
@@ -79,7 +80,7 @@ pub fn end_process(process: &Process, status: ExitStatus) {
     }
     drop(life);
     if !interrupted.is_empty() {
-        ipi::send_to_set(Ipi::Reschedule, &interrupted);
+        ipi::send_to_set(Ipi::Reschedule, &interrupted, &irq::disable());
     }
 }
 

@@ -261,4 +261,22 @@ impl Iterator for Iter<'_> {
         self.left &= self.left - 1;
         Some(CpuId::new(self.place * WORD_BITS + bit))
     }
+
+    /// What `for_each` goes by: two plain loops, which are quicker than asking for one CPU after the other.
+    #[inline]
+    fn fold<A, F: FnMut(A, CpuId) -> A>(self, first: A, mut add: F) -> A {
+        let (mut sum, mut left) = (first, self.left);
+        for place in self.place.. {
+            while left != 0 {
+                let bit = left.trailing_zeros() as usize;
+                left &= left - 1;
+                sum = add(sum, CpuId::new(place * WORD_BITS + bit));
+            }
+            match self.words.get(place + 1) {
+                Some(word) => left = *word,
+                None => break,
+            }
+        }
+        sum
+    }
 }

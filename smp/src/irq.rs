@@ -64,6 +64,22 @@ impl IrqOff {
         }
     }
 
+    /// A guard for an interrupt handler, which its gate has entered with interrupts off: dropping it leaves them off.
+    ///
+    /// # Safety
+    /// Interrupts are off, and stay off until the guard has been dropped.
+    #[inline(always)]
+    pub unsafe fn from_gate() -> IrqOff {
+        debug_assert!(
+            !hw::interrupts_enabled(),
+            "a handler runs with interrupts on"
+        );
+        IrqOff {
+            were_enabled: false,
+            pinned: ManuallyDrop::new(Pinned::uncounted()),
+        }
+    }
+
     /// Sleeps until an interrupt has been handled; on return interrupts are off again. What was decided with interrupts
     /// off still holds when the CPU falls asleep: an interrupt that arrives in between ends the sleep at once.
     ///

@@ -185,7 +185,7 @@ fn check_rank<R: Rank>() {
 fn wait_for<R: Rank>(raw: &RawLock) {
     let mut wait = SpinWait::new();
     raw.acquire_waiting(own_mark(), |holder_mark| {
-        mailbox::serve_flush_requests();
+        mailbox::serve_requests();
         if !wait.turn() {
             stays_held::<R>(holder_mark);
         }

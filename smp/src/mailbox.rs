@@ -2,13 +2,13 @@
 //!
 //! When [`Pending::wait`] returns, every target has run the function and no target uses the request any more.
 //!
-//! There are two classes, because a CPU that waits for something must still answer those that wait for it. *Flush*
-//! requests are so harmless that a CPU serves them wherever it spins or waits, whatever locks it holds and with
-//! interrupts off. *Call* requests may take locks that mask interrupts, and are served only from the interrupt.
+//! A CPU that waits for something must still answer those that wait for it. So what others are asked for is harmless
+//! (MAIL-5), and a CPU does it from the interrupt and wherever it spins or waits, whatever locks it holds and with
+//! interrupts off.
 //!
-//! Each CPU has, for each class, one record (what it asks others for) and one inbox (a bitmap of the CPUs that ask it).
-//! A sender fills its record, sets its bit in each target's inbox and rings; a target takes its whole inbox with one
-//! swap, runs each sender's request and counts down that record.
+//! Each CPU has one record (what it asks others for) and one inbox (a bitmap of the CPUs that ask it). A sender fills
+//! its record, sets its bit in each target's inbox and rings; a target takes its whole inbox with one swap, runs each
+//! sender's request and counts down that record.
 //!
 //! - **MAIL-1**: a record is written only by its own CPU, with interrupts off, while its count of unfinished targets is
 //!   0. So nobody reads a request while it changes, and no request is replaced before every target has finished
@@ -17,9 +17,9 @@
 //!   interrupts off, runs the request. So each target runs it exactly once.
 //! - **MAIL-3**: whoever makes a word of an inbox other than 0 rings its owner before it does anything else. So a bit
 //!   in an inbox always has an interrupt on the way, though not every sender rings.
-//! - **MAIL-4**: a CPU that waits for others serves its own flush requests meanwhile (TLB-4); one that waits for call
-//!   requests also has interrupts on. So CPUs that send to each other get on.
-//! - **MAIL-5**: a flush function takes no lock, allocates nothing, wakes nobody and waits for nothing.
+//! - **MAIL-4**: a CPU that waits for others serves what it is asked for meanwhile (TLB-4). So CPUs that send to each
+//!   other get on.
+//! - **MAIL-5**: what a request runs takes no lock, allocates nothing, wakes nobody and waits for nothing.
 //! - **MAIL-6**: who has waited for long rings again at those that have not looked. So an interrupt that got lost
 //!   costs time, and if none arrives the wait ends with a panic that names those CPUs.
 
@@ -29,7 +29,7 @@ mod record;
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-pub use post::{Bell, Class, Mailboxes, Pending};
+pub use post::{Bell, Mailboxes, Pending};
 
 use crate::OutOfMemory;
 use crate::cpu_set::CpuSet;
@@ -48,7 +48,7 @@ pub type Function = fn(&[usize], &IrqOff);
 /// What a target shall do: `function(words)`. The words are copied, so that targets never look at the sender's stack.
 #[derive(Copy, Clone, Debug)]
 pub struct Request<'w> {
-    /// Run by each target. In the flush class it keeps MAIL-5.
+    /// Run by each target. It keeps MAIL-5.
     pub function: Function,
     /// Its first words.
     pub subject: [usize; SUBJECT_WORDS],
@@ -67,13 +67,13 @@ impl Request<'_> {
     }
 }
 
-/// Interrupts each CPU of the set, so that it calls [`serve_from_interrupt`]. Called with interrupts off.
-pub type Ring = fn(&CpuSet);
+/// Interrupts each CPU of the set, so that it calls [`serve_from_interrupt`].
+pub type Ring = fn(&CpuSet, &IrqOff);
 
-impl<F: Fn(&CpuSet)> Bell for F {
+impl<F: Fn(&CpuSet, &IrqOff)> Bell for F {
     #[inline(always)]
-    fn ring(&self, targets: &CpuSet) {
-        self(targets);
+    fn ring(&self, targets: &CpuSet, off: &IrqOff) {
+        self(targets, off);
     }
 }
 
@@ -112,36 +112,14 @@ fn mailboxes() -> Option<&'static Mailboxes<Ring>> {
     unsafe { mailboxes.as_ref() }
 }
 
-/// Asks each CPU of `targets`, which are others than this one, for `request`, in the flush class: the function keeps MAIL-5.
+/// Asks each CPU of `targets`, which are others than this one, for `request`.
 ///
-/// May be called with interrupts off and locks held. If this CPU's earlier flush request is still under way, waits for
-/// that first.
+/// May be called with interrupts off and locks held. If this CPU's earlier request is still under way, waits for that
+/// first.
 #[inline(always)]
-pub fn send_flush<'p>(
-    pin: &'p Pinned,
-    targets: &CpuSet,
-    request: Request<'_>,
-) -> Pending<'p, Ring> {
-    send(pin, Class::Flush, targets, request)
-}
-
-/// Asks each CPU of `targets`, which are others than this one, for `request`, in the call class: the function may take locks that
-/// mask interrupts.
-///
-/// Interrupts must be on, and no lock held that a handler may want (debug builds check the interrupts).
-pub fn send_call<'p>(pin: &'p Pinned, targets: &CpuSet, request: Request<'_>) -> Pending<'p, Ring> {
-    send(pin, Class::Call, targets, request)
-}
-
-#[inline(always)]
-fn send<'p>(
-    pin: &'p Pinned,
-    class: Class,
-    targets: &CpuSet,
-    request: Request<'_>,
-) -> Pending<'p, Ring> {
+pub fn send<'p>(pin: &'p Pinned, targets: &CpuSet, request: Request<'_>) -> Pending<'p, Ring> {
     match mailboxes() {
-        Some(mailboxes) => mailboxes.send(pin, class, targets, request),
+        Some(mailboxes) => mailboxes.send(pin, targets, request),
         None => send_before_init(targets),
     }
 }
@@ -155,18 +133,18 @@ fn send_before_init<'p>(targets: &CpuSet) -> Pending<'p, Ring> {
     Pending::done()
 }
 
-/// Runs the flush requests that wait for this CPU. Every CPU that spins or waits for another calls it again and again;
-/// it costs a few reads when there are none.
+/// Runs what this CPU has been asked for. Every CPU that spins or waits for another calls it again and again; it costs a
+/// few reads when there is nothing.
 #[inline]
-pub fn serve_flush_requests() {
+pub fn serve_requests() {
     if let Some(mailboxes) = mailboxes() {
-        mailboxes.serve_flush_requests(&pin::pin());
+        mailboxes.serve_requests(&pin::pin());
     }
 }
 
-/// Runs everything that waits for this CPU: the body of the mailbox interrupt's handler.
-pub fn serve_from_interrupt() {
+/// As [`serve_requests`]: the body of the mailbox interrupt's handler.
+pub fn serve_from_interrupt(off: &IrqOff) {
     if let Some(mailboxes) = mailboxes() {
-        mailboxes.serve_from_interrupt();
+        mailboxes.serve(off);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use loom::cell::UnsafeCell;
 use loom::thread;
-use smp::mailbox::{Bell, Class, Mailboxes, Request};
+use smp::mailbox::{Bell, Mailboxes, Request};
 use smp::pin::pin;
 use smp::wait::{SpinWait, set_spin_limit};
 use smp::{CpuId, CpuSet, IrqOff, SpinLock, host, lock::RawLock, rank};
@@ -96,7 +96,7 @@ fn try_lock_fails_or_excludes() {
 struct NoBell;
 
 impl Bell for NoBell {
-    fn ring(&self, _targets: &CpuSet) {}
+    fn ring(&self, _targets: &CpuSet, _off: &IrqOff) {}
 }
 
 fn nothing(_words: &[usize], _off: &IrqOff) {}
@@ -116,14 +116,14 @@ fn a_cpu_that_waits_for_a_lock_serves_flush_requests() {
                 let request = Request::of(nothing);
                 machine
                     .1
-                    .send(&pin(), Class::Flush, &CpuSet::single(CpuId::BOOT), request)
+                    .send(&pin(), &CpuSet::single(CpuId::BOOT), request)
                     .wait();
                 machine.0.release();
             })
         };
         let (pinned, mut wait) = (smp::irq::disable(), SpinWait::new());
         machine.0.acquire_waiting(1, |_| {
-            machine.1.serve_flush_requests(&pinned);
+            machine.1.serve_requests(&pinned);
             assert!(wait.turn());
         });
         holder.join().unwrap();

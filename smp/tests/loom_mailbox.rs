@@ -9,7 +9,7 @@ use std::sync::Arc;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
-use smp::mailbox::{Bell, Class, Mailboxes, Pending, Request};
+use smp::mailbox::{Bell, Mailboxes, Pending, Request};
 use smp::pin::{Pinned, pin};
 use smp::wait::set_spin_limit;
 use smp::{CpuId, CpuSet, IrqOff, host, irq};
@@ -19,7 +19,7 @@ use smp::{CpuId, CpuSet, IrqOff, host, irq};
 struct Lines(Arc<Vec<AtomicBool>>);
 
 impl Bell for Lines {
-    fn ring(&self, targets: &CpuSet) {
+    fn ring(&self, targets: &CpuSet, _off: &IrqOff) {
         for target in targets {
             self.0[target.index()].swap(true, Ordering::Release);
         }
@@ -73,7 +73,7 @@ impl Machine {
         host::on_interrupt(move || {
             let machine = machine.upgrade().expect("a CPU outlived its machine");
             if machine.lines.0[cpu].swap(false, Ordering::Acquire) {
-                machine.mailboxes.serve_from_interrupt();
+                machine.mailboxes.serve(&irq::disable());
             }
         });
     }
@@ -84,13 +84,7 @@ impl Machine {
     }
 
     /// Asks those of `targets` that are other CPUs than `cpu` to look at the payload of `cpu`, which should be `payload`.
-    fn send<'a>(
-        &'a self,
-        pin: &'a Pinned,
-        class: Class,
-        targets: &CpuSet,
-        payload: usize,
-    ) -> Pending<'a, Lines> {
+    fn send<'a>(&'a self, pin: &'a Pinned, targets: &CpuSet, payload: usize) -> Pending<'a, Lines> {
         let request = Request {
             function: look_at_payload,
             subject: [
@@ -101,13 +95,13 @@ impl Machine {
             list: &[],
         };
         let others = targets.without(pin.cpu());
-        self.mailboxes.send(pin, class, &others, request)
+        self.mailboxes.send(pin, &others, request)
     }
 
     /// Sends and waits, and checks by the payload that nobody looks at the request before or after.
-    fn ask(&self, cpu: usize, class: Class, targets: &CpuSet) {
+    fn ask(&self, cpu: usize, targets: &CpuSet) {
         self.set_payload(cpu, 1);
-        self.send(&pin(), class, targets, 1).wait();
+        self.send(&pin(), targets, 1).wait();
         self.set_payload(cpu, 2);
     }
 
@@ -121,7 +115,7 @@ impl Machine {
     /// Keeps interrupts off, and polls until this CPU has served `requests`.
     fn poll_until_served(&self, cpu: usize, requests: usize) {
         while self.served[cpu].load(Ordering::Relaxed) < requests {
-            self.mailboxes.serve_flush_requests(&pin());
+            self.mailboxes.serve_requests(&pin());
             host::pause();
         }
     }
@@ -161,29 +155,29 @@ fn two_cpus_that_flush_each_other_with_interrupts_off_both_get_on() {
         let machine = Machine::new(2);
         let other = on_cpu(&machine, 1, |machine| {
             let _off = irq::disable();
-            machine.ask(1, Class::Flush, &CpuSet::first(2));
+            machine.ask(1, &CpuSet::first(2));
             machine.poll_until_served(1, 1);
         });
         machine.play(0);
         let _off = irq::disable();
-        machine.ask(0, Class::Flush, &CpuSet::first(2));
+        machine.ask(0, &CpuSet::first(2));
         machine.poll_until_served(0, 1);
         other.join().unwrap();
         assert_eq!(machine.served(), [1, 1]);
     });
 }
 
-/// MAIL-4 for the call class: with interrupts on, each is interrupted while it waits.
+/// MAIL-4 with interrupts on: each may also be interrupted while it waits.
 #[test]
-fn two_cpus_that_call_each_other_both_get_on() {
+fn two_cpus_that_flush_each_other_with_interrupts_on_both_get_on() {
     loom::model(|| {
         let machine = Machine::new(2);
         let other = on_cpu(&machine, 1, |machine| {
-            machine.ask(1, Class::Call, &CpuSet::first(2));
+            machine.ask(1, &CpuSet::first(2));
             machine.idle_until_served(1, 1);
         });
         machine.play(0);
-        machine.ask(0, Class::Call, &CpuSet::first(2));
+        machine.ask(0, &CpuSet::first(2));
         machine.idle_until_served(0, 1);
         other.join().unwrap();
         assert_eq!(machine.served(), [1, 1]);
@@ -199,8 +193,8 @@ fn a_record_is_not_used_again_before_its_target_has_finished() {
         machine.play(0);
         let pin = pin();
         machine.set_payload(0, 1);
-        let first = machine.send(&pin, Class::Call, &CpuSet::first(2), 1);
-        let second = machine.send(&pin, Class::Call, &CpuSet::first(2), 1);
+        let first = machine.send(&pin, &CpuSet::first(2), 1);
+        let second = machine.send(&pin, &CpuSet::first(2), 1);
         first.wait();
         second.wait();
         machine.set_payload(0, 2);
@@ -216,10 +210,10 @@ fn two_senders_to_one_cpu_are_both_served_by_interrupt() {
         let machine = Machine::new(3);
         let target = on_cpu(&machine, 2, |machine| machine.idle_until_served(2, 2));
         let other = on_cpu(&machine, 1, |machine| {
-            machine.ask(1, Class::Call, &CpuSet::single(CpuId::new(2)))
+            machine.ask(1, &CpuSet::single(CpuId::new(2)))
         });
         machine.play(0);
-        machine.ask(0, Class::Call, &CpuSet::single(CpuId::new(2)));
+        machine.ask(0, &CpuSet::single(CpuId::new(2)));
         other.join().unwrap();
         target.join().unwrap();
         assert_eq!(machine.served(), [0, 0, 2]);
@@ -233,11 +227,11 @@ fn of_two_targets_the_one_at_which_nobody_rings_is_interrupted() {
         let machine = Machine::new(3);
         let target = on_cpu(&machine, 2, |machine| machine.idle_until_served(2, 2));
         let other = on_cpu(&machine, 1, |machine| {
-            machine.ask(1, Class::Call, &CpuSet::single(CpuId::new(2)));
+            machine.ask(1, &CpuSet::single(CpuId::new(2)));
             machine.idle_until_served(1, 1);
         });
         machine.play(0);
-        machine.ask(0, Class::Call, &CpuSet::first(3));
+        machine.ask(0, &CpuSet::first(3));
         other.join().unwrap();
         target.join().unwrap();
         assert_eq!(machine.served(), [0, 1, 2]);
@@ -252,7 +246,7 @@ fn three_cpus_flush_each_other() {
         let machine = Machine::new(3);
         let others = [1, 2].map(|cpu| {
             on_cpu(&machine, cpu, move |machine| {
-                machine.ask(cpu, Class::Flush, &CpuSet::first(3));
+                machine.ask(cpu, &CpuSet::first(3));
                 machine.idle_until_served(cpu, 1);
             })
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use smp::mailbox::{self, Bell, Class, Mailboxes, Request, SUBJECT_WORDS};
+use smp::mailbox::{self, Bell, Mailboxes, Request, SUBJECT_WORDS};
 use smp::pin::pin;
 use smp::{CpuId, CpuSet, IrqOff, SpinLock, host, irq, rank};
 
@@ -15,7 +15,7 @@ const ROUNDS: usize = 300;
 struct Lines(Arc<Vec<AtomicBool>>);
 
 impl Bell for Lines {
-    fn ring(&self, targets: &CpuSet) {
+    fn ring(&self, targets: &CpuSet, _off: &IrqOff) {
         for target in targets {
             self.0[target.index()].store(true, Ordering::SeqCst);
         }
@@ -44,7 +44,7 @@ fn every_target_runs_every_request_once() {
                 let interrupted = mailboxes.clone();
                 host::on_interrupt(move || {
                     if lines[cpu].swap(false, Ordering::SeqCst) {
-                        interrupted.serve_from_interrupt();
+                        interrupted.serve(&irq::disable());
                     }
                 });
                 let request = Request {
@@ -53,13 +53,8 @@ fn every_target_runs_every_request_once() {
                     list: &[cpu],
                 };
                 let others = CpuSet::first(CPUS).without(CpuId::new(cpu));
-                for round in 0..ROUNDS {
-                    let class = if round % 3 == 0 {
-                        Class::Call
-                    } else {
-                        Class::Flush
-                    };
-                    mailboxes.send(&pin(), class, &others, request).wait();
+                for _ in 0..ROUNDS {
+                    mailboxes.send(&pin(), &others, request).wait();
                 }
                 still_sending.fetch_sub(1, Ordering::SeqCst);
                 while still_sending.load(Ordering::SeqCst) != 0 {
@@ -86,7 +81,7 @@ fn every_target_runs_every_request_once() {
 #[test]
 fn a_cpu_that_waits_for_a_lock_with_interrupts_off_serves_flush_requests() {
     static LOCK: SpinLock<(), rank::Log> = SpinLock::new(());
-    mailbox::init(2, |_| ()).unwrap();
+    mailbox::init(2, |_, _| ()).unwrap();
     let waits = AtomicBool::new(false);
     thread::scope(|scope| {
         let guard = LOCK.lock();
@@ -100,16 +95,16 @@ fn a_cpu_that_waits_for_a_lock_with_interrupts_off_serves_flush_requests() {
             thread::yield_now();
         }
         let request = Request::of(|_, _| ());
-        mailbox::send_flush(&pin(), &CpuSet::single(CpuId::new(1)), request).wait();
+        mailbox::send(&pin(), &CpuSet::single(CpuId::new(1)), request).wait();
         drop(guard);
     });
 }
 
 #[test]
 fn a_request_to_nobody_is_done_at_once() {
-    let mailboxes = Mailboxes::new(1, |_: &CpuSet| panic!("rang")).unwrap();
+    let mailboxes = Mailboxes::new(1, |_: &CpuSet, _: &IrqOff| panic!("rang")).unwrap();
     let (pin, request) = (pin(), Request::of(|_, _| panic!("ran")));
-    let pending = mailboxes.send(&pin, Class::Flush, &CpuSet::new(), request);
+    let pending = mailboxes.send(&pin, &CpuSet::new(), request);
     assert!(pending.is_finished());
 }
 
@@ -117,21 +112,9 @@ fn a_request_to_nobody_is_done_at_once() {
 #[cfg(debug_assertions)]
 #[should_panic(expected = "a CPU asks itself")]
 fn a_request_to_oneself_is_refused() {
-    let mailboxes = Mailboxes::new(1, |_: &CpuSet| ()).unwrap();
+    let mailboxes = Mailboxes::new(1, |_: &CpuSet, _: &IrqOff| ()).unwrap();
     let (pin, request) = (pin(), Request::of(|_, _| ()));
     mailboxes
-        .send(&pin, Class::Flush, &CpuSet::single(CpuId::BOOT), request)
-        .wait();
-}
-
-#[test]
-#[cfg(debug_assertions)]
-#[should_panic(expected = "MAIL-4: a call request is sent with interrupts off")]
-fn a_call_with_interrupts_off_is_refused() {
-    let mailboxes = Mailboxes::new(2, |_: &CpuSet| ()).unwrap();
-    let request = Request::of(|_, _| ());
-    let off = irq::disable();
-    mailboxes
-        .send(&off, Class::Call, &CpuSet::single(CpuId::new(1)), request)
+        .send(&pin, &CpuSet::single(CpuId::BOOT), request)
         .wait();
 }

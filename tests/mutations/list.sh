@@ -154,8 +154,8 @@ mutation generation-advanced-relaxed "$active" 'self.generation.fetch_add(1, Ord
     'self.generation.fetch_add(1, Ordering::Relaxed) + 1;' \
     mm loom_flush tlb_2_a_cpu_that_was_idle
 
-mutation a-gap-in-generations-is-overlooked "$cpu_tlb" 'if seen + 1 != generation || len == 0 {' \
-    'if len == 0 {' \
+mutation a-gap-in-generations-is-overlooked "$cpu_tlb" 'if seen + 1 != generation || pages.is_empty() {' \
+    'if pages.is_empty() {' \
     mm loom_flush tlb_4
 
 mutation one-generation-too-many-counts-as-seen "$cpu_tlb" 'if seen >= generation {' \
@@ -164,10 +164,10 @@ mutation one-generation-too-many-counts-as-seen "$cpu_tlb" 'if seen >= generatio
 
 mutation a-table-page-flushes-no-walker "$cpu_tlb" '            return self.catch_up(space, processor);
         }
-        pages' \
+        for page' \
     '            return Flushed::Nothing;
         }
-        pages' \
+        for page' \
     mm loom_flush tlb_4
 
 mutation root-read-before-the-bits-are-set "$switch" '    let load_root = || {' \
@@ -189,12 +189,12 @@ mutation answer-read-relaxed "$record" 'self.unfinished.load(Ordering::Acquire) 
     'self.unfinished.load(Ordering::Relaxed) == 0' \
     smp loom_mailbox a_record
 
-mutation answered-before-it-is-done "$record" '            (request.function)(request.words.get(..request.len).unwrap_or_default(), off);
+mutation answered-before-it-is-done "$record" '            (request.function)(&request.words[..request.len], off);
         });
         // Release pairs with the Acquire in `is_finished`.
         self.unfinished.fetch_sub(1, Ordering::Release);' \
     '            self.unfinished.fetch_sub(1, Ordering::Release);
-            (request.function)(request.words.get(..request.len).unwrap_or_default(), off);
+            (request.function)(&request.words[..request.len], off);
         });' \
     smp loom_mailbox a_record
 
@@ -202,8 +202,8 @@ mutation request-posted-relaxed "$post" '.inbox[word].fetch_add(bit, Ordering::R
     '.inbox[word].fetch_add(bit, Ordering::Relaxed) != 0' \
     smp loom_mailbox interrupts_off
 
-mutation request-posted-by-load-and-store "$post" 'if self.lane(target, class).inbox[word].fetch_add(bit, Ordering::Release) != 0 {' \
-    'let place = &self.lane(target, class).inbox[word];
+mutation request-posted-by-load-and-store "$post" 'if self.mailbox(target).inbox[word].fetch_add(bit, Ordering::Release) != 0 {' \
+    'let place = &self.mailbox(target).inbox[word];
             let before = place.load(Ordering::Acquire);
             place.store(before | bit, Ordering::Release);
             if before != 0 {' \
@@ -218,18 +218,18 @@ mutation inbox-taken-by-load-and-store "$serve" 'let mut senders = word.swap(0, 
         word.store(0, Ordering::Relaxed);' \
     smp loom_mailbox two_senders
 
-mutation a-record-is-filled-while-it-is-read "$post" '        while !lane.record.is_finished() {
+mutation a-record-is-filled-while-it-is-read "$post" '        while !own.record.is_finished() {
             drop(off);' \
     '        while false {
             drop(off);' \
     smp loom_mailbox a_record
 
-mutation who-waits-serves-nobody "$pending" '            self.serve_flush_requests(&pin);
+mutation who-waits-serves-nobody "$pending" '            self.serve_requests(&pin);
 ' \
     '' \
     smp loom_mailbox interrupts_off
 
-mutation nobody-is-rung-for "$post" '            None => self.bell.ring(targets),' \
+mutation nobody-is-rung-for "$post" '            None => self.bell.ring(targets, &off),' \
     '            None => {}' \
     smp loom_mailbox two_senders
 

@@ -109,7 +109,7 @@ fn a_shootdown_whose_interrupts_are_all_lost_ends_in_a_panic_that_names_the_cpus
         .append("fail=lost:mailbox:1")
         .run()
         .assert_status(70)
-        .assert_log_has(&["no answer to a Flush request of CPU 0; not even looked at by {1}"])
+        .assert_log_has(&["no answer to the request of CPU 0; not even looked at by {1}"])
         .assert_log_has(&["CPU 1 was at"]);
 }
 

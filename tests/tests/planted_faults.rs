@@ -127,7 +127,7 @@ const BY_BOTH: &[(&str, &str)] = &[
     ("lock-held", "watchdog: a lock of rank File stays held"),
     (
         "deaf",
-        "watchdog: no answer to a Flush request of CPU 0; not even looked at by {1}",
+        "watchdog: no answer to the request of CPU 0; not even looked at by {1}",
     ),
 ];
 

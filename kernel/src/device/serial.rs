@@ -83,7 +83,7 @@ fn send_all(line: &mut Uart, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match line.send_bytes(bytes) {
             0 => {
-                mailbox::serve_flush_requests();
+                mailbox::serve_requests();
                 watchdog::excuse();
                 core::hint::spin_loop();
             }

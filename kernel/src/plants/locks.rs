@@ -1,6 +1,7 @@
 //! Mistakes with locks, pins and interrupts.
 
 use core::mem::forget;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use mm::rw_lock::RwLock;
 use proc::sched;
@@ -21,6 +22,8 @@ static FRAMES: Lock<rank::FramesPool> = SpinLock::new(());
 static RUN_QUEUE: Lock<rank::RunQueue> = SpinLock::new(());
 static LOG: Lock<rank::Log> = SpinLock::new(());
 static WAITERS: WaitQueue = WaitQueue::new();
+/// Whether a fault that belongs in a handler has been committed in one.
+static IS_COMMITTED: AtomicBool = AtomicBool::new(false);
 
 pub(super) const PLANTS: [Plant; 16] = [
     Plant {
@@ -39,7 +42,7 @@ pub(super) const PLANTS: [Plant; 16] = [
         name: "lock-in-handler",
         fault: "a lock that does not mask interrupts is taken in an interrupt handler",
         place: KernelProcess,
-        commit: || ask_the_others(|_, _| drop(HEAP.lock())),
+        commit: || in_a_handler(|_, _| once_in_a_handler(|| drop(HEAP.lock()))),
     },
     Plant {
         name: "lock-unmasked",
@@ -101,13 +104,13 @@ pub(super) const PLANTS: [Plant; 16] = [
         name: "switch-in-handler",
         fault: "an interrupt handler gives the CPU away",
         place: KernelProcess,
-        commit: || ask_the_others(|_, _| sched::yield_now()),
+        commit: || in_a_handler(|_, _| once_in_a_handler(sched::yield_now)),
     },
     Plant {
         name: "irq-on-in-handler",
         fault: "an interrupt handler turns interrupts on",
         place: KernelProcess,
-        commit: || ask_the_others(|_, _| turn_interrupts_on()),
+        commit: || in_a_handler(|_, _| once_in_a_handler(turn_interrupts_on)),
     },
     Plant {
         name: "irq-left-on",
@@ -147,11 +150,19 @@ pub(super) const PLANTS: [Plant; 16] = [
     },
 ];
 
-/// Has each other CPU run `function` in an interrupt handler.
-fn ask_the_others(function: fn(&[usize], &IrqOff)) {
+/// Has another CPU run the request until it has done so in an interrupt handler: one that waits for something when it is
+/// asked serves requests there.
+fn in_a_handler(function: fn(&[usize], &IrqOff)) {
     let pin = pin::pin();
-    let request = Request::of(function);
-    mailbox::send_call(&pin, &ipi::others_online(), request).wait();
+    while !IS_COMMITTED.load(Ordering::Relaxed) {
+        mailbox::send(&pin, &ipi::others_online(), Request::of(function)).wait();
+    }
+}
+
+fn once_in_a_handler(fault: impl FnOnce()) {
+    if irq::in_handler() && !IS_COMMITTED.swap(true, Ordering::Relaxed) {
+        fault();
+    }
 }
 
 /// What nobody may do but the guard that has turned them off.

@@ -12,6 +12,7 @@ pub(crate) mod user_loop;
 pub(crate) mod vectors;
 
 use mm::addr::VirtAddr;
+use smp::IrqOff;
 
 use self::stubs::KernelFrame;
 
@@ -30,7 +31,9 @@ extern "C" fn kernel_trap(frame: &mut KernelFrame) {
     match frame.vector {
         vector @ FIRST_INTERRUPT.. => {
             let _in_handler = smp::irq::enter_handler();
-            interrupt::handle(vector as u8, false);
+            // SAFETY: the gate has turned them off, and no handler turns them on.
+            let off = unsafe { IrqOff::from_gate() };
+            interrupt::handle(vector as u8, false, &off);
         }
         NMI => {
             smp::ipi::stop::enter_from_nmi(frame.rip as usize, frame.rbp as usize);

@@ -137,7 +137,7 @@ pub(crate) unsafe extern "sysv64" fn enter_user(
 /// Where `syscall` enters the kernel: fills the thread's [`UserRegisters`], handles the call, and goes back to user
 /// mode or returns from [`enter_user`].
 ///
-/// RCX and R11, which the instruction has overwritten, keep their old values in the struct. The registers that a Rust
+/// RCX and R11, which the instruction has overwritten, are not stored. The registers that a Rust
 /// function preserves are saved only when [`enter_user`] returns: for signals, and for `fork`, which copies them.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn system_call_entry() {
@@ -243,22 +243,10 @@ unsafe extern "C" fn trap_entry() {
         "jz 2f",
         // From user mode: the registers lie in the thread's struct.
         "swapgs",
-        "cmp qword ptr [rsp + {vector}], {mailbox}",
-        "je 3f",
         "mov rsp, gs:[{kernel_rsp}]",
         "add rsp, 24",
         "pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx",
         "ret",
-        // A request from another CPU is no reason to leave user mode: it is served on the thread's kernel stack, which
-        // is empty below what `enter_user` saved.
-        "3: mov rbx, rsp",
-        "mov rsp, gs:[{kernel_rsp}]",
-        "and rsp, -16",
-        "call {serve_mailbox}",
-        "mov rsp, rbx",
-        pop_registers!(),
-        "swapgs",
-        "iretq",
         // In the kernel: a nested call.
         "2: mov rdi, rsp",
         "mov rbx, rsp",
@@ -268,11 +256,40 @@ unsafe extern "C" fn trap_entry() {
         pop_registers!(),
         "iretq",
         cs = const offset_of!(KernelFrame, cs),
-        vector = const offset_of!(KernelFrame, vector),
-        mailbox = const smp::ipi::MAILBOX_VECTOR,
+        kernel_rsp = const offset::KERNEL_RSP,
+        kernel_trap = sym super::kernel_trap,
+    )
+}
+
+/// Where the mailbox interrupt arrives. A request from another CPU is no reason to leave user mode: it is served on the
+/// thread's kernel stack, which is empty below what `enter_user` saved.
+///
+/// So only what a Rust function may overwrite is saved. It goes into the thread's struct, of which nothing counts while
+/// user mode runs.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn mailbox_entry() {
+    naked_asm!(
+        "test byte ptr [rsp + 8], 3",
+        "jz 2f",
+        "push rax; push rcx; push rdx; push rsi; push rdi; push r8; push r9; push r10; push r11; push rbx",
+        "cld",
+        "clac",
+        "swapgs",
+        "mov rbx, rsp",
+        "mov rsp, gs:[{kernel_rsp}]",
+        "and rsp, -16",
+        "call {serve_mailbox}",
+        "mov rsp, rbx",
+        "pop rbx; pop r11; pop r10; pop r9; pop r8; pop rdi; pop rsi; pop rdx; pop rcx; pop rax",
+        "swapgs",
+        "iretq",
+        "2: push 0",
+        "push {vector}",
+        "jmp {trap_entry}",
+        vector = const smp::ipi::MAILBOX_VECTOR,
         kernel_rsp = const offset::KERNEL_RSP,
         serve_mailbox = sym super::interrupt::serve_mailbox,
-        kernel_trap = sym super::kernel_trap,
+        trap_entry = sym trap_entry,
     )
 }
 
@@ -376,13 +393,12 @@ pub(super) mod exception {
 pub(super) mod interrupt {
     use super::{naked_asm, trap_entry};
     use crate::trap::interrupt::{KEYBOARD_VECTOR, SERIAL_VECTOR};
-    use smp::ipi::{MAILBOX_VECTOR, RESCHEDULE_VECTOR, SPURIOUS_VECTOR, TIMER_VECTOR};
+    use smp::ipi::{RESCHEDULE_VECTOR, SPURIOUS_VECTOR, TIMER_VECTOR};
 
     stub!(serial, SERIAL_VECTOR, no_error_code, trap_entry);
     stub!(keyboard, KEYBOARD_VECTOR, no_error_code, trap_entry);
     stub!(timer, TIMER_VECTOR, no_error_code, trap_entry);
     stub!(reschedule, RESCHEDULE_VECTOR, no_error_code, trap_entry);
-    stub!(mailbox, MAILBOX_VECTOR, no_error_code, trap_entry);
     stub!(spurious, SPURIOUS_VECTOR, no_error_code, trap_entry);
 }
 

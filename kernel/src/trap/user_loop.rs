@@ -56,7 +56,7 @@ pub(crate) fn run(thread: &Thread, mut registers: UserRegisters) {
                     fault::handle_page_fault(thread, &mut registers, address);
                 }
             }
-            vector @ FIRST_INTERRUPT.. => interrupt::handle(vector as u8, true),
+            vector @ FIRST_INTERRUPT.. => interrupt::handle(vector as u8, true, &off),
             _ => {
                 drop(off);
                 fault::handle_exception(thread, &mut registers);

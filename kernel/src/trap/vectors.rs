@@ -143,7 +143,7 @@ fn new_table() -> InterruptDescriptorTable {
             (super::interrupt::KEYBOARD_VECTOR, i::keyboard),
             (ipi::TIMER_VECTOR, i::timer),
             (ipi::RESCHEDULE_VECTOR, i::reschedule),
-            (ipi::MAILBOX_VECTOR, i::mailbox),
+            (ipi::MAILBOX_VECTOR, stubs::mailbox_entry),
             (ipi::SPURIOUS_VECTOR, i::spurious),
         ];
         for (vector, stub) in interrupts {

@@ -10,7 +10,7 @@ use crate::flush::active::{ActiveCpus, Reach, SpaceId};
 use crate::flush::inline_list::InlineList;
 use crate::flush::kernel::Kernel;
 use crate::flush::machine::{FlushCpu, Machine, Released};
-use crate::flush::requests::{Asked, MOST_PAGES, pages_at};
+use crate::flush::requests::{Asked, MOST_PAGES};
 use crate::flush::strategy::Strategy;
 
 /// What has been taken away from the page table of one address space. See the module's page.
@@ -227,7 +227,7 @@ impl<'a, M: Machine> FlushBatch<'a, M> {
     /// Flushes on this CPU, whose `own` is, what has been published as `generation`.
     #[inline]
     fn flush_here(&self, own: &FlushCpu, reach: Reach, generation: u64) {
-        let pages = pages_at(self.pages());
+        let pages = self.pages();
         let flushed = own
             .tlb
             .flush_own(self.space, generation, reach, pages, &self.machine);

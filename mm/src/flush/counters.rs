@@ -3,6 +3,8 @@
 use core::ops::AddAssign;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use smp::time;
+
 use crate::flush::cpu_tlb::Flushed;
 
 /// What one CPU has done for shootdowns since boot.
@@ -45,7 +47,7 @@ pub(super) struct OwnCounters {
     sent: AtomicU64,
     targets: AtomicU64,
     avoided: AtomicU64,
-    wait_ns: AtomicU64,
+    wait_ticks: AtomicU64,
     by_thread: FlushCounters,
     served: AtomicU64,
     by_handler: FlushCounters,
@@ -90,7 +92,7 @@ impl OwnCounters {
             sent: AtomicU64::new(0),
             targets: AtomicU64::new(0),
             avoided: AtomicU64::new(0),
-            wait_ns: AtomicU64::new(0),
+            wait_ticks: AtomicU64::new(0),
             by_thread: FlushCounters::new(),
             served: AtomicU64::new(0),
             by_handler: FlushCounters::new(),
@@ -110,10 +112,10 @@ impl OwnCounters {
         add(&self.avoided, 1);
     }
 
-    /// A thread has waited.
+    /// A thread has waited for so many [`time::ticks`].
     #[inline]
-    pub(super) fn count_wait_ns(&self, wait_ns: u64) {
-        add(&self.wait_ns, wait_ns);
+    pub(super) fn count_wait_ticks(&self, ticks: u64) {
+        add(&self.wait_ticks, ticks);
     }
 
     /// A thread has flushed for its own change, or to catch up.
@@ -139,7 +141,7 @@ impl OwnCounters {
             pages: of(&self.by_thread.pages) + of(&self.by_handler.pages),
             full_flushes: of(&self.by_thread.full) + of(&self.by_handler.full),
             served: of(&self.served),
-            wait_ns: of(&self.wait_ns),
+            wait_ns: time::ticks_to_ns(of(&self.wait_ticks)),
         }
     }
 }

@@ -139,7 +139,7 @@ impl CpuTlb {
     }
 
     /// Flushes everything, unless this CPU has flushed since `space`, which it has loaded, last changed.
-    #[inline]
+    #[cold]
     fn catch_up(&self, space: &ActiveCpus, processor: &impl Processor) -> Flushed {
         // First read, then flush, then store what was read.
         let generation = space.generation();
@@ -152,27 +152,28 @@ impl CpuTlb {
     }
 
     /// Flushes what has been taken away from `space`, which this CPU has loaded, as its generation `generation`:
-    /// `pages`, or everything if there are none. Only if this CPU has seen all that was taken away before are the pages
+    /// the pages at the addresses `pages`, or everything if there are none. Only if this CPU has seen all that was taken away before are the pages
     /// enough.
     #[inline]
     fn flush(
         &self,
         space: &ActiveCpus,
         generation: u64,
-        pages: impl ExactSizeIterator<Item = VirtAddr>,
+        pages: &[usize],
         processor: &impl Processor,
     ) -> Flushed {
         let seen = self.seen.load(Ordering::Relaxed);
         if seen >= generation {
             return Flushed::Nothing;
         }
-        let len = pages.len();
-        if seen + 1 != generation || len == 0 {
+        if seen + 1 != generation || pages.is_empty() {
             return self.catch_up(space, processor);
         }
-        pages.for_each(|page| processor.flush_page(page));
+        for page in pages {
+            processor.flush_page(VirtAddr::new(*page as u64));
+        }
         self.seen.store(generation, Ordering::Relaxed);
-        Flushed::Pages(len)
+        Flushed::Pages(pages.len())
     }
 
     /// Flushes what another CPU has taken away from the space with the number `space` as `generation`: `pages`, or
@@ -182,7 +183,7 @@ impl CpuTlb {
         &self,
         space: SpaceId,
         generation: u64,
-        pages: impl ExactSizeIterator<Item = VirtAddr>,
+        pages: &[usize],
         processor: &impl Processor,
         off: &IrqOff,
     ) -> Flushed {
@@ -200,7 +201,7 @@ impl CpuTlb {
         space: &ActiveCpus,
         generation: u64,
         reach: Reach,
-        pages: impl ExactSizeIterator<Item = VirtAddr>,
+        pages: &[usize],
         processor: &impl Processor,
     ) -> Flushed {
         let is_idle = self.is_idle.load(Ordering::Relaxed);
@@ -250,8 +251,8 @@ mod tests {
             space.publish(Reach::Active, CpuId::BOOT, &mut CpuSet::new());
         });
         let answers = requests.iter().map(|&generation| {
-            let pages = [USER_START; 3].into_iter();
-            tlb.flush_for_another(space.space(), generation, pages, &processor, &off)
+            let pages = [USER_START.as_u64() as usize; 3];
+            tlb.flush_for_another(space.space(), generation, &pages, &processor, &off)
         });
         let answers = answers.collect();
         tlb.leave(&off, || ());
@@ -278,8 +279,8 @@ mod tests {
     #[test]
     fn a_request_about_a_space_that_is_not_loaded_flushes_nothing() {
         let (tlb, flushes) = (CpuTlb::new(CpuId::BOOT), Flushes::default());
-        let pages = [USER_START].into_iter();
-        let answer = tlb.flush_for_another(SpaceId::fresh(), 1, pages, &flushes, &irq::disable());
+        let pages = [USER_START.as_u64() as usize];
+        let answer = tlb.flush_for_another(SpaceId::fresh(), 1, &pages, &flushes, &irq::disable());
         assert_eq!(answer, Flushed::Nothing);
         assert_eq!((flushes.pages.get(), flushes.all.get()), (0, 0));
     }

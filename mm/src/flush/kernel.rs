@@ -96,16 +96,11 @@ impl Machine for Kernel {
     }
 
     #[inline(always)]
-    fn send_flush<'p>(
-        self,
-        pin: &'p Pinned,
-        targets: &CpuSet,
-        request: Request<'_>,
-    ) -> Pending<'p, Ring>
+    fn send<'p>(self, pin: &'p Pinned, targets: &CpuSet, request: Request<'_>) -> Pending<'p, Ring>
     where
         Self: 'p,
     {
-        mailbox::send_flush(pin, targets, request)
+        mailbox::send(pin, targets, request)
     }
 
     fn everybody(self) -> CpuSet {

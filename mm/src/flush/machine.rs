@@ -89,8 +89,8 @@ pub trait Machine: Processor + Copy {
     where
         Self: 'm;
 
-    /// As [`smp::mailbox::send_flush`].
-    fn send_flush<'p>(
+    /// As [`smp::mailbox::send`].
+    fn send<'p>(
         self,
         pin: &'p Pinned,
         targets: &CpuSet,

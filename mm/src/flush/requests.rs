@@ -7,7 +7,6 @@
 use smp::mailbox::{LIST_MAX, Pending, Request};
 use smp::{CpuSet, IrqOff, Pinned, time};
 
-use crate::addr::VirtAddr;
 use crate::flush::active::SpaceId;
 use crate::flush::cpu_tlb::Flushed;
 use crate::flush::machine::{FlushCpu, Machine};
@@ -16,13 +15,6 @@ use crate::flush::machine::{FlushCpu, Machine};
 /// each page that is used again costs half of that: it wins above some 14 pages (docs/design.md, "What QEMU makes
 /// cheap").
 pub(super) const MOST_PAGES: usize = LIST_MAX;
-
-/// The pages at these addresses, which are addresses of pages.
-#[inline]
-pub(super) fn pages_at(addresses: &[usize]) -> impl ExactSizeIterator<Item = VirtAddr> {
-    let addresses = addresses.iter();
-    addresses.map(|address| VirtAddr::new(*address as u64))
-}
 
 /// CPUs that have been asked. Dropping this ends when all of them have answered; [`Asked::wait`] also counts the time.
 pub(super) struct Asked<'p, M: Machine + 'p> {
@@ -34,7 +26,7 @@ pub(super) struct Asked<'p, M: Machine + 'p> {
 impl<'p, M: Machine> Asked<'p, M> {
     /// Asks `targets`, which are other CPUs than this one, whose `own` is, to flush what has been taken away as this
     /// generation of the space: the pages at these addresses, or everything if there are none.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn to_flush(
         machine: M,
         pin: &'p Pinned,
@@ -94,17 +86,18 @@ impl<'p, M: Machine> Asked<'p, M> {
         targets: &CpuSet,
         request: Request<'_>,
     ) -> Asked<'p, M> {
-        let request = machine.send_flush(pin, targets, request);
+        let request = machine.send(pin, targets, request);
         own.counters.count_sent(request.targets());
         Asked { own, request }
     }
 
     /// Waits for the answers.
     pub(super) fn wait(self) {
-        let since_ns = time::now_ns();
+        let since = time::ticks();
         self.request.wait();
-        let wait_ns = time::now_ns().saturating_sub(since_ns);
-        self.own.counters.count_wait_ns(wait_ns);
+        self.own
+            .counters
+            .count_wait_ticks(time::ticks().wrapping_sub(since));
     }
 }
 
@@ -125,11 +118,11 @@ fn flush_for_another<M: Machine>(words: &[usize], off: &IrqOff) {
         // SAFETY: the sender put the word of a machine of this type there, whose CPU this one is.
         let machine = unsafe { M::from_word(*machine) };
         let space = SpaceId::from_u64(*space as u64);
-        let pages = pages_at(pages);
         if let Some(own) = machine.cpu(off) {
-            let flushed =
-                own.tlb
-                    .flush_for_another(space, *generation as u64, pages, &machine, off);
+            let generation = *generation as u64;
+            let flushed = own
+                .tlb
+                .flush_for_another(space, generation, pages, &machine, off);
             // The acknowledgement follows the flush: it is given when this function has returned.
             own.counters.count_served(flushed);
         }

@@ -87,7 +87,7 @@ pub fn machine_with(memory_map: &[MemoryRange]) -> Machine {
         unsafe { frame::init(memory_map, &RESERVED) }.expect("memory for the frame table");
         crate::init_cpus(CPUS).expect("memory for the caches");
         // Nobody is interrupted: a thread that plays a CPU which is to answer serves its requests by itself.
-        smp::mailbox::init(CPUS, |_| {}).expect("memory for the mailboxes");
+        smp::mailbox::init(CPUS, |_, _| {}).expect("memory for the mailboxes");
         let layout = KernelLayout {
             levels: 4,
             has_gib_pages: true,

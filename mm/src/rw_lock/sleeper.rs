@@ -52,7 +52,7 @@ impl Sleeper for Threads {
         }
         let mut wait = SpinWait::new();
         while is_to_wait() {
-            smp::mailbox::serve_flush_requests();
+            smp::mailbox::serve_requests();
             assert!(wait.turn(), "a reader/writer lock is never given back");
         }
     }

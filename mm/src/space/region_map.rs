@@ -163,6 +163,14 @@ impl RegionMap {
     /// `Pinned` if something in it is, `NoMemory`.
     pub(super) fn remove(&mut self, range: UserRange) -> Result<(), SpaceError> {
         let first = self.first_ending_after(range.start());
+        if let Some(region) = self.regions.get(first)
+            && region.range == range
+            && !region.is_pinned()
+        {
+            // Nearly always: what was added as a whole goes as a whole.
+            self.regions.remove(first);
+            return Ok(());
+        }
         let mut behind = first;
         while let Some(region) = self.regions.get(behind)
             && region.range.start() < range.end()
@@ -184,15 +192,9 @@ impl RegionMap {
     }
 
     /// Takes `range` out of all regions that have an address in common with it, those at `indices`.
-    #[inline(always)]
     fn cut_out(&mut self, range: UserRange, indices: Range<usize>) -> Result<(), NoMemory> {
         let inside = self.split_at_ends(range, indices)?;
-        if inside.len() == 1 {
-            // Nearly always: what was added as a whole goes as a whole.
-            self.regions.remove(inside.start);
-        } else {
-            self.regions.drain(inside);
-        }
+        self.regions.drain(inside);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use mm::addr::{PAGE_SIZE, PhysAddr, USER_START, UserRange, VirtAddr};
 use mm::flush::limbo::{self, Limbo};
 use mm::flush::{self, ActiveCpus, FlushBatch, FlushCpu, Processor, SpaceId, Strategy, switch};
-use smp::mailbox::{Bell, Class, Mailboxes, Pending, Request};
+use smp::mailbox::{Bell, Mailboxes, Pending, Request};
 use smp::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell};
 use smp::{CpuId, CpuSet, IrqOff, Pinned, cpu, host, irq, wait};
 
@@ -113,7 +113,7 @@ impl flush::Released for Released {
 pub(crate) struct Lines(Arc<Vec<AtomicU32>>);
 
 impl Bell for Lines {
-    fn ring(&self, targets: &CpuSet) {
+    fn ring(&self, targets: &CpuSet, _off: &IrqOff) {
         for target in targets {
             // Release pairs with the Acquire of the CPU that is interrupted.
             self.0[target.index()].swap(1, Ordering::Release);
@@ -223,7 +223,7 @@ impl Machine {
         host::on_interrupt(move || {
             let machine = machine.upgrade().expect("a CPU outlived its machine");
             if machine.lines.0[cpu].swap(0, Ordering::Acquire) != 0 {
-                machine.mailboxes.serve_from_interrupt();
+                machine.mailboxes.serve(&irq::disable());
             }
         });
     }
@@ -456,16 +456,11 @@ impl flush::Machine for &Machine {
         self.cpus.get(pin.cpu().index())
     }
 
-    fn send_flush<'p>(
-        self,
-        pin: &'p Pinned,
-        targets: &CpuSet,
-        request: Request<'_>,
-    ) -> Pending<'p, Lines>
+    fn send<'p>(self, pin: &'p Pinned, targets: &CpuSet, request: Request<'_>) -> Pending<'p, Lines>
     where
         Self: 'p,
     {
-        self.mailboxes.send(pin, Class::Flush, targets, request)
+        self.mailboxes.send(pin, targets, request)
     }
 
     fn everybody(self) -> CpuSet {

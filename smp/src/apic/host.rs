@@ -14,7 +14,12 @@ pub fn stop_timer() {}
 pub(crate) unsafe fn send_fixed(_apic_id: u32, _vector: u8) {}
 
 /// Sends nothing.
-pub(crate) unsafe fn send_fixed_to_all(_apic_ids: impl Iterator<Item = u32>, _vector: u8) {}
+pub(crate) unsafe fn send_fixed_to_all(
+    _apic_ids: impl Iterator<Item = u32>,
+    _vector: u8,
+    _off: &crate::irq::IrqOff,
+) {
+}
 
 /// Sends nothing.
 pub(crate) unsafe fn send_nmi(_apic_id: u32) {}

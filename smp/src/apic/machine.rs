@@ -62,14 +62,15 @@ pub(crate) unsafe fn send_fixed(apic_id: u32, vector: u8) {
 ///
 /// # Safety
 /// As for [`send_fixed`].
-pub(crate) unsafe fn send_fixed_to_all(apic_ids: impl Iterator<Item = u32>, vector: u8) {
+pub(crate) unsafe fn send_fixed_to_all(
+    apic_ids: impl Iterator<Item = u32>,
+    vector: u8,
+    off: &IrqOff,
+) {
     let delivery = Delivery::Fixed(vector);
     if let Some(base) = registers::memory_base() {
-        let off = irq::disable();
-        for apic_id in apic_ids {
-            // SAFETY: 1. where the registers are; 2. the caller's condition.
-            unsafe { send_in_memory(base, delivery, apic_id, &off) };
-        }
+        // SAFETY: 1. where the registers are; 2. the caller's condition.
+        apic_ids.for_each(|apic_id| unsafe { send_in_memory(base, delivery, apic_id, off) });
     } else {
         command::multicast(delivery, apic_ids, |command| {
             // SAFETY: x2APIC mode, since the registers are not in memory; the caller answers for the effect.

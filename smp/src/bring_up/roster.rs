@@ -205,7 +205,7 @@ fn start_all<C: Iterator<Item = &'static Candidate>>(
 fn wait_while(deadline: Deadline, condition: impl Fn() -> bool) {
     while condition() && !deadline.has_passed() {
         // TLB-4: CPUs that are up already may send requests.
-        mailbox::serve_flush_requests();
+        mailbox::serve_requests();
         hw::pause();
     }
 }

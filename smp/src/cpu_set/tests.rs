@@ -31,6 +31,21 @@ proptest! {
         prop_assert_eq!(atomic.load(), set);
         prop_assert_eq!(atomic.is_empty(), set.is_empty());
         prop_assert_eq!(atomic.load_after_publish(), set);
+        // From any place on, one by one and all together are the same CPUs.
+        let mut rest = set.iter();
+        loop {
+            let mut together = Vec::new();
+            rest.clone().for_each(|cpu| together.push(cpu));
+            let one_by_one: Vec<_> = std::iter::from_fn({
+                let mut next = rest.clone();
+                move || next.next()
+            })
+            .collect();
+            prop_assert_eq!(together, one_by_one);
+            if rest.next().is_none() {
+                break;
+            }
+        }
         for cpu in model.iter().copied().chain([CpuId::BOOT]) {
             let mut others = set;
             others.remove(cpu);

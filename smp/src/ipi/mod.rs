@@ -8,6 +8,7 @@ pub mod trouble;
 use crate::apic;
 use crate::cpu::{self, CpuId};
 use crate::cpu_set::{AtomicCpuSet, CpuSet};
+use crate::irq::IrqOff;
 use crate::percpu;
 
 /// Vector of the local timer.
@@ -70,7 +71,7 @@ pub fn send(ipi: Ipi, target: CpuId) {
 
 /// Interrupts each CPU in `targets`: in x2APIC mode with one command for each cluster of 16.
 #[inline]
-pub fn send_to_set(ipi: Ipi, targets: &CpuSet) {
+pub fn send_to_set(ipi: Ipi, targets: &CpuSet, off: &IrqOff) {
     if trouble::is_lost(ipi) {
         return;
     }
@@ -78,10 +79,10 @@ pub fn send_to_set(ipi: Ipi, targets: &CpuSet) {
         .iter()
         .filter_map(|target| Some(percpu::block_of(target)?.apic_id()));
     // SAFETY: as in `send`.
-    unsafe { apic::send_fixed_to_all(apic_ids, ipi.vector()) };
+    unsafe { apic::send_fixed_to_all(apic_ids, ipi.vector(), off) };
 }
 
 /// Interrupts each CPU in `targets` so that it looks at its mailbox: what [`crate::mailbox::init`] is given.
-pub fn ring_mailboxes(targets: &CpuSet) {
-    send_to_set(Ipi::Mailbox, targets);
+pub fn ring_mailboxes(targets: &CpuSet, off: &IrqOff) {
+    send_to_set(Ipi::Mailbox, targets, off);
 }

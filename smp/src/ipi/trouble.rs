@@ -76,7 +76,7 @@ impl Plan {
         let deadline = Deadline::after_ns(delay_ns);
         while delay_ns != 0 && !deadline.has_passed() {
             // TLB-4.
-            mailbox::serve_flush_requests();
+            mailbox::serve_requests();
             hw::pause();
         }
         delay_ns == 0

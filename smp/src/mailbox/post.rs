@@ -20,54 +20,38 @@ use super::{LIST_MAX, Request};
 use crate::OutOfMemory;
 use crate::cpu::{CpuId, MAX_CPUS};
 use crate::cpu_set::CpuSet;
-use crate::irq;
+use crate::irq::{self, IrqOff};
 use crate::pin::Pinned;
 use crate::sync::{AtomicU64, Ordering};
 
 const WORD_BITS: usize = u64::BITS as usize;
 
-/// When a request is served.
-#[derive(Copy, Clone, Eq, PartialEq, Debug)]
-pub enum Class {
-    /// Wherever the target spins or waits, and from the interrupt.
-    Flush,
-    /// From the interrupt only.
-    Call,
-}
-
 /// How CPUs are interrupted.
 pub trait Bell {
-    /// Interrupts each CPU of `targets`, so that it serves both classes. Interrupts are off on this CPU.
-    fn ring(&self, targets: &CpuSet);
+    /// Interrupts each CPU of `targets`, so that it serves what it is asked for.
+    fn ring(&self, targets: &CpuSet, off: &IrqOff);
 }
 
-/// One class of one CPU's mailbox.
-struct Lane {
-    class: Class,
+/// The mailbox of one CPU.
+struct Mailbox {
     /// What this CPU asks others for.
     record: Record,
     /// Who asks this CPU: a bit for each sender.
     inbox: [AtomicU64; MAX_CPUS / WORD_BITS],
 }
 
-impl Lane {
-    fn new(class: Class) -> Lane {
-        Lane {
-            class,
+impl Mailbox {
+    fn new() -> Mailbox {
+        Mailbox {
             record: Record::new(),
             inbox: [const { AtomicU64::new(0) }; MAX_CPUS / WORD_BITS],
         }
     }
 }
 
-struct Mailbox {
-    flush: CachePadded<Lane>,
-    call: CachePadded<Lane>,
-}
-
 /// The mailboxes of the CPUs `0..len`.
 pub struct Mailboxes<B: Bell> {
-    boxes: Box<[Mailbox]>,
+    boxes: Box<[CachePadded<Mailbox>]>,
     /// How many words of an inbox a sender can have a bit in.
     inbox_words: usize,
     bell: B,
@@ -83,10 +67,7 @@ impl<B: Bell> Mailboxes<B> {
         boxes
             .try_reserve_exact(possible_cpus)
             .map_err(|_| OutOfMemory)?;
-        boxes.resize_with(possible_cpus, || Mailbox {
-            flush: CachePadded::new(Lane::new(Class::Flush)),
-            call: CachePadded::new(Lane::new(Class::Call)),
-        });
+        boxes.resize_with(possible_cpus, || CachePadded::new(Mailbox::new()));
         Ok(Mailboxes {
             boxes: boxes.into_boxed_slice(),
             inbox_words: possible_cpus.div_ceil(WORD_BITS),
@@ -95,12 +76,11 @@ impl<B: Bell> Mailboxes<B> {
     }
 
     /// Asks each CPU of `targets`, which are others than the caller's, for `request`. Waits first if this CPU's earlier
-    /// request of the class is still under way (MAIL-1).
+    /// request is still under way (MAIL-1).
     #[inline(always)]
     pub fn send<'a>(
         &'a self,
         pin: &'a Pinned,
-        class: Class,
         targets: &CpuSet,
         request: Request<'_>,
     ) -> Pending<'a, B> {
@@ -114,80 +94,61 @@ impl<B: Bell> Mailboxes<B> {
         if count == 0 {
             return Pending::done();
         }
-        if cfg!(debug_assertions) && class == Class::Call {
-            assert!(
-                irq::are_enabled() && !irq::in_handler(),
-                "MAIL-4: a call request is sent with interrupts off"
-            );
-        }
-        let lane = self.lane(sender, class);
+        let own = self.mailbox(sender);
         let mut off = irq::disable();
         // As long as interrupts are on, a handler may send a request of its own.
-        while !lane.record.is_finished() {
+        while !own.record.is_finished() {
             drop(off);
-            self.wait_until_finished(lane);
+            self.wait_until_finished(own);
             off = irq::disable();
         }
         // SAFETY: the record is our CPU's, the check and this have interrupts off.
-        unsafe { lane.record.fill(request, count as u32) };
+        unsafe { own.record.fill(request, count as u32) };
         let (word, bit) = place_of(sender);
         // Those that are not rung at.
         let mut spared = None;
-        for target in targets.iter() {
+        targets.iter().for_each(|target| {
             // Our bit is not set (MAIL-2), so adding it sets it. Release pairs with the Acquire in `serve_senders`: the
             // target sees the record.
-            if self.lane(target, class).inbox[word].fetch_add(bit, Ordering::Release) != 0 {
+            if self.mailbox(target).inbox[word].fetch_add(bit, Ordering::Release) != 0 {
                 // MAIL-3: another sender's ring is on its way.
                 spared.get_or_insert_with(CpuSet::new).insert(target);
             }
-        }
+        });
         match &spared {
-            None => self.bell.ring(targets),
-            Some(spared) => self.ring_the_rest(targets, spared),
+            None => self.bell.ring(targets, &off),
+            Some(spared) => self.ring_the_rest(targets, spared, &off),
         }
         drop(off);
-        Pending::new(self, lane, count)
+        Pending::new(self, own, count)
     }
 
     /// Rings at those of `targets` that are not in `spared`.
     #[cold]
-    fn ring_the_rest(&self, targets: &CpuSet, spared: &CpuSet) {
+    fn ring_the_rest(&self, targets: &CpuSet, spared: &CpuSet, off: &IrqOff) {
         let rest = targets.difference(spared);
         if !rest.is_empty() {
-            self.bell.ring(&rest);
+            self.bell.ring(&rest, off);
         }
     }
 
     /// Whether no request is under way, from any CPU: so it is when nobody has sent anything, or all have been
     /// answered.
     pub fn are_idle(&self) -> bool {
-        let lanes = self
-            .boxes
-            .iter()
-            .flat_map(|mailbox| [&mailbox.flush, &mailbox.call]);
         // Relaxed: requests of which the caller does not know otherwise may begin or end at any time.
-        lanes.fold(true, |idle, lane| {
-            let asked = lane
+        self.boxes.iter().fold(true, |idle, mailbox| {
+            let asked = mailbox
                 .inbox
                 .iter()
                 .filter(|word| word.load(Ordering::Relaxed) != 0)
                 .count();
-            idle & lane.record.is_finished() & (asked == 0)
+            idle & mailbox.record.is_finished() & (asked == 0)
         })
     }
 
     #[inline(always)]
     fn mailbox(&self, cpu: CpuId) -> &Mailbox {
         &self.boxes[cpu.index()]
-    }
-
-    #[inline(always)]
-    fn lane(&self, cpu: CpuId, class: Class) -> &Lane {
-        let mailbox = self.mailbox(cpu);
-        match class {
-            Class::Flush => &mailbox.flush,
-            Class::Call => &mailbox.call,
-        }
     }
 }
 

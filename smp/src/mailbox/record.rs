@@ -6,7 +6,7 @@ use crate::sync::{AtomicU32, Ordering, UnsafeCell};
 
 const WORDS_MAX: usize = SUBJECT_WORDS + LIST_MAX;
 
-/// A CPU's request in one class, and how many targets have not finished with it.
+/// A CPU's request, and how many targets have not finished with it.
 #[derive(Debug)]
 pub(super) struct Record {
     unfinished: AtomicU32,
@@ -77,7 +77,7 @@ impl Record {
             // SAFETY: the request was written before the bit was set and is not written again before the count below is
             // 0, which it cannot be without our step.
             let request = unsafe { &*request };
-            (request.function)(request.words.get(..request.len).unwrap_or_default(), off);
+            (request.function)(&request.words[..request.len], off);
         });
         // Release pairs with the Acquire in `is_finished`.
         self.unfinished.fetch_sub(1, Ordering::Release);

@@ -31,6 +31,18 @@ pub fn now_ns() -> u64 {
     clock::now_ns()
 }
 
+/// The time-stamp counter, for sums of short spans, which [`ticks_to_ns`] brings to nanoseconds when somebody looks.
+#[inline(always)]
+pub fn ticks() -> u64 {
+    crate::hw::timestamp()
+}
+
+/// How many nanoseconds so many ticks take; 0 until `init` has been called.
+#[inline(always)]
+pub fn ticks_to_ns(ticks: u64) -> u64 {
+    clock::ticks_to_ns(ticks)
+}
+
 /// The end of a bounded wait.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Debug)]
 pub struct Deadline {
@@ -70,7 +82,11 @@ mod clock {
 
     #[inline(always)]
     pub(super) fn now_ns() -> u64 {
-        let ticks = crate::hw::timestamp().wrapping_sub(ZERO.load(Relaxed));
+        ticks_to_ns(super::ticks().wrapping_sub(ZERO.load(Relaxed)))
+    }
+
+    #[inline(always)]
+    pub(super) fn ticks_to_ns(ticks: u64) -> u64 {
         Scale::from_bits(TO_NS.load(Relaxed)).apply(ticks)
     }
 
@@ -87,7 +103,11 @@ mod clock {
 mod clock {
     /// On the host the stand-in for the counter counts nanoseconds.
     pub(super) fn now_ns() -> u64 {
-        crate::hw::timestamp()
+        super::ticks()
+    }
+
+    pub(super) fn ticks_to_ns(ticks: u64) -> u64 {
+        ticks
     }
 }
 

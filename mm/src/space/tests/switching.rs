@@ -70,7 +70,7 @@ fn a_cpu_that_is_idle_in_a_space_leaves_it_before_the_space_is_freed() {
         drop(shared);
         loaded.send(hw::current_root()).unwrap();
         while Some(hw::current_root()) != kernel_map::root_pa() {
-            mailbox::serve_flush_requests();
+            mailbox::serve_requests();
             thread::yield_now();
         }
     });
@@ -100,7 +100,7 @@ fn check_lock_is_held_until_all_have_answered(
         thread::sleep(Duration::from_millis(30));
         let is_held = other_cpus.memory.is_taken_racy();
         leave(&irq::disable());
-        mailbox::serve_flush_requests();
+        mailbox::serve_requests();
         is_held
     });
     is_ready.recv().unwrap();

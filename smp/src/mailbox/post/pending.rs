@@ -3,9 +3,10 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::{Bell, Class, Lane, Mailboxes, place_of};
+use super::{Bell, Mailbox, Mailboxes, place_of};
 use crate::cpu::CpuId;
 use crate::cpu_set::CpuSet;
+use crate::hw;
 use crate::irq;
 use crate::pin::{self, Pinned};
 use crate::sync::Ordering;
@@ -17,19 +18,19 @@ const RING_AGAIN_NS: u64 = 100_000_000;
 /// A request under way. Waiting for it, or dropping it, ends when every target has run it.
 #[must_use = "dropping it waits at once"]
 pub struct Pending<'a, B: Bell> {
-    /// The lane whose record it is in. `None` if there was no target.
-    under_way: Option<(&'a Mailboxes<B>, &'a Lane)>,
+    /// The mailbox whose record it is in. `None` if there was no target.
+    under_way: Option<(&'a Mailboxes<B>, &'a Mailbox)>,
     targets: usize,
     /// The sender stays on its CPU, whose record it waits for.
     pinned: PhantomData<&'a Pinned>,
 }
 
 impl<'a, B: Bell> Pending<'a, B> {
-    /// The request that `lane`, of the sender's CPU, holds for so many targets.
+    /// The request that `own`, the mailbox of the sender's CPU, holds for so many targets.
     #[inline(always)]
-    pub(super) fn new(mailboxes: &'a Mailboxes<B>, lane: &'a Lane, targets: usize) -> Self {
+    pub(super) fn new(mailboxes: &'a Mailboxes<B>, own: &'a Mailbox, targets: usize) -> Self {
         Pending {
-            under_way: Some((mailboxes, lane)),
+            under_way: Some((mailboxes, own)),
             targets,
             pinned: PhantomData,
         }
@@ -44,8 +45,8 @@ impl<'a, B: Bell> Pending<'a, B> {
         }
     }
 
-    /// Waits until every target has run the request (MAIL-4). If it was followed by another of this CPU's in the same
-    /// class, waits for that too. Panics if a target does not answer at all.
+    /// Waits until every target has run the request (MAIL-4). If it was followed by another of this CPU's,
+    /// waits for that too. Panics if a target does not answer at all.
     pub fn wait(self) {
         drop(self);
     }
@@ -58,17 +59,21 @@ impl<'a, B: Bell> Pending<'a, B> {
     /// Whether every target has run the request.
     pub fn is_finished(&self) -> bool {
         let under_way = self.under_way;
-        under_way.is_none_or(|(_, lane)| lane.record.is_finished())
+        under_way.is_none_or(|(_, own)| own.record.is_finished())
     }
 }
 
 impl<B: Bell> Drop for Pending<'_, B> {
     #[inline]
     fn drop(&mut self) {
-        if let Some((mailboxes, lane)) = self.under_way
-            && !lane.record.is_finished()
+        if let Some((mailboxes, own)) = self.under_way
+            && !own.record.is_finished()
         {
-            mailboxes.wait_until_finished(lane);
+            // Often one is all that is needed.
+            hw::pause();
+            if !own.record.is_finished() {
+                mailboxes.wait_until_finished(own);
+            }
         }
     }
 }
@@ -82,55 +87,54 @@ impl<B: Bell> fmt::Debug for Pending<'_, B> {
 }
 
 impl<B: Bell> Mailboxes<B> {
-    /// Waits until every target has run the request of `lane`, which is this CPU's and was not finished just before.
-    pub(super) fn wait_until_finished(&self, lane: &Lane) {
+    /// Waits until every target has run the request of `own`, which is this CPU's and was not finished just before.
+    pub(super) fn wait_until_finished(&self, own: &Mailbox) {
         let pin = pin::pin();
         let mut wait = SpinWait::new();
         let mut ring_again_ns = RING_AGAIN_NS;
         loop {
             if !wait.turn() {
-                self.no_answer(pin.cpu(), lane.class);
+                self.no_answer(pin.cpu());
             }
             if wait.waited_ns() >= ring_again_ns {
                 ring_again_ns *= 2;
-                self.ring_again(pin.cpu(), lane.class);
+                self.ring_again(pin.cpu());
             }
-            if lane.record.is_finished() {
+            if own.record.is_finished() {
                 return;
             }
-            self.serve_flush_requests(&pin);
-            if lane.record.is_finished() {
+            self.serve_requests(&pin);
+            if own.record.is_finished() {
                 return;
             }
         }
     }
 
     /// The CPUs that have not looked at the request of `sender`.
-    fn unserved(&self, sender: CpuId, class: Class) -> CpuSet {
+    fn unserved(&self, sender: CpuId) -> CpuSet {
         let (word, bit) = place_of(sender);
         let cpus = (0..self.boxes.len()).map(CpuId::new);
         // Relaxed: one that looks just now is rung at for nothing, or named in a message.
         let is_unserved =
-            |cpu: &CpuId| self.lane(*cpu, class).inbox[word].load(Ordering::Relaxed) & bit != 0;
+            |cpu: &CpuId| self.mailbox(*cpu).inbox[word].load(Ordering::Relaxed) & bit != 0;
         cpus.filter(is_unserved).collect()
     }
 
     /// MAIL-6: rings at those who have not looked at the request of `sender`, which calls this.
     #[cold]
-    fn ring_again(&self, sender: CpuId, class: Class) {
-        let targets = self.unserved(sender, class);
+    fn ring_again(&self, sender: CpuId) {
+        let targets = self.unserved(sender);
         if !targets.is_empty() {
-            let _off = irq::disable();
-            self.bell.ring(&targets);
+            self.bell.ring(&targets, &irq::disable());
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn no_answer(&self, sender: CpuId, class: Class) -> ! {
-        let targets = self.unserved(sender, class);
+    fn no_answer(&self, sender: CpuId) -> ! {
+        let targets = self.unserved(sender);
         panic!(
-            "watchdog: no answer to a {class:?} request of CPU {sender}; not even looked at by {targets:?}"
+            "watchdog: no answer to the request of CPU {sender}; not even looked at by {targets:?}"
         );
     }
 }
