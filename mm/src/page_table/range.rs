@@ -76,12 +76,16 @@ impl PageTable {
             iter = VmIterMut::new_mut(self, start);
         }
         commit()?;
-        while iter.find_mapping(end) {
+        if is_in_one_table {
             iter.protect_rest_of_table(end, batch, &perm_of);
-            if is_in_one_table && iter.is_not_full() {
+            if iter.is_not_full() {
                 return Ok(());
             }
-            iter.next_small_table();
+        } else {
+            while iter.find_mapping(end) {
+                iter.protect_rest_of_table(end, batch, &perm_of);
+                iter.next_small_table();
+            }
         }
         self.merge_range(start, end, batch);
         Ok(())

@@ -9,7 +9,7 @@
 //! Copying takes rights away in the original, which may be shared itself and belong to others. That is no change that
 //! anybody could notice: it is read-only for all of them already.
 
-use geometry::{ENTRIES, Geometry, X86};
+use geometry::{Geometry, X86};
 
 use crate::addr::VirtAddr;
 use crate::error::NoMemory;
@@ -84,32 +84,46 @@ impl TableCopy<'_, '_> {
     /// Puts copies of the entries of `from`, which is of `level`, into `to`, which nobody else has. After an error some of
     /// them are there.
     fn entries(&mut self, from: Table<'_>, to: Table<'_>, level: u32) -> Result<(), NoMemory> {
-        let (mut lowest, mut highest, mut count) = (ENTRIES, 0, 0);
-        let copied = from.used_entries().try_for_each(|(index, entry)| {
-            let copied = self.entry(from, level, index, entry)?;
-            to.slot(index).set(copied);
-            (lowest, highest, count) = (lowest.min(index), index, count + 1);
-            Ok(())
-        });
+        let written = self.written.map(|va| self.geometry.index(va, level));
+        let (used, mut count) = (from.usage().range(), 0);
+        let mut put = |index, copy| {
+            to.slot(index).set(copy);
+            count += 1;
+        };
+        let mut entries = from.used_entries();
+        // Pages have a loop of their own: nearly all entries are pages.
+        let copied = match level {
+            1 => entries.try_for_each(|(index, entry)| {
+                put(
+                    index,
+                    self.page(from.slot(index), entry, written == Some(index))?,
+                );
+                Ok(())
+            }),
+            _ => entries.try_for_each(|(index, entry)| {
+                put(
+                    index,
+                    self.upper(from, level, index, entry, written == Some(index))?,
+                );
+                Ok(())
+            }),
+        };
         if count > 0 {
-            Usage::add_several(to.usage_word(), lowest, highest, count);
+            Usage::add_several(to.usage_word(), used.start, used.end - 1, count);
         }
         copied
     }
 
-    /// The copy of `entry`, the entry `index` of `from`, which is of `level`.
-    #[inline(always)]
-    fn entry(
+    /// The copy of `entry`, the entry `index` of `from`, which is of `level`, above that of pages.
+    fn upper(
         &mut self,
         from: Table<'_>,
         level: u32,
         index: usize,
         entry: Entry,
+        leads_to_written: bool,
     ) -> Result<Entry, NoMemory> {
         let slot = from.slot(index);
-        let leads_to_written = self
-            .written
-            .is_some_and(|va| self.geometry.index(va, level) == index);
         Ok(match from.child(entry, level) {
             Some(child) if leads_to_written => {
                 Entry::new(self.table(child, level - 1)?.into_raw(), Perm::TABLE)
@@ -123,13 +137,12 @@ impl TableCopy<'_, '_> {
                 let table = unsafe { Frame::borrow_raw(entry.pa()) }.share();
                 Entry::new(table.into_raw(), Perm::TABLE - Perm::WRITE)
             }
-            None if level == 1 => self.page(slot, entry, leads_to_written)?,
             None => self.big_leaf(slot, entry, level),
         })
     }
 
     /// The copy of `entry`, which maps a page of 4 KiB and stands in `slot`.
-    #[inline]
+    #[inline(always)]
     fn page(&mut self, slot: Slot<'_>, entry: Entry, is_written: bool) -> Result<Entry, NoMemory> {
         // What is in the copy may be in a TLB already, by way of the original.
         let perm = entry.perm() | Perm::ACCESSED;

@@ -100,14 +100,14 @@ impl AtomicCpuSet {
     /// too large to be handed around.
     #[inline]
     pub fn add_others_after_publish(&self, others: &mut CpuSet, cpu: CpuId) {
-        let read = |place: usize, word: &AtomicU64| {
-            word.fetch_or(0, Ordering::SeqCst) & !own_bit(place, cpu)
-        };
-        // Up to 64 CPUs there is one word, and no loop.
-        if let Some((first, rest)) = self.possible_words().split_first() {
-            others.add_word(0, read(0, first));
-            for (place, word) in (1..).zip(rest) {
-                others.add_word(place, read(place, word));
+        match self.possible_words() {
+            // Up to 64 CPUs.
+            [word] => others.add_word(0, word.fetch_or(0, Ordering::SeqCst) & !bit_of(cpu)),
+            words => {
+                for (place, word) in words.iter().enumerate() {
+                    let word = word.fetch_or(0, Ordering::SeqCst);
+                    others.add_word(place, word & !own_bit(place, cpu));
+                }
             }
         }
     }
