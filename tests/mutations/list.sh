@@ -24,12 +24,12 @@ life=proc/src/process/life.rs
 wait=proc/src/wait.rs
 single_wait=proc/src/single_wait.rs
 
-mutation sets-read-by-a-load "$cpu_set" 'word.fetch_or(0, Ordering::SeqCst) & !own_bit(place, cpu)' \
-    'word.load(Ordering::SeqCst) & !own_bit(place, cpu)' \
+mutation sets-read-by-a-load "$cpu_set" 'word.fetch_or(0, Ordering::SeqCst) & !bit_of(cpu)' \
+    'word.load(Ordering::SeqCst) & !bit_of(cpu)' \
     mm loom_flush tlb_3
 
-mutation sets-read-relaxed "$cpu_set" 'word.fetch_or(0, Ordering::SeqCst) & !own_bit(place, cpu)' \
-    'word.fetch_or(0, Ordering::Relaxed) & !own_bit(place, cpu)' \
+mutation sets-read-relaxed "$cpu_set" 'word.fetch_or(0, Ordering::SeqCst) & !bit_of(cpu)' \
+    'word.fetch_or(0, Ordering::Relaxed) & !bit_of(cpu)' \
     mm loom_flush tlb_3
 
 mutation bit-set-by-load-and-store "$cpu_set" 'self.words[word_of(cpu)].fetch_or(bit_of(cpu), Ordering::SeqCst) & bit_of(cpu) == 0' \
