@@ -10,7 +10,7 @@ use crate::hw;
 use crate::irq;
 use crate::pin::{self, Pinned};
 use crate::sync::Ordering;
-use crate::wait::SpinWait;
+use crate::wait::{self, SpinWait};
 
 /// After such a time an interrupt is taken for lost (MAIL-6); then again after twice as long.
 const RING_AGAIN_NS: u64 = 100_000_000;
@@ -69,8 +69,10 @@ impl<B: Bell> Drop for Pending<'_, B> {
         if let Some((mailboxes, own)) = self.under_way
             && !own.record.is_finished()
         {
-            // Often one is all that is needed.
-            hw::pause();
+            if wait::spin_limit() == 0 {
+                // Often all that is needed.
+                hw::pause();
+            }
             if !own.record.is_finished() {
                 mailboxes.wait_until_finished(own);
             }
