@@ -52,6 +52,6 @@ if [ -n "$icount" ]; then
     qemu+=(-accel tcg,thread=single -icount shift=0,sleep=off -rtc base=2026-01-01,clock=vm)
     line+=' tsc=reliable clocksource=tsc'
 fi
-# Now and then Linux does not switch the machine off when all is printed.
+# Linux has been seen not to switch the machine off when all was printed.
 timeout 300 "${qemu[@]}" -kernel "$kept"/vmlinuz-* -initrd "$root.initrd" -append "$line" </dev/null |
     tr -d '\r' | sed -n 's/.*\(BENCH.*\)/\1/p'
