@@ -176,6 +176,20 @@ fn the_only_cpu_that_is_stuck_is_shown_by_the_harness() {
     }
 }
 
+/// A fault that another CPU would have to commit does not hold up the only one.
+#[test]
+fn the_only_cpu_goes_on_when_a_fault_needs_another() {
+    for name in ["lock-in-handler", "switch-in-handler", "irq-on-in-handler"] {
+        let busy = Boot::program(&["killdemo", "4"]).cpus(1);
+        let run = busy
+            .append(&format!("plant={name}"))
+            .deadline(DEADLINE)
+            .run();
+        run.assert_status(0)
+            .assert_log_has(&["the planted fault has been committed"]);
+    }
+}
+
 #[test]
 fn a_fault_that_does_not_exist_is_not_passed_over() {
     let run = plant("nosuch").cpus(1).run();

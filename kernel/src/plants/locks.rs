@@ -153,9 +153,10 @@ pub(super) const PLANTS: [Plant; 16] = [
 /// Has another CPU run the request until it has done so in an interrupt handler: one that waits for something when it is
 /// asked serves requests there.
 fn in_a_handler(function: fn(&[usize], &IrqOff)) {
-    let pin = pin::pin();
-    while !IS_COMMITTED.load(Ordering::Relaxed) {
-        mailbox::send(&pin, &ipi::others_online(), Request::of(function)).wait();
+    let (pin, others) = (pin::pin(), ipi::others_online());
+    // The only CPU has nobody to ask.
+    while !others.is_empty() && !IS_COMMITTED.load(Ordering::Relaxed) {
+        mailbox::send(&pin, &others, Request::of(function)).wait();
     }
 }
 
