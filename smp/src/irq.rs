@@ -22,10 +22,7 @@ pub struct IrqOff {
 pub fn disable() -> IrqOff {
     let were_enabled = hw::interrupts_enabled();
     hw::disable_interrupts();
-    IrqOff {
-        were_enabled,
-        pinned: ManuallyDrop::new(Pinned::uncounted()),
-    }
+    IrqOff::new(were_enabled)
 }
 
 /// Turns interrupts off until the guard is dropped, for code that knows that they are on: cheaper than [`disable`].
@@ -33,10 +30,7 @@ pub fn disable() -> IrqOff {
 pub fn disable_from_enabled() -> IrqOff {
     debug_assert!(hw::interrupts_enabled(), "interrupts are off already");
     hw::disable_interrupts();
-    IrqOff {
-        were_enabled: true,
-        pinned: ManuallyDrop::new(Pinned::uncounted()),
-    }
+    IrqOff::new(true)
 }
 
 /// Whether this CPU takes interrupts now.
@@ -46,6 +40,15 @@ pub fn are_enabled() -> bool {
 }
 
 impl IrqOff {
+    /// A guard, now that interrupts are off.
+    #[inline(always)]
+    fn new(were_enabled: bool) -> IrqOff {
+        IrqOff {
+            were_enabled,
+            pinned: ManuallyDrop::new(Pinned::uncounted()),
+        }
+    }
+
     /// A guard for code that *starts* with interrupts off (a new thread, a CPU that has just come up, an entry stub):
     /// dropping it turns them on.
     ///
@@ -58,10 +61,7 @@ impl IrqOff {
             !hw::interrupts_enabled(),
             "adopted a guard with interrupts on"
         );
-        IrqOff {
-            were_enabled: true,
-            pinned: ManuallyDrop::new(Pinned::uncounted()),
-        }
+        IrqOff::new(true)
     }
 
     /// A guard for an interrupt handler, which its gate has entered with interrupts off: dropping it leaves them off.
@@ -74,10 +74,7 @@ impl IrqOff {
             !hw::interrupts_enabled(),
             "a handler runs with interrupts on"
         );
-        IrqOff {
-            were_enabled: false,
-            pinned: ManuallyDrop::new(Pinned::uncounted()),
-        }
+        IrqOff::new(false)
     }
 
     /// Sleeps until an interrupt has been handled; on return interrupts are off again. What was decided with interrupts

@@ -20,7 +20,7 @@ const GRIND_SECONDS: u64 = 60;
 const SHAKEN_GRIND_MS: u64 = 6000;
 /// So many seeds of shaken time slices the usual run tries.
 const SHAKEN_SEEDS: u64 = 50;
-/// So many runs at a time, unless `ARGONAUT_AT_A_TIME` says another number.
+/// So many runs at a time, unless `ARGONAUT_AT_A_TIME` says another number, 1 at least.
 const AT_A_TIME: u64 = 2;
 const DEADLINE: Duration = Duration::from_secs(900);
 
@@ -80,7 +80,7 @@ fn run_all(
     let waiting = Mutex::new(cases.into_iter());
     let (good, bad) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     thread::scope(|scope| {
-        for _ in 0..number("ARGONAUT_AT_A_TIME", AT_A_TIME) {
+        for _ in 0..number("ARGONAUT_AT_A_TIME", AT_A_TIME).max(1) {
             scope.spawn(|| {
                 loop {
                     let Some(case) = lock(&waiting).next() else {

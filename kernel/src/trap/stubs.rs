@@ -95,7 +95,7 @@ pub(crate) unsafe extern "sysv64" fn enter_user(
 ) {
     naked_asm!(
         "push rbx; push rbp; push r12; push r13; push r14; push r15",
-        // For `system_call_entry`, whose call they also align the stack for: thread, registers.
+        // For `system_call_entry`: thread, registers. They also align the stack for its call and that of `mailbox_entry`.
         "push rax; push rdi; push rsi",
         "mov [rdx + {entry_kernel_rsp}], rsp",
         "mov gs:[{kernel_rsp}], rsp",
@@ -137,8 +137,8 @@ pub(crate) unsafe extern "sysv64" fn enter_user(
 /// Where `syscall` enters the kernel: fills the thread's [`UserRegisters`], handles the call, and goes back to user
 /// mode or returns from [`enter_user`].
 ///
-/// RCX and R11, which the instruction has overwritten, are not stored. The registers that a Rust
-/// function preserves are saved only when [`enter_user`] returns: for signals, and for `fork`, which copies them.
+/// RCX and R11, which the instruction has overwritten, are not stored. The registers that a Rust function preserves are
+/// saved only when [`enter_user`] returns: for signals, and for `fork`, which copies them.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn system_call_entry() {
     naked_asm!(
@@ -277,7 +277,6 @@ pub(super) unsafe extern "C" fn mailbox_entry() {
         "swapgs",
         "mov rbx, rsp",
         "mov rsp, gs:[{kernel_rsp}]",
-        "and rsp, -16",
         "call {serve_mailbox}",
         "mov rsp, rbx",
         "pop rbx; pop r11; pop r10; pop r9; pop r8; pop rdi; pop rsi; pop rdx; pop rcx; pop rax",

@@ -152,8 +152,8 @@ impl CpuTlb {
     }
 
     /// Flushes what has been taken away from `space`, which this CPU has loaded, as its generation `generation`:
-    /// the pages at the addresses `pages`, or everything if there are none. Only if this CPU has seen all that was taken away before are the pages
-    /// enough.
+    /// the pages at the addresses `pages`, or everything if there are none. Only if this CPU has seen all that was taken
+    /// away before are the pages enough.
     #[inline]
     fn flush(
         &self,

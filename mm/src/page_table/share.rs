@@ -94,18 +94,12 @@ impl TableCopy<'_, '_> {
         // Pages have a loop of their own: nearly all entries are pages.
         let copied = match level {
             1 => entries.try_for_each(|(index, entry)| {
-                put(
-                    index,
-                    self.page(from.slot(index), entry, written == Some(index))?,
-                );
-                Ok(())
+                let copy = self.page(from.slot(index), entry, written == Some(index));
+                copy.map(|copy| put(index, copy))
             }),
             _ => entries.try_for_each(|(index, entry)| {
-                put(
-                    index,
-                    self.upper(from, level, index, entry, written == Some(index))?,
-                );
-                Ok(())
+                let copy = self.upper(from, level, index, entry, written == Some(index));
+                copy.map(|copy| put(index, copy))
             }),
         };
         if count > 0 {
