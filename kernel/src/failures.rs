@@ -23,9 +23,10 @@ pub(crate) fn arrange(command_line: &CommandLine) {
         let mut words = value.split(':');
         match [(); 4].map(|()| words.next()) {
             [Some("alloc"), Some("driver"), None, _] => fail::enable(),
-            [Some("alloc"), Some(number), None, _] => {
+            [Some("alloc"), Some(number), count, None] => {
                 fail::enable();
-                fail::arm(Whose::Everybodys, parse(value, number), NonZeroU32::MIN);
+                let count = count.map_or(NonZeroU32::MIN, |count| parse(value, count));
+                fail::arm(Whose::Everybodys, parse(value, number), count);
             }
             [Some("ap"), Some(_), ..] => {}
             [Some("lost"), Some(ipi), Some(every), None] => {

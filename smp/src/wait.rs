@@ -37,8 +37,12 @@ pub struct SpinWait {
     turns: u64,
     /// Whether it has come to a second PAUSE. Before that it does not look at the clock.
     is_long: bool,
-    /// Since the second PAUSE was due.
+    /// As the watchdog counts it, since the second PAUSE was due.
     waited: OwnTime,
+    /// When that was.
+    long_since_ns: Option<u64>,
+    /// When the clock was looked at last.
+    looked_ns: u64,
 }
 
 impl SpinWait {
@@ -53,6 +57,8 @@ impl SpinWait {
             turns: 0,
             is_long: false,
             waited: OwnTime::new(),
+            long_since_ns: None,
+            looked_ns: 0,
         }
     }
 
@@ -73,9 +79,11 @@ impl SpinWait {
         self.turns
     }
 
-    /// For how long the wait has gone on, as the watchdog counts it; 0 as long as it is a matter of a few reads.
+    /// For how long the wait has gone on by the clock, whatever the watchdog excuses; 0 as long as it is a matter of a
+    /// few reads.
     pub fn waited_ns(&self) -> u64 {
-        self.waited.counted_ns()
+        self.long_since_ns
+            .map_or(0, |since_ns| self.looked_ns.saturating_sub(since_ns))
     }
 
     fn pause(&mut self) -> bool {
@@ -86,8 +94,9 @@ impl SpinWait {
 
     fn is_within_bound(&mut self) -> bool {
         let bound_ns = watchdog::bound_ns();
-        self.waited
-            .count(time::now_ns(), bound_ns / STEPS_PER_BOUND)
-            < bound_ns
+        let now_ns = time::now_ns();
+        self.looked_ns = now_ns;
+        self.long_since_ns.get_or_insert(now_ns);
+        self.waited.count(now_ns, bound_ns / STEPS_PER_BOUND) < bound_ns
     }
 }

@@ -65,6 +65,22 @@ fn an_unchecked_page_alloc_gives_the_kernel_away() {
     assert_breaks("pagealloc", &["takekernel"]);
 }
 
+/// It breaks `page_alloc` and nothing else: the kernel still copies to pages that nobody has touched yet.
+#[test]
+fn with_an_unchecked_page_alloc_other_programs_run_as_ever() {
+    let tests = [
+        "arguments_arrive_as_they_were_given",
+        "what_was_written_is_read_back",
+    ];
+    for test in tests {
+        Boot::program(&["usertests", test])
+            .cpus(2)
+            .append("break=pagealloc")
+            .run()
+            .assert_status(0);
+    }
+}
+
 #[test]
 fn without_write_xor_execute_a_program_executes_what_it_has_stored() {
     assert_breaks("wx", &["wx"]);

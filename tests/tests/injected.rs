@@ -71,6 +71,24 @@ fn a_cpu_for_which_there_is_no_memory_is_named_and_left_out() {
     assert!((30..50).any(is_left_out), "the second CPU needs no memory");
 }
 
+/// One of these allocations is for its segments, and is tried twice. It cannot interrupt anybody yet, and the others run on while it says
+/// so.
+#[test]
+fn a_cpu_that_has_no_memory_before_its_local_apic_is_on_ends_the_boot() {
+    let says_so = |number: u32| {
+        let run = Boot::program(&["nop"])
+            .cpus(2)
+            .append(&format!("fail=alloc:{number}:2"))
+            .run();
+        let is_it = run.status() == Some(70);
+        is_it
+            && run
+                .log()
+                .contains("panic no memory for the segments of CPU 1")
+    };
+    assert!((30..60).any(says_so), "the second CPU has no segments");
+}
+
 #[test]
 fn a_cpu_that_does_not_answer_is_named_and_left_out() {
     Boot::program(&["forkstorm", "4"])

@@ -46,6 +46,11 @@ pub(crate) fn has_five_levels() -> bool {
     structured_ecx() & 1 << 16 != 0
 }
 
+/// Whether the processor can keep users from instructions that tell where the kernel's tables are (UMIP).
+pub(crate) fn has_user_mode_instruction_prevention() -> bool {
+    structured_ecx() & 1 << 2 != 0
+}
+
 /// Whether the processor has pages of 1 GiB.
 pub(crate) fn has_gib_pages() -> bool {
     extended_edx() & 1 << 26 != 0

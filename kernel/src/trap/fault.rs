@@ -33,18 +33,15 @@ fn access(error_code: u64) -> FaultAccess {
     }
 }
 
-/// In RFLAGS: the kernel may access what is the user's (SMAP). The copies of `mm::user` set it while they do.
-const ALIGNMENT_CHECK: u64 = 1 << 18;
-
-/// Repairs a page fault of the kernel itself, which is fine in two cases: while it copies to or from user memory, and
-/// in a region of the thread's space that is the kernel's only.
+/// Repairs a page fault of the kernel itself, which is fine in two cases: in a copy to or from user memory
+/// (`mm::user`), and in a region of the thread's space that is the kernel's only.
 ///
 /// # Errors
 /// Why it cannot be repaired: then the kernel must not go on there.
 pub(super) fn repair_for_kernel(
     address: u64,
     error_code: u64,
-    rflags: u64,
+    is_user_copy: bool,
 ) -> Result<(), FaultError> {
     let address = VirtAddr::new(address);
     if !address.is_user() {
@@ -57,7 +54,7 @@ pub(super) fn repair_for_kernel(
     let current = proc::sched::current();
     let space = current.space();
     let mut access = access(error_code);
-    if rflags & ALIGNMENT_CHECK != 0 && !access.execute {
+    if is_user_copy {
         // For a user, who cannot reach what is the kernel's.
         access.user = true;
         return space.exception(address, access);

@@ -36,15 +36,21 @@ extern "C" fn kernel_trap(frame: &mut KernelFrame) {
             interrupt::handle(vector as u8, false, &off);
         }
         NMI => {
-            smp::ipi::stop::enter_from_nmi(frame.rip as usize, frame.rbp as usize);
-            panic!("non-maskable interrupt from outside at {:#x}", frame.rip)
+            let is_from_outside =
+                smp::ipi::stop::enter_from_nmi(frame.rip as usize, frame.rbp as usize);
+            assert!(
+                !is_from_outside,
+                "non-maskable interrupt from outside at {:#x}",
+                frame.rip
+            );
         }
         PAGE_FAULT => {
             let address = fault::faulting_address();
             if frame.rflags & INTERRUPT_FLAG != 0 {
                 x86_64::instructions::interrupts::enable();
             }
-            let repaired = fault::repair_for_kernel(address, frame.error_code, frame.rflags);
+            let is_user_copy = mm::user::fixup(frame.rip as usize).is_some();
+            let repaired = fault::repair_for_kernel(address, frame.error_code, is_user_copy);
             x86_64::instructions::interrupts::disable();
             if let Err(reason) = repaired
                 && !recover(frame)

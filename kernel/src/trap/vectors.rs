@@ -15,6 +15,7 @@ use x86_64::{PrivilegeLevel, VirtAddr};
 
 use super::segments::{KERNEL_CODE_SELECTOR, KERNEL_DATA_SELECTOR, OwnStack};
 use super::stubs;
+use crate::boot::features;
 use smp::ipi;
 
 /// Whether the kernel may use and execute users' pages (`break=pagealloc`): the CPUs then have SMEP and SMAP off.
@@ -55,14 +56,19 @@ pub(crate) fn init_cpu() {
             | RFlags::NESTED_TASK,
     );
     // SAFETY: the kernel's map has no-execute entries, no user pages below the user half, and kernel code touches user
-    // memory only between STAC and CLAC; `main` has checked that the CPU has these features.
+    // memory only between STAC and CLAC; `main` has checked that the CPU has these features, all but one, which is
+    // asked for here.
     unsafe {
         Efer::update(|flags| {
             flags.insert(EferFlags::SYSTEM_CALL_EXTENSIONS | EferFlags::NO_EXECUTE_ENABLE)
         });
         Cr0::update(|flags| flags.insert(Cr0Flags::WRITE_PROTECT));
         Cr4::update(|flags| {
-            flags.insert(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION | Cr4Flags::PAGE_GLOBAL);
+            flags.insert(Cr4Flags::PAGE_GLOBAL);
+            flags.set(
+                Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION,
+                features::has_user_mode_instruction_prevention(),
+            );
             flags.set(
                 Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION
                     | Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION,

@@ -11,14 +11,14 @@
 //! An NMI that nobody here has sent comes from outside: somebody wants to know where a machine hangs, and every CPU
 //! gets it. Each writes its place down before its handler panics, so the first of them finds the places of all.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::OutOfMemory;
 use crate::apic;
 use crate::cpu::{self, CpuId};
 use crate::cpu_set::CpuSet;
 use crate::hw;
-use crate::ipi::others_online;
+use crate::ipi::{online, others_online};
 use crate::percpu::{self, PerCpu};
 use crate::time::Deadline;
 
@@ -47,10 +47,17 @@ pub fn init(possible_cpus: usize) -> Result<(), OutOfMemory> {
 /// Stops every other CPU that is online, and waits until each has written its place, or five seconds. Returns false,
 /// having done nothing, if another CPU is at it.
 ///
-/// Called with interrupts off, since what runs afterwards has the machine for itself.
+/// Called with interrupts off, since what runs afterwards has the machine for itself. Only a CPU that is not online
+/// itself stops nobody: its local APIC may not be on yet.
 pub fn stop_other_cpus() -> bool {
-    let others = others_online();
-    STOP.stop(&others, Deadline::after_ms(LONGEST_WAIT_MS), |target| {
+    let (this_cpu, online) = (cpu::id_racy(), online());
+    let others = if online.contains(this_cpu) {
+        online.without(this_cpu)
+    } else {
+        CpuSet::new()
+    };
+    let deadline = Deadline::after_ms(LONGEST_WAIT_MS);
+    STOP.stop(this_cpu, &others, deadline, |target| {
         if let Some(block) = percpu::block_of(target) {
             // SAFETY: the CPU has said by `ipi::announce` that it handles NMIs.
             unsafe { apic::send_nmi(block.apic_id()) };
@@ -73,33 +80,50 @@ pub fn unreachable_cpus() -> CpuSet {
         .collect()
 }
 
-/// What an NMI handler does: writes down where the CPU was, and halts it for ever if a CPU has asked for that.
+/// What an NMI handler does: writes down where the CPU was, and halts it for ever if another CPU has asked for that.
 ///
-/// It returns if nobody has asked. Then the NMI is from outside, and the handler is to panic.
-pub fn enter_from_nmi(rip: usize, rbp: usize) {
-    if STOP.note_down(cpu::id_racy(), Place { rip, rbp }) {
-        halt_for_ever();
+/// If nobody has asked, the NMI is from outside, and it returns true: the handler is to panic. On the CPU that stops the
+/// others it returns false: that one is reporting a panic already, and goes on.
+pub fn enter_from_nmi(rip: usize, rbp: usize) -> bool {
+    let this_cpu = cpu::id_racy();
+    match STOP.note_down(this_cpu, Place { rip, rbp }) {
+        None => true,
+        Some(stopper) if stopper == this_cpu => false,
+        Some(_) => halt_for_ever(),
     }
 }
 
 /// The state of a stop.
 struct Stop {
-    under_way: AtomicBool,
+    /// The CPU that stops the others, plus one; 0 as long as none does.
+    stopper: AtomicUsize,
     notes: PerCpu<Note>,
 }
 
 impl Stop {
     const fn new() -> Stop {
         Stop {
-            under_way: AtomicBool::new(false),
+            stopper: AtomicUsize::new(0),
             notes: PerCpu::new(),
         }
     }
 
-    /// Stops `targets`, and waits for their notes. False if a stop is under way (STOP-1).
-    fn stop(&self, targets: &CpuSet, deadline: Deadline, send_nmi: impl Fn(CpuId)) -> bool {
+    /// Stops `targets` for `stopper`, and waits for their notes. False if a stop is under way (STOP-1).
+    fn stop(
+        &self,
+        stopper: CpuId,
+        targets: &CpuSet,
+        deadline: Deadline,
+        send_nmi: impl Fn(CpuId),
+    ) -> bool {
         // AcqRel: one CPU wins; the others see in `note_down` that it has.
-        if self.under_way.swap(true, Ordering::AcqRel) {
+        let won = self.stopper.compare_exchange(
+            0,
+            stopper.index() + 1,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        if won.is_err() {
             return false;
         }
         targets.iter().for_each(send_nmi);
@@ -111,13 +135,15 @@ impl Stop {
         true
     }
 
-    /// Writes down where `cpu`, which runs this, was. True if it is to halt.
-    fn note_down(&self, cpu: CpuId, place: Place) -> bool {
-        if self.notes.is_ready() {
+    /// Writes down where `cpu`, which runs this, was. Returns who stops the others, if somebody does.
+    fn note_down(&self, cpu: CpuId, place: Place) -> Option<CpuId> {
+        // Acquire pairs with the AcqRel in `stop`.
+        let stopper = self.stopper.load(Ordering::Acquire);
+        let stopper = stopper.checked_sub(1).map(CpuId::new);
+        if stopper != Some(cpu) && self.notes.is_ready() {
             self.notes.of(cpu).write(place);
         }
-        // Acquire pairs with the AcqRel in `stop`.
-        self.under_way.load(Ordering::Acquire)
+        stopper
     }
 
     fn place_of(&self, cpu: CpuId) -> Option<Place> {
@@ -211,8 +237,11 @@ mod tests {
         let stop = machine();
         thread::scope(|cpus| {
             let stop = &stop;
-            let stopped = stop.stop(&others(), Deadline::after_ms(10_000), |target| {
-                cpus.spawn(move || assert!(stop.note_down(target, place(target))));
+            let deadline = Deadline::after_ms(10_000);
+            let stopped = stop.stop(CpuId::BOOT, &others(), deadline, |target| {
+                cpus.spawn(move || {
+                    assert_eq!(stop.note_down(target, place(target)), Some(CpuId::BOOT));
+                });
             });
             assert!(stopped);
             assert!(
@@ -226,25 +255,35 @@ mod tests {
     #[test]
     fn a_cpu_that_does_not_answer_holds_nobody_up_for_ever() {
         let stop = machine();
-        assert!(stop.stop(&others(), Deadline::after_ms(20), |_| ()));
+        let deadline = Deadline::after_ms(20);
+        assert!(stop.stop(CpuId::BOOT, &others(), deadline, |_| ()));
         assert_eq!(stop.place_of(CpuId::new(1)), None);
     }
 
     #[test]
     fn only_the_first_cpu_stops_the_others() {
         let stop = machine();
-        assert!(stop.stop(&CpuSet::new(), Deadline::after_ms(0), |_| ()));
-        assert!(!stop.stop(&others(), Deadline::after_ms(0), |_| panic!("a second NMI")));
+        let (nobody, at_once) = (CpuSet::new(), || Deadline::after_ms(0));
+        assert!(stop.stop(CpuId::BOOT, &nobody, at_once(), |_| ()));
+        let second = CpuId::new(2);
+        assert!(!stop.stop(second, &others(), at_once(), |_| panic!("a second NMI")));
+    }
+
+    #[test]
+    fn the_cpu_that_stops_the_others_is_not_stopped_by_an_nmi_from_outside() {
+        let stop = machine();
+        let stopper = CpuId::new(2);
+        assert!(stop.stop(stopper, &CpuSet::new(), Deadline::after_ms(0), |_| ()));
+        assert_eq!(stop.note_down(stopper, place(stopper)), Some(stopper));
+        assert_eq!(stop.place_of(stopper), None, "its report says where it is");
     }
 
     #[test]
     fn after_an_nmi_from_outside_the_place_stays_the_first_one() {
         let stop = machine();
         let cpu = CpuId::new(2);
-        assert!(
-            !stop.note_down(cpu, place(cpu)),
-            "nobody has asked it to halt"
-        );
+        let asked = stop.note_down(cpu, place(cpu));
+        assert_eq!(asked, None, "nobody has asked it to halt");
         stop.note_down(cpu, Place { rip: 1, rbp: 2 });
         assert_eq!(stop.place_of(cpu), Some(place(cpu)));
     }
@@ -252,7 +291,11 @@ mod tests {
     #[test]
     fn a_stop_works_before_there_is_room_for_notes() {
         let stop = Stop::new();
-        assert!(stop.stop(&CpuSet::new(), Deadline::after_ms(0), |_| ()));
-        assert!(stop.note_down(CpuId::BOOT, place(CpuId::BOOT)));
+        let stopper = CpuId::new(1);
+        assert!(stop.stop(stopper, &CpuSet::new(), Deadline::after_ms(0), |_| ()));
+        assert_eq!(
+            stop.note_down(CpuId::BOOT, place(CpuId::BOOT)),
+            Some(stopper)
+        );
     }
 }

@@ -33,11 +33,6 @@ impl OwnTime {
         self.excuses = excuses;
         self.counted_ns
     }
-
-    /// The sum at the last look.
-    pub fn counted_ns(&self) -> u64 {
-        self.counted_ns
-    }
 }
 
 impl Default for OwnTime {
