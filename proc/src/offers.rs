@@ -29,7 +29,10 @@ use crate::{futex, table};
 pub(crate) struct Offers(SpinLock<Vec<Offer>, rank::Offers>);
 
 struct Offer {
-    page: OfferedPage,
+    /// Where the owner has the page.
+    address: VirtAddr,
+    /// `None` while it is being made an offer of: the place in the list comes first, since it may be refused.
+    page: Option<OfferedPage>,
     /// To whom (OFFER-4).
     space: SpaceId,
     /// The id that it had, to see whether it is still there.
@@ -49,17 +52,18 @@ pub fn break_share() {
 ///
 /// # Errors
 /// `EINVAL` if that is `owner` itself; `ESRCH` if there is no such process with user memory, or it has ended; `EAGAIN`
-/// if `owner` has too many offers; those of [`Space::offer`].
+/// if `owner` has too many offers; those of [`Space::offer`]. Nothing has changed then that a user could notice.
 pub fn share(owner: &Process, partner: Id, page: VirtAddr) -> Result<(), Errno> {
     let space = owner.space().ok_or(Errno::EINVAL)?;
     let (to, ()) = with_partner(owner, partner, |_| ())?;
-    let page = offer(space, page)?;
-    let offer = Offer {
-        page,
-        space: to.id(),
-        partner,
-    };
-    owner.offers.add(offer)
+    owner.offers.make_place(to.id(), partner, page)?;
+    match offer(space, page) {
+        Ok(offered) => owner.offers.fill_place(to.id(), offered),
+        Err(error) => {
+            owner.offers.give_up_place(to.id(), page);
+            Err(error.into())
+        }
+    }
 }
 
 /// Maps at `local`, in the memory of `taker`, the page that the process `owner` has at `remote` and has offered to it.
@@ -113,13 +117,16 @@ impl Offers {
         Offers(SpinLock::new(Vec::new()))
     }
 
-    /// Adds an offer, in the place of an earlier one of the same address to the same partner.
+    /// Makes a place for an offer of the page at `address` to `partner`, whose space is `space`: that of an earlier
+    /// offer of the same to the same, if there is one.
     ///
     /// # Errors
     /// `EAGAIN` if there are too many, `ENOMEM`.
-    fn add(&self, offer: Offer) -> Result<(), Errno> {
+    fn make_place(&self, space: SpaceId, partner: Id, address: VirtAddr) -> Result<(), Errno> {
         let mut list = self.0.lock();
-        list.retain(|old| !old.is_like(offer.space, offer.page.address()));
+        if list.iter().any(|offer| offer.is_like(space, address)) {
+            return Ok(());
+        }
         if list.len() >= OFFERS_MAX {
             list.retain(Offer::can_be_taken);
         }
@@ -127,15 +134,40 @@ impl Offers {
             return Err(Errno::EAGAIN);
         }
         list.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        list.push(offer);
+        list.push(Offer {
+            address,
+            page: None,
+            space,
+            partner,
+        });
         Ok(())
+    }
+
+    /// Offers `page` to `space`, for which there is a place.
+    ///
+    /// # Errors
+    /// `ESRCH` if the place has gone, with the partner.
+    fn fill_place(&self, space: SpaceId, page: OfferedPage) -> Result<(), Errno> {
+        let mut list = self.0.lock();
+        let mut offers = list.iter_mut();
+        let place = offers.find(|offer| offer.is_like(space, page.address()));
+        let earlier = place.ok_or(Errno::ESRCH)?.page.replace(page);
+        drop(list);
+        drop(earlier);
+        Ok(())
+    }
+
+    /// Gives up a place that has not been filled.
+    fn give_up_place(&self, space: SpaceId, address: VirtAddr) {
+        let mut list = self.0.lock();
+        list.retain(|offer| offer.page.is_some() || !offer.is_like(space, address));
     }
 
     /// What has been offered to `space` at `address`.
     fn find(&self, space: SpaceId, address: VirtAddr) -> Option<OfferedPage> {
         let list = self.0.lock();
         let offer = list.iter().find(|offer| offer.is_like(space, address));
-        offer.map(|offer| offer.page.clone())
+        offer?.page.clone()
     }
 
     /// Takes all offers back.
@@ -147,7 +179,7 @@ impl Offers {
 
 impl Offer {
     fn is_like(&self, space: SpaceId, address: VirtAddr) -> bool {
-        self.space == space && self.page.address() == address
+        self.space == space && self.address == address
     }
 
     /// Whether both the memory and the partner are still there.
@@ -157,6 +189,6 @@ impl Offer {
             .as_ref()
             .and_then(|partner| partner.space())
             .is_some_and(|space| space.id() == self.space);
-        is_there && self.page.is_there()
+        is_there && self.page.as_ref().is_none_or(OfferedPage::is_there)
     }
 }

@@ -3,7 +3,7 @@
 use abi::layout::{PAGE_SIZE, PROGRAM_BASE};
 use abi::{OFFERS_MAX, OpenFlags};
 use ulib::file::File;
-use ulib::mapping::{MapRequest, map, protect, unmap};
+use ulib::mapping::{MapRequest, map, mapping, protect, unmap};
 use ulib::offer::{attach, share};
 use ulib::{Errno, MapFlags, Protection, Whence, process};
 
@@ -257,6 +257,11 @@ fn offers_are_limited_and_those_to_the_dead_do_not_count() {
         ok(share(first, memory + page * PAGE_SIZE));
     }
     assert_eq!(share(first, last), Err(Errno::EAGAIN));
+    let flags = ok(mapping(last)).flags();
+    assert!(
+        !flags.contains(MapFlags::SHARED),
+        "what is refused is not shared"
+    );
     kill(first);
     let second = start(|| process::sleep_ms(1_000_000));
     ok(share(second, last));
