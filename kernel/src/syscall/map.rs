@@ -17,12 +17,16 @@ pub(super) fn map(call: Call<'_>) -> Result<usize, Errno> {
     let backing = wanted.backing(&process.descriptors)?;
     let range = match wanted.range {
         Some(range) => {
-            space.add(wanted.region(range, backing))?;
+            let region = wanted.region(range, backing);
+            space.add(region.with_flags(wanted.region_flags()))?;
             range
         }
-        None => space.add_anywhere(wanted.len, alignment(wanted.len), |range| {
-            Ok(wanted.region(range, backing))
-        })?,
+        None => {
+            let (len, flags) = (wanted.len, wanted.region_flags());
+            space.add_anywhere(len, alignment(len), flags, |range| {
+                Ok(wanted.region(range, backing))
+            })?
+        }
     };
     Ok(range.start().as_usize())
 }
@@ -104,16 +108,21 @@ impl Wanted {
         Ok(Backing::File(file))
     }
 
-    /// The region for all that, at `range`.
-    fn region(&self, range: UserRange, backing: Backing) -> Region {
+    /// How the region is treated.
+    fn region_flags(&self) -> RegionFlags {
         let mut flags = RegionFlags::empty();
         flags.set(RegionFlags::PINNED, self.rights.is_pinned);
         for (flag, told) in TOLD_FLAGS {
             flags.set(flag, self.flags.contains(told));
         }
+        flags
+    }
+
+    /// The region for all that but the flags, at `range`.
+    fn region(&self, range: UserRange, backing: Backing) -> Region {
         Region {
             growth_limit: self.growth_limit(range),
-            ..Region::new(range, self.rights.protection, backing).with_flags(flags)
+            ..Region::new(range, self.rights.protection, backing)
         }
     }
 

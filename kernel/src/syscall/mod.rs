@@ -18,6 +18,7 @@ mod thread;
 mod time;
 
 use abi::{Errno, Sysno};
+use mm::flush::limbo;
 use proc::registers::UserRegisters;
 use proc::thread::Thread;
 
@@ -71,19 +72,29 @@ pub(crate) fn dispatch(thread: &Thread, registers: &mut UserRegisters) {
     };
     registers.set_result(match result {
         Ok(value) => value as isize,
-        Err(errno) => refuse(errno),
+        Err(errno) => refuse(Call { thread, registers }, errno),
     });
 }
 
 /// Makes the call that has put itself off until all registers of the caller are saved.
 pub(crate) fn dispatch_with_all_registers(thread: &Thread, registers: &mut UserRegisters) {
-    let result = process::fork_with_registers(thread, registers);
+    let mut result = process::fork_with_registers(thread, registers);
+    if result == Err(Errno::ENOMEM) && limbo::drain_if_used() {
+        result = process::fork_with_registers(thread, registers);
+    }
     registers.set_result(abi::encode(result));
 }
 
+/// The result of a call that has failed. If that was for want of memory, and there may be some that only waits for other
+/// CPUs, it is made once more: nothing has changed.
 #[cold]
-fn refuse(errno: Errno) -> isize {
-    abi::encode(Err(errno))
+fn refuse(call: Call<'_>, errno: Errno) -> isize {
+    match HANDLERS.get(call.registers.rax as usize) {
+        Some(handler) if errno == Errno::ENOMEM && limbo::drain_if_used() => {
+            abi::encode(handler(call))
+        }
+        _ => abi::encode(Err(errno)),
+    }
 }
 
 impl<'a> Call<'a> {

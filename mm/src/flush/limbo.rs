@@ -305,16 +305,13 @@ pub(crate) fn is_in_use() -> bool {
     Kernel.limbo().is_some()
 }
 
-/// Does `attempt`, and does it again if it has run out of memory and there may be some that only waits for other CPUs.
-#[inline(always)]
-pub(crate) fn retry_drained<T, E: From<NoMemory> + PartialEq>(
-    mut attempt: impl FnMut() -> Result<T, E>,
-) -> Result<T, E> {
-    match attempt() {
-        Err(error) if error == NoMemory.into() && is_in_use() => {
-            drain(Kernel);
-            attempt()
-        }
-        outcome => outcome,
+/// Gives everything back that is in limbo, for whoever has run out of memory. Says whether anything can be: then it is
+/// worth another try.
+#[cold]
+pub fn drain_if_used() -> bool {
+    let is_used = is_in_use();
+    if is_used {
+        drain(Kernel);
     }
+    is_used
 }

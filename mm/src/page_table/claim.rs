@@ -13,7 +13,7 @@ use core::mem::ManuallyDrop;
 
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::error::NoMemory;
-use crate::flush::{ActiveCpus, FlushBatch, Machine, Released, SpaceId};
+use crate::flush::{ActiveCpus, FlushBatch, Machine, Released};
 use crate::frame::{Frame, FrameKind};
 use crate::page_table::PageTable;
 use crate::page_table::leaf::record;
@@ -34,12 +34,6 @@ impl FaultTable {
     #[inline]
     pub(crate) fn fault_iter(&self, va: VirtAddr) -> VmIter<'_, Faulting> {
         VmIter::at(&self.0, va)
-    }
-
-    /// The address space whose table this is.
-    #[inline]
-    pub(crate) fn space(&self) -> SpaceId {
-        self.0.space()
     }
 
     /// The table, of which nobody else has an iterator.

@@ -17,6 +17,7 @@ mod big_copy;
 mod big_leaf;
 mod claim;
 mod copy;
+mod empty_tables;
 mod free;
 mod inspect;
 mod kernel_entries;
@@ -47,6 +48,7 @@ use crate::error::NoMemory;
 use crate::flush::{FlushBatch, Kernel, SpaceId, limbo};
 use crate::frame::{self, Frame, FrameKind};
 use crate::kernel_map;
+use empty_tables::Emptied;
 use table::Table;
 use usage::Usage;
 
@@ -80,6 +82,7 @@ pub struct PageTable {
     /// The addresses that this table may map: `[start, start + len_bytes)`.
     start: u64,
     len_bytes: u64,
+    emptied: Emptied,
 }
 
 impl PageTable {
@@ -104,6 +107,7 @@ impl PageTable {
             space,
             start,
             len_bytes: USER_END.as_u64() - start,
+            emptied: Emptied::NONE,
         })
     }
 
@@ -118,6 +122,7 @@ impl PageTable {
             space: SpaceId::KERNEL,
             start,
             len_bytes,
+            emptied: Emptied::NONE,
         }
     }
 

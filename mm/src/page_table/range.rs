@@ -13,6 +13,7 @@ use crate::error::NoMemory;
 use crate::flush::FlushBatch;
 use crate::frame::Frame;
 use crate::page_table::PageTable;
+use crate::page_table::empty_tables::Emptied;
 use crate::page_table::leaf::Leaf;
 use crate::page_table::perm::{Entry, Perm};
 use crate::page_table::table::Table;
@@ -45,12 +46,26 @@ impl PageTable {
         }
         commit()?;
         if is_in_one_table {
-            iter.unmap_rest_of_table(end, batch);
-            return Ok(());
+            if let Some(table) = iter.unmap_rest_of_table(end, batch) {
+                self.emptied.note(table);
+            }
+        } else {
+            let range = start.as_u64()..=end.as_u64() - 1;
+            let mut emptied = self.emptied;
+            let geometry = self.geometry();
+            unmap_in(
+                self.root(),
+                geometry,
+                geometry.levels(),
+                range,
+                batch,
+                &mut emptied,
+            );
+            self.emptied = emptied;
         }
-        let range = start.as_u64()..=end.as_u64() - 1;
-        let geometry = self.geometry();
-        unmap_in(self.root(), geometry, geometry.levels(), range, batch);
+        if self.emptied.are_many() {
+            self.free_empty_tables(batch);
+        }
         Ok(())
     }
 
@@ -101,13 +116,15 @@ impl PageTable {
     }
 }
 
-/// Unmaps what `table`, of `level`, maps in `range`, all of which it serves.
+/// Unmaps what `table`, of `level`, maps in `range`, all of which it serves. Notes in `emptied` which tables that has
+/// left empty.
 fn unmap_in(
     table: Table<'_>,
     geometry: X86,
     level: u32,
     range: RangeInclusive<u64>,
     batch: &mut FlushBatch<'_>,
+    emptied: &mut Emptied,
 ) {
     let span = geometry.span(level);
     let base = range.start() & !(span * ENTRIES as u64 - 1);
@@ -131,7 +148,7 @@ fn unmap_in(
                     "PT-4: a part of a shared table is unmapped"
                 );
                 let inside = start.max(*range.start())..=last.min(*range.end());
-                unmap_in(child, geometry, level - 1, inside, batch);
+                unmap_in(child, geometry, level - 1, inside, batch, emptied);
             }
             Some(_) => {
                 let _ = slot.take();
@@ -154,7 +171,7 @@ fn unmap_in(
             }
         }
     }
-    if removed > 0 {
-        Usage::remove_several(table.usage_word(), removed);
+    if removed > 0 && Usage::remove_several(table.usage_word(), removed) {
+        emptied.note(table.pa());
     }
 }

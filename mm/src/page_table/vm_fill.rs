@@ -39,6 +39,13 @@ impl<'t, A: Access> VmIter<'t, A> {
         Ok(())
     }
 
+    /// Whether another CPU has put something into the hole at this position, or a table that leads further. Goes there.
+    pub(crate) fn has_changed(&mut self) -> bool {
+        let level = self.level;
+        self.walk_to(self.va);
+        self.level < level || self.slot.load() != Entry::EMPTY
+    }
+
     /// Goes down to the entry of `level` for this address, adding the tables that are missing.
     ///
     /// # Errors

@@ -198,11 +198,11 @@ impl<'t> VmIterMut<'t> {
     /// # Errors
     /// No memory for the table; then nothing has changed.
     pub fn split(&mut self, batch: &mut FlushBatch<'_>) -> Result<(), NoMemory> {
-        let big = self.slot.load();
-        if self.level == 1 || !big.is_leaf(self.level) {
+        if self.level == 1 || !self.slot.load().is_leaf(self.level) {
             return Ok(());
         }
         self.make_private(batch)?;
+        let big = self.slot.load();
         let table_page = new_table_page(self.level - 1)?;
         // SAFETY: a page-table page, kept by `table_page` and then by the entry.
         let table = unsafe { Table::new(table_page.pa()) };

@@ -6,7 +6,7 @@
 
 use geometry::ENTRIES;
 
-use crate::addr::{PAGE_SHIFT, VirtAddr};
+use crate::addr::{PAGE_SHIFT, PhysAddr, VirtAddr};
 use crate::error::MapError;
 use crate::flush::FlushBatch;
 use crate::frame::Frame;
@@ -46,15 +46,22 @@ impl<'t> VmIterMut<'t> {
     }
 
     /// Unmaps what the table of level 1 of this position maps from here on, before `end`. What was mapped is `batch`'s.
+    /// Returns where the table is, if it is empty now and was not before.
     #[inline(always)]
-    pub fn unmap_rest_of_table(&mut self, end: VirtAddr, batch: &mut FlushBatch<'_>) {
+    pub fn unmap_rest_of_table(
+        &mut self,
+        end: VirtAddr,
+        batch: &mut FlushBatch<'_>,
+    ) -> Option<PhysAddr> {
         self.assert_private();
         let mut removed = 0;
         for page in self.rest_of_table(end) {
             page.unmap(batch);
             removed += 1;
         }
-        Usage::remove_several(self.container.table.usage_word(), removed);
+        let table = self.container.table;
+        let is_emptied = Usage::remove_several(table.usage_word(), removed) && removed > 0;
+        is_emptied.then(|| table.pa())
     }
 
     /// Gives the leaf at this position the rights that `perm_of` says, and all behind it in its table before `end` if

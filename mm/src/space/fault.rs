@@ -264,16 +264,26 @@ fn fill(
     fetched: Option<&FetchedPage>,
 ) -> Result<Progress, FaultError> {
     if region.backing.is_anonymous() {
-        let Ok(frame) = frame::alloc_zeroed(FrameKind::Anonymous) else {
-            // Another thread may have put the last frame there.
-            return match iter.entry() == Entry::EMPTY {
-                true => Err(FaultError::NoMemory),
-                false => Ok(Progress::Done),
-            };
+        return match frame::alloc_zeroed(FrameKind::Anonymous) {
+            Ok(frame) => {
+                let filled = iter.try_fill(frame, region.protection.perm());
+                done(iter, filled)
+            }
+            Err(NoMemory) => look_again(iter),
         };
-        return done(iter.try_fill(frame, region.protection.perm()));
     }
     fill_from_backing(iter, region, access, fetched)
+}
+
+/// What a fault does that has found no memory for the hole at `iter`. Another thread may have had the last, and have
+/// filled the hole, or put a table there.
+#[cold]
+fn look_again(iter: &mut VmIter<'_, Faulting>) -> Result<Progress, FaultError> {
+    if iter.has_changed() {
+        Ok(Progress::NeedsAlone)
+    } else {
+        Err(FaultError::NoMemory)
+    }
 }
 
 /// As `fill`, of a region that shows something.
@@ -285,10 +295,10 @@ fn fill_from_backing(
     fetched: Option<&FetchedPage>,
 ) -> Result<Progress, FaultError> {
     let (frame, perm) = match region.content_at(iter.va()) {
-        PageContent::Zero => (
-            frame::alloc_zeroed(FrameKind::Anonymous)?,
-            region.protection.perm(),
-        ),
+        PageContent::Zero => match frame::alloc_zeroed(FrameKind::Anonymous) {
+            Ok(frame) => (frame, region.protection.perm()),
+            Err(NoMemory) => return look_again(iter),
+        },
         PageContent::File {
             source,
             index,
@@ -299,7 +309,12 @@ fn fill_from_backing(
                 (Some(file), Sharing::Shared) => {
                     (file.share(), region.protection.perm() | Perm::SHARED)
                 }
-                (file, _) => file_page(file.as_ref(), len_bytes, region.protection, access.write)?,
+                (file, _) => {
+                    match file_page(file.as_ref(), len_bytes, region.protection, access.write) {
+                        Ok(page) => page,
+                        Err(NoMemory) => return look_again(iter),
+                    }
+                }
             },
             _ => {
                 return Ok(Progress::Needs(FilePage {
@@ -309,18 +324,24 @@ fn fill_from_backing(
             }
         },
         PageContent::Physical { .. } => {
-            return done(region.map_physical_around(iter));
+            let filled = region.map_physical_around(iter);
+            return done(iter, filled);
         }
     };
-    done(iter.try_fill(frame, perm))
+    let filled = iter.try_fill(frame, perm);
+    done(iter, filled)
 }
 
-/// What a fault has come to that has tried to fill a hole.
-#[inline]
-fn done(filled: Result<(), MapError>) -> Result<Progress, FaultError> {
+/// What a fault has come to that has tried to fill the hole at `iter`.
+#[inline(always)]
+fn done(
+    iter: &mut VmIter<'_, Faulting>,
+    filled: Result<(), MapError>,
+) -> Result<Progress, FaultError> {
     match filled {
         // Another thread was faster, or is about to put something there.
         Ok(()) | Err(MapError::AlreadyMapped) => Ok(Progress::Done),
+        Err(MapError::NoMemory) => look_again(iter),
         Err(error) => Err(error.into()),
     }
 }
@@ -333,7 +354,7 @@ fn file_page(
     len_bytes: usize,
     protection: Protection,
     is_write: bool,
-) -> Result<(Frame, Perm), FaultError> {
+) -> Result<(Frame, Perm), NoMemory> {
     let Some(file) = file else {
         return Ok((
             frame::alloc_zeroed(FrameKind::Anonymous)?,

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::addr::{USER_END, VirtAddr};
 use crate::error::{MapError, NoMemory};
-use crate::flush::{FlushBatch, limbo};
+use crate::flush::FlushBatch;
 use crate::page_table::{
     Copying, PageTable, Perm, VmIterMut, copy_mappings, copy_mappings_by, share_tables,
 };
@@ -78,15 +78,7 @@ impl Space {
         policy: ForkPolicy,
         stack_pointer: VirtAddr,
     ) -> Result<Arc<Space>, NoMemory> {
-        limbo::retry_drained(|| self.try_fork_at(policy, stack_pointer.page_align_down()))
-    }
-
-    #[inline]
-    fn try_fork_at(
-        &self,
-        policy: ForkPolicy,
-        stack_page: VirtAddr,
-    ) -> Result<Arc<Space>, NoMemory> {
+        let stack_page = stack_pointer.page_align_down();
         // Relaxed: set at boot, before the first fork.
         let is_broken = IS_COPY_ON_WRITE_BROKEN.load(Ordering::Relaxed);
         let policy = if is_broken {
@@ -102,6 +94,8 @@ impl Space {
             unreachable!("nobody else has the new space yet");
         };
         let copy = copy.get_mut();
+        // FILL-1.
+        let _alone = self.filling.write();
         let mut memory = self.memory.write();
         // SPACE-5: completes before the lock is given back, also after an error.
         let mut batch = FlushBatch::new(&self.cpus);

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::{PAGE_SIZE, VirtAddr};
-use crate::page_table::{ENTRIES, Perm};
+use crate::page_table::{Access, ENTRIES, Perm, VmIter, VmIterMut};
 use crate::space::{Region, Space};
 
 /// What there is at an address.
@@ -26,6 +26,15 @@ pub struct MappedPage {
 }
 
 impl MappedPage {
+    /// What is mapped at `iter`.
+    fn at(iter: &VmIter<'_, impl Access>) -> Option<MappedPage> {
+        iter.present().then(|| MappedPage {
+            level: iter.level(),
+            perm: iter.perm(),
+            is_table_shared: iter.is_shared(),
+        })
+    }
+
     /// The bytes that it translates: 4 KiB, 2 MiB or 1 GiB.
     pub fn len_bytes(&self) -> u64 {
         (PAGE_SIZE * ENTRIES.pow(self.level - 1)) as u64
@@ -38,11 +47,20 @@ impl Space {
         let memory = self.memory.read();
         let region = memory.regions.find(address)?.clone();
         let iter = memory.table.as_ref()?.fault_iter(address);
-        let page = iter.present().then(|| MappedPage {
-            level: iter.level(),
-            perm: iter.perm(),
-            is_table_shared: iter.is_shared(),
-        });
+        if iter.entry().is_claimed() {
+            drop(memory);
+            return self.mapping_alone(address);
+        }
+        let page = MappedPage::at(&iter);
+        Some(Mapping { region, page })
+    }
+
+    /// As `mapping`, when no fault has claimed the page.
+    #[cold]
+    fn mapping_alone(&self, address: VirtAddr) -> Option<Mapping> {
+        let mut memory = self.memory.write();
+        let region = memory.regions.find(address)?.clone();
+        let page = MappedPage::at(&VmIterMut::new_mut(memory.table()?, address));
         Some(Mapping { region, page })
     }
 

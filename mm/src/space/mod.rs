@@ -74,7 +74,7 @@ pub use offer::{OfferedPage, TakenPage};
 pub use page_alloc::break_page_alloc;
 pub use page_source::{PageSource, PageSourceError, ReadOnlySource, SourceKind};
 pub use protection::Protection;
-pub use region::{Region, RegionFlags};
+pub use region::{Filling, Region, RegionFlags};
 pub use region_map::{GUARD_PAGES, break_guard};
 pub use shared_pages::SharedPages;
 pub use switch::{activate, become_idle};
@@ -90,6 +90,8 @@ pub struct Space {
     /// What goes into CR3; 0 once the space has been destroyed. Changed with `memory` locked for writing.
     root: AtomicU64,
     threads: ThreadCount,
+    /// Had by those who fill in eager regions, and alone by who forks (FILL-1). Comes before `memory`.
+    filling: RwLock<()>,
     memory: RwLock<Memory>,
 }
 
@@ -119,6 +121,7 @@ impl Space {
             cpus: ActiveCpus::new(id),
             root,
             threads: ThreadCount::new(),
+            filling: RwLock::new(()),
             memory,
         })
     }
@@ -134,13 +137,15 @@ impl Space {
     /// `Overlap`, `NoMemory`, `Unreadable` for an eager part of a file; `NotGrowable`, `Unaligned`, `KernelOnly`,
     /// `ReadOnly`, `WrongLength` if there can be no such region. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
-        let (range, flags) = (region.range, region.flags);
-        self.memory.write().insert(region, &self.cpus)?;
-        self.populate_new(range, flags)
+        if region.flags.contains(RegionFlags::EAGER) {
+            self.add_eager(move |_| Ok(region))?;
+            return Ok(());
+        }
+        self.memory.write().insert(region, &self.cpus)
     }
 
-    /// Adds the region that `make` makes of a free range of `len_bytes` bytes, a multiple of the page size, and returns
-    /// that range. It begins at a multiple of `align_bytes`.
+    /// Adds the region that `make` makes of a free range of `len_bytes` bytes, a multiple of the page size, with the
+    /// flags `flags`, and returns that range. It begins at a multiple of `align_bytes`.
     ///
     /// # Errors
     /// Those of [`Space::add`] and of `make`; `NoMemory` also if there is no such range.
@@ -148,20 +153,17 @@ impl Space {
         &self,
         len_bytes: usize,
         align_bytes: usize,
+        flags: RegionFlags,
         make: impl FnOnce(UserRange) -> Result<Region, SpaceError>,
     ) -> Result<UserRange, SpaceError> {
+        if flags.contains(RegionFlags::EAGER) {
+            return self
+                .add_eager(|memory| memory.make_region(len_bytes, align_bytes, flags, make));
+        }
         let mut memory = self.memory.write();
-        let Memory {
-            regions, placement, ..
-        } = &mut *memory;
-        let range = placement
-            .find_free(regions, len_bytes / PAGE_SIZE, align_bytes)
-            .ok_or(SpaceError::NoMemory)?;
-        let region = make(range)?;
-        let flags = region.flags;
+        let region = memory.make_region(len_bytes, align_bytes, flags, make)?;
+        let range = region.range;
         memory.insert(region, &self.cpus)?;
-        drop(memory);
-        self.populate_new(range, flags)?;
         Ok(range)
     }
 
@@ -176,7 +178,10 @@ impl Space {
             return Err(FaultError::Privilege);
         }
         let page = address.page_align_down();
-        limbo::retry_drained(|| self.try_fault(page, access))
+        match self.try_fault(page, access) {
+            Err(FaultError::NoMemory) if limbo::drain_if_used() => self.try_fault(page, access),
+            outcome => outcome,
+        }
     }
 
     #[inline]
@@ -252,17 +257,35 @@ impl Memory {
         }
     }
 
+    /// The region that [`Space::add_anywhere`] adds.
+    #[inline(always)]
+    fn make_region(
+        &mut self,
+        len_bytes: usize,
+        align_bytes: usize,
+        flags: RegionFlags,
+        make: impl FnOnce(UserRange) -> Result<Region, SpaceError>,
+    ) -> Result<Region, SpaceError> {
+        let Memory {
+            regions, placement, ..
+        } = self;
+        let range = placement
+            .find_free(regions, len_bytes / PAGE_SIZE, align_bytes)
+            .ok_or(SpaceError::NoMemory)?;
+        let mut region = make(range)?;
+        region.flags |= flags;
+        Ok(region)
+    }
+
     /// Adds a region, once nothing that was there before can be reached any more.
     fn insert(&mut self, region: Region, cpus: &ActiveCpus) -> Result<(), SpaceError> {
-        if region.flags.contains(RegionFlags::EAGER) {
-            // Should memory run out while it is filled in, then taking it out again must not need any.
-            self.prepare_pages(region.range, &mut FlushBatch::new(cpus))?;
+        if self.table.is_none() {
+            // A space that has been destroyed stays empty.
+            return Err(SpaceError::NotMapped);
         }
-        // A space that has been destroyed stays empty.
-        let table = self.table.as_ref().ok_or(SpaceError::NotMapped)?;
-        let (space, range) = (table.space(), region.range);
+        let range = region.range;
         self.regions.insert(region)?;
-        limbo::drain_range(Kernel, space, range);
+        limbo::drain_range(Kernel, cpus.space(), range);
         Ok(())
     }
 }

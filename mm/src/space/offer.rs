@@ -8,15 +8,15 @@
 //!   fork, or a file) the space has got a copy.
 //! - OFFER-2: an offer names the memory, not the address: it is good as long as the space shows that memory there, and
 //!   never shows what has come in its place.
-//! - OFFER-3: who takes an offer gets the rights that the owner has at that moment, at most, and can never give itself
-//!   more.
+//! - OFFER-3: who takes an offer may write the page only if the owner may at that moment, and can never give itself the
+//!   right later. Whether it executes what it can read is its own affair: it could copy it.
 #![forbid(unsafe_code)]
 
 use alloc::sync::{Arc, Weak};
 
 use crate::addr::{PAGE_SIZE, UserRange, VirtAddr};
 use crate::error::{NoMemory, SpaceError};
-use crate::flush::{FlushBatch, limbo};
+use crate::flush::FlushBatch;
 use crate::frame::{Frame, FrameKind};
 use crate::heap::try_arc;
 use crate::page_table::{Perm, VmIterMut};
@@ -70,17 +70,15 @@ impl Space {
     /// `NotMapped` if it is in no region; `ReadOnly` if it is a shared mapping of a file; `KernelOnly`; `NoMemory`;
     /// `Unreadable`. Nothing has changed then that a user could notice.
     pub fn offer(&self, page: VirtAddr) -> Result<OfferedPage, SpaceError> {
-        limbo::retry_drained(|| {
-            loop {
-                self.fault(page, FaultAccess::READ)?;
-                let mut memory = self.memory.write();
-                // SPACE-5: completes before the lock is given back.
-                let mut batch = FlushBatch::new(&self.cpus);
-                if let Found::Shared(offered) = memory.offer(page, &mut batch)? {
-                    return Ok(offered);
-                }
+        loop {
+            self.fault(page, FaultAccess::READ)?;
+            let mut memory = self.memory.write();
+            // SPACE-5: completes before the lock is given back.
+            let mut batch = FlushBatch::new(&self.cpus);
+            if let Found::Shared(offered) = memory.offer(page, &mut batch)? {
+                return Ok(offered);
             }
-        })
+        }
     }
 
     /// What this space has where it once had `offered`; `None` if that is not the same memory any more (OFFER-2).

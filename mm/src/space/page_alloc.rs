@@ -56,7 +56,7 @@ impl Space {
     /// Nothing has changed then.
     pub fn page_alloc(&self, range: UserRange) -> Result<(), SpaceError> {
         // Dropped last: what is left of the frames is given back without the lock.
-        let mut frames = limbo::retry_drained(|| zeroed_frames(range.len_pages()))?;
+        let mut frames = zeroed_frames(range.len_pages())?;
         let mut memory = self.memory.write();
         limbo::drain_range(Kernel, self.id(), range);
         // SPACE-5: completes before the lock is given back.

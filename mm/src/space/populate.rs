@@ -1,52 +1,53 @@
-//! Filling in a region at once, with the largest pages that fit.
+//! Filling in an eager region at once, with the largest pages that fit.
+//!
+//! Guarantee: either all of it is there, or, with an error, nothing is left of it. What others do meanwhile with that
+//! part of the space is neither undone nor filled in for them.
+//!
+//! Each page is a step of its own, between which others use the space. Should memory run out on the way, taking out
+//! what is there already must not need any:
+//!
+//! - **FILL-1** nobody forks the space meanwhile, so that no table is shared.
+//! - **FILL-2** tables that are there before are made private first.
+//! - **FILL-3** the region knows that it is being filled in, and by whom (`region_map/fill.rs`). It is no part of
+//!   another then, nor is what others put in its place a part of it.
 #![forbid(unsafe_code)]
 
 use crate::addr::{UserRange, VirtAddr};
-use crate::error::{MapError, SpaceError};
-use crate::flush::FlushBatch;
+use crate::error::{MapError, NoMemory, SpaceError};
+use crate::flush::{ActiveCpus, FlushBatch};
 use crate::frame::{self, FrameKind};
 use crate::page_table::{Access, Geometry, VmIter, VmIterMut, X86, highest_leaf_level, order_of};
 use crate::rw_lock::pause_point;
 use crate::space::backing::{Backing, PageContent};
-use crate::space::region::{Region, RegionFlags};
-use crate::space::{FaultAccess, FaultError, Space};
+use crate::space::region::{Filling, Region};
+use crate::space::{FaultAccess, FaultError, Memory, Space};
 
 impl Space {
-    /// Fills in all pages of the region that has just been added as `range`, if it is eager; or else takes it out
-    /// again.
-    #[inline]
-    pub(super) fn populate_new(
+    /// [`Space::add`] of an eager region.
+    pub(super) fn add_eager(
         &self,
-        range: UserRange,
-        flags: RegionFlags,
-    ) -> Result<(), SpaceError> {
-        if flags.contains(RegionFlags::EAGER) {
-            self.populate_or_undo(range, flags)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn populate_or_undo(&self, range: UserRange, flags: RegionFlags) -> Result<(), SpaceError> {
-        let Err(error) = self.populate(range) else {
-            return Ok(());
-        };
+        place: impl FnOnce(&mut Memory) -> Result<Region, SpaceError>,
+    ) -> Result<UserRange, SpaceError> {
+        // FILL-1.
+        let _not_shared = self.filling.read();
         let mut memory = self.memory.write();
-        // If others have changed something there meanwhile, it is theirs, and stays as it is.
-        let is_untouched = memory
-            .regions
-            .find(range.start())
-            .is_some_and(|region| region.range.covers(range) && region.flags == flags);
-        if !is_untouched {
-            return Ok(());
+        let mut region = place(&mut memory)?;
+        let range = region.range;
+        // FILL-2.
+        memory.prepare_pages(range, &mut FlushBatch::new(&self.cpus))?;
+        let filling = memory.regions.begin_filling(&mut region);
+        memory.insert(region, &self.cpus)?;
+        drop(memory);
+        let filled = self.populate(range);
+        let mut memory = self.memory.write();
+        match filled {
+            Ok(()) => memory.regions.end_filling(range, filling),
+            Err(_) => memory.undo_filling(range, filling, &self.cpus)?,
         }
-        // SPACE-5: completes before the lock is given back.
-        let mut batch = FlushBatch::new(&self.cpus);
-        memory.unmap(range, &mut batch, |regions| regions.undo_insert(range))?;
-        Err(error)
+        filled.map(|()| range)
     }
 
-    /// Fills in all pages of `range`. Each page is a step of its own, between which others may use the space.
+    /// Fills in all pages of `range`.
     fn populate(&self, range: UserRange) -> Result<(), SpaceError> {
         let mut page = range.start();
         while page < range.end() {
@@ -111,6 +112,26 @@ impl Space {
             // The region's memory does not begin or end where such a page does, or something is there already.
             Err(MapError::AlreadyMapped | MapError::NotAligned | MapError::OutOfRange) => Ok(false),
         }
+    }
+}
+
+impl Memory {
+    /// Takes out what is left of a region that could not be filled in, with its pages.
+    ///
+    /// # Errors
+    /// None, by FILL-1 to FILL-3: nothing that is shared or reaches over its ends is left in it.
+    fn undo_filling(
+        &mut self,
+        range: UserRange,
+        filling: Filling,
+        cpus: &ActiveCpus,
+    ) -> Result<(), NoMemory> {
+        // SPACE-5: completes before the lock is given back.
+        let mut batch = FlushBatch::new(cpus);
+        while let Some(piece) = self.regions.undo_filling(range, filling) {
+            self.unmap(piece, &mut batch, |_| Ok::<(), NoMemory>(()))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The regions of an address space, by address.
 //!
-//! A sorted array: an address space has few regions, and each lookup is one binary search in one piece of memory.
+//! A sorted array: an address space has few regions, and each lookup is one binary search in one piece of memory. How
+//! many there can be is limited, so that each operation is soon done.
 //!
 //! - REGION-1: the regions ascend and no two have an address in common.
 //! - REGION-2: no two that touch could be one ([`Region::absorb`]).
@@ -9,11 +10,15 @@
 #![forbid(unsafe_code)]
 
 mod change;
+mod fill;
 mod grow;
 
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
+
+use abi::REGIONS_MAX;
 
 use crate::addr::{UserRange, VirtAddr};
 use crate::error::{NoMemory, SpaceError};
@@ -22,12 +27,12 @@ use crate::space::region::{Region, RegionFlags};
 pub use grow::{GUARD_PAGES, break_guard};
 
 /// The regions of an address space. See the module's page.
-#[derive(Default)]
 pub(super) struct RegionMap {
     regions: Vec<Region>,
     /// The index that was found last, or what was it before a change: faults come in bunches, and what is mapped is
     /// soon touched, and then unmapped.
     recent: AtomicUsize,
+    next_filling: NonZeroU32,
 }
 
 impl RegionMap {
@@ -36,6 +41,7 @@ impl RegionMap {
         RegionMap {
             regions: Vec::new(),
             recent: AtomicUsize::new(0),
+            next_filling: NonZeroU32::MIN,
         }
     }
 
@@ -95,7 +101,15 @@ impl RegionMap {
 
     /// Makes room for two regions more, so that the next operation cannot fail for want of memory.
     pub(super) fn reserve(&mut self) -> Result<(), NoMemory> {
-        self.regions.try_reserve(2).map_err(|_| NoMemory)
+        self.reserve_for(2)
+    }
+
+    #[inline]
+    fn reserve_for(&mut self, len_new: usize) -> Result<(), NoMemory> {
+        if self.regions.len() + len_new > REGIONS_MAX {
+            return Err(NoMemory);
+        }
+        self.regions.try_reserve(len_new).map_err(|_| NoMemory)
     }
 
     /// Adds `region`, as a part of its neighbours where it is like them. It may lie next to one that grows, which then
@@ -110,8 +124,7 @@ impl RegionMap {
         if next.is_some_and(|next| next.range.start() < region.range.end()) {
             return Err(SpaceError::Overlap);
         }
-        // Also if it becomes a part of its neighbours, and not more than needed, so that undoing this cannot fail.
-        self.regions.try_reserve(1).map_err(|_| NoMemory)?;
+        self.reserve_for(1)?;
         self.insert_at(index, region);
         Ok(())
     }
@@ -156,6 +169,34 @@ impl RegionMap {
         }
     }
 
+    /// Makes one of those neighbours that can be (REGION-2), after the regions at `indices` have changed.
+    #[inline(always)]
+    fn join_changed(&mut self, indices: Range<usize>) {
+        if indices.len() > 1 {
+            self.join_many(indices);
+            return;
+        }
+        self.join_with_next(indices.start);
+        if let Some(below) = indices.start.checked_sub(1) {
+            self.join_with_next(below);
+        }
+    }
+
+    /// As `join_changed`, in one pass however many there are.
+    #[inline(never)]
+    fn join_many(&mut self, indices: Range<usize>) {
+        let end = (indices.end + 1).min(self.regions.len());
+        let mut last = indices.start.saturating_sub(1);
+        for next in last + 1..end {
+            let pair = self.regions.get_disjoint_mut([last, next]);
+            if !pair.is_ok_and(|[region, neighbour]| region.absorb(neighbour)) {
+                last += 1;
+                self.regions.swap(last, next);
+            }
+        }
+        self.regions.drain(last + 1..end);
+    }
+
     /// Takes `range` out of all regions. A region that reaches over one end of it is cut, one that reaches over both is
     /// split. There may be holes in it.
     ///
@@ -180,20 +221,7 @@ impl RegionMap {
             }
             behind += 1;
         }
-        Ok(self.cut_out(range, first..behind)?)
-    }
-
-    /// Takes out what has been inserted as `range`, pinned or not.
-    ///
-    /// # Errors
-    /// `NoMemory`, but only if something else has changed since.
-    pub(super) fn undo_insert(&mut self, range: UserRange) -> Result<(), NoMemory> {
-        self.cut_out(range, self.indices(range))
-    }
-
-    /// Takes `range` out of all regions that have an address in common with it, those at `indices`.
-    fn cut_out(&mut self, range: UserRange, indices: Range<usize>) -> Result<(), NoMemory> {
-        let inside = self.split_at_ends(range, indices)?;
+        let inside = self.split_at_ends(range, first..behind)?;
         self.regions.drain(inside);
         Ok(())
     }
@@ -213,8 +241,7 @@ impl RegionMap {
         let begins_before = first.range.start() < range.start();
         let ends_behind = range.end() < last.range.end();
         let len_new = usize::from(begins_before) + usize::from(ends_behind);
-        // Not more than needed, so that undoing an insertion cannot fail.
-        self.regions.try_reserve(len_new).map_err(|_| NoMemory)?;
+        self.reserve_for(len_new)?;
         // The upper end first: what is below keeps its index.
         if ends_behind {
             self.split(indices.end - 1, range.end());
@@ -243,7 +270,7 @@ impl RegionMap {
         regions.extend_from_slice(&self.regions);
         Ok(RegionMap {
             regions,
-            recent: AtomicUsize::new(0),
+            ..RegionMap::new()
         })
     }
 

@@ -54,7 +54,12 @@ impl PageSource for SharedPages {
             return Ok(frame);
         }
         // Zeroed without the lock. Somebody else may be faster: then this one goes back, again without it.
-        let mut fresh = Some(frame::alloc_zeroed(FrameKind::Anonymous)?);
+        let Ok(fresh) = frame::alloc_zeroed(FrameKind::Anonymous) else {
+            // He may have had the last frame.
+            let there = self.frames.lock().get(index);
+            return there.ok_or(PageSourceError::NoMemory);
+        };
+        let mut fresh = Some(fresh);
         let frame = self.frames.lock().get_or_take(index, &mut fresh)?;
         Ok(frame)
     }

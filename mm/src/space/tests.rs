@@ -2,6 +2,7 @@
 
 mod big_pages;
 mod files;
+mod filling;
 mod forks;
 mod look;
 mod model;

@@ -242,7 +242,8 @@ macro_rules! for_each_system_call {
             /// wraps or leaves user space, a bit of `protection` or `flags` has no meaning, the flags contradict each
             /// other or what goes with them, or the limit is below `len`; `EEXIST` if something is mapped in the range;
             /// `EBADF`; `EACCES` if the file is not open for what the mapping does; `ENODEV` if it is not a regular
-            /// file; `ENOMEM`. Nothing has changed then.
+            /// file; `ENOMEM`, also if the process would have more than `REGIONS_MAX` mappings. Nothing has changed
+            /// then.
             Map: fn map(address: usize, len: usize, protection: u32, flags: u32, fd: i32, offset: u64) -> usize;
 
             /// Removes whatever is mapped in the `len` bytes at `address`; of a mapping that lies there in part, that

@@ -36,7 +36,7 @@ pub use file::{
 };
 pub use flag_set::Flag;
 pub use memory::{
-    GUARD_GAP_LEN, MapFlags, MappingInfo, NO_FILE, OFFERS_MAX, PageState, Protection,
+    GUARD_GAP_LEN, MapFlags, MappingInfo, NO_FILE, OFFERS_MAX, PageState, Protection, REGIONS_MAX,
 };
 pub use result::{MAX_ERRNO, decode, encode};
 pub use signal::{FaultKind, NO_HANDLER, Signal};

@@ -9,6 +9,9 @@ pub const GUARD_GAP_LEN: usize = 16 * PAGE_SIZE;
 /// `map`'s descriptor for memory that shows no file.
 pub const NO_FILE: i32 = -1;
 
+/// So many mappings, counting each part with rights of its own, a process can have at a time.
+pub const REGIONS_MAX: usize = 1 << 16;
+
 /// So many offers of pages (`share`) a process can have at a time.
 pub const OFFERS_MAX: usize = 64;
 

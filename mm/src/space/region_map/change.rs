@@ -97,16 +97,12 @@ impl RegionMap {
         }
         allowed?;
         let inside = self.split_at_ends(range, first..behind)?;
-        let below = inside.start.checked_sub(1);
-        for index in inside.rev() {
+        for index in inside.clone() {
             if let Some(region) = self.regions.get_mut(index) {
                 change(region);
             }
-            self.join_with_next(index);
         }
-        if let Some(below) = below {
-            self.join_with_next(below);
-        }
+        self.join_changed(inside);
         Ok(())
     }
 }
