@@ -10,7 +10,7 @@
 //! overtaken again: then it is his as soon as those who have it are gone.
 //!
 //! How a thread sleeps is not `mm`'s to know: `proc` says it ([`set_sleeper`]). Before that, and on the host, a waiter
-//! spins, serving its flush requests (TLB-4). No spin lock is held by who takes this lock.
+//! spins, serving its requests (TLB-4). No spin lock is held by who takes this lock.
 //!
 //! - **RW-1** the word says who has the lock: `WRITER`, or the number of readers.
 //! - **RW-2** who is about to sleep has read `wakes` and then set `WAITING`, and sleeps only until `wakes` changes; who

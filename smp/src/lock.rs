@@ -9,7 +9,7 @@
 //! - LOCK-1, LOCK-2: order and masking, see [`crate::rank`].
 //! - **LOCK-3**: a thread that holds a spin lock keeps its CPU. (The scheduler asserts it by
 //!   [`pin::assert_may_switch`](crate::pin::assert_may_switch).)
-//! - **TLB-4**: a CPU that waits for a lock serves its flush requests, since the holder may be waiting for the answer.
+//! - **TLB-4**: a CPU that waits for a lock serves its requests, since the holder may be waiting for the answer.
 //!
 //! A lock that stays held past a bound is a panic ([`crate::watchdog`]). Debug builds check the order, and know the
 //! holder; release builds have one test besides the lock's own instructions: whether statistics are kept.

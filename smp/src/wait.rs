@@ -2,8 +2,8 @@
 //!
 //! With more virtual CPUs than host cores, what a CPU waits for may be done by one that the host does not run. PAUSE
 //! lets the emulator run another, but costs more than many reads; so a wait reads `spin_limit` times between two of
-//! them. While it waits, a CPU serves its flush requests (TLB-4: no CPU waits for anything with interrupts off and its
-//! own flush requests unserved). No wait is for ever: past a bound ([`watchdog::bound_ns`]) whoever waits panics, and
+//! them. While it waits, a CPU serves its requests (TLB-4: no CPU waits for anything with interrupts off and its
+//! own requests unserved). No wait is for ever: past a bound ([`watchdog::bound_ns`]) whoever waits panics, and
 //! says for what.
 
 use core::mem;

@@ -1,6 +1,7 @@
 //! The machines that the kernel must run on, each doing real work. What always runs is a part; the whole is
 //! `cargo test --test matrix -- --ignored`.
 
+use std::panic;
 use std::time::{Duration, Instant};
 
 use tests::{Boot, Machine, matrix};
@@ -34,8 +35,8 @@ fn run_on(machine: &Machine, program: &[&str]) {
     }
 }
 
-/// Takes hours. `ARGONAUT_MATRIX` in the environment says which machines, by some of their properties (`6 CPUs,
-/// xapic`).
+/// Takes hours, and goes on when something fails. `ARGONAUT_MATRIX` in the environment says which machines, by some of
+/// their properties (`6 CPUs, xapic`).
 #[test]
 #[ignore = "takes hours: cargo test --test matrix -- --ignored"]
 fn the_whole_matrix() {
@@ -44,17 +45,23 @@ fn the_whole_matrix() {
         let mut words = wanted.split(',').map(str::trim).filter(|it| !it.is_empty());
         words.all(|word| machine.properties().iter().any(|it| it == word))
     };
-    let mut count = 0;
+    let (mut count, mut failed) = (0, Vec::new());
     for machine in matrix().iter().filter(|machine| is_wanted(machine)) {
         for program in programs(machine.cpus) {
-            let start = Instant::now();
-            eprint!("{machine}: {}", program.join(" "));
-            run_on(machine, program);
-            eprintln!(": ok ({} s)", start.elapsed().as_secs());
+            let (start, name) = (Instant::now(), format!("{machine}: {}", program.join(" ")));
+            let outcome = match panic::catch_unwind(|| run_on(machine, program)) {
+                Ok(()) => "ok",
+                Err(_) => "FAILED",
+            };
+            eprintln!("{outcome} after {} s: {name}", start.elapsed().as_secs());
             count += 1;
+            if outcome != "ok" {
+                failed.push(name);
+            }
         }
     }
     assert!(count > 0, "no machine has all of: {wanted}");
+    assert!(failed.is_empty(), "failed: {failed:#?}");
 }
 
 #[test]

@@ -19,7 +19,7 @@
 //!   space cannot reach user frames until it has caught up, so it is not waited for; but its page walker can still read
 //!   page-table pages, so a batch that frees those does interrupt it and wait.
 //! - **TLB-2** and **TLB-3**, how CPUs that come and CPUs that unmap see each other: [`ActiveCpus`].
-//! - **TLB-4** no CPU waits for anything with interrupts off and its own flush requests unserved: `smp`'s locks and
+//! - **TLB-4** no CPU waits for anything with interrupts off and its own requests unserved: `smp`'s locks and
 //!   mailboxes.
 //! - **TLB-5** changing the frame behind a present entry is clear, flush, set. Gaining rights on the same frame, and
 //!   not-present to present, send nothing.
