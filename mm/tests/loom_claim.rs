@@ -24,14 +24,15 @@ use smp::mailbox::{Bell, Mailboxes, Pending, Request};
 use smp::sync::{AtomicU32, AtomicU64, Ordering};
 use smp::{CpuId, CpuSet, IrqOff, Pinned, cpu, host, irq, wait};
 
-const CPUS: usize = 2;
+/// How many CPUs a model has at most.
+const MOST_CPUS: usize = 3;
 /// What a word of a frame is that has been given back.
 const SOMEBODY_ELSES: usize = 0x0666;
 
 /// A frame of memory, with a word for each CPU. Its address is its physical address.
 #[repr(align(4096))]
 struct Memory {
-    words: [UnsafeCell<usize>; CPUS],
+    words: [UnsafeCell<usize>; MOST_CPUS],
     references: AtomicU32,
     /// Where copies of it go.
     spare: Vec<Arc<Memory>>,
@@ -46,7 +47,7 @@ unsafe impl Send for Memory {}
 impl Memory {
     fn new(references: u32, spare: Vec<Arc<Memory>>) -> Arc<Memory> {
         Arc::new(Memory {
-            words: [UnsafeCell::new(0), UnsafeCell::new(0)],
+            words: [(); MOST_CPUS].map(|()| UnsafeCell::new(0)),
             references: word(references),
             spare,
             spare_used: AtomicUsize::new(0),
@@ -96,7 +97,7 @@ impl ClaimedFrame for Frame {
             .spare
             .get(used.fetch_add(1, Ordering::Relaxed))
             .ok_or(NoMemory)?;
-        (0..CPUS).for_each(|word| spare.write(word, self.0.read(word)));
+        (0..MOST_CPUS).for_each(|word| spare.write(word, self.0.read(word)));
         Ok(Frame(Memory::at(spare.pa())))
     }
 }
@@ -104,7 +105,7 @@ impl ClaimedFrame for Frame {
 impl Drop for Frame {
     fn drop(&mut self) {
         if self.0.references.fetch_sub(1, Ordering::AcqRel) == 1 {
-            (0..CPUS).for_each(|word| self.0.write(word, SOMEBODY_ELSES));
+            (0..MOST_CPUS).for_each(|word| self.0.write(word, SOMEBODY_ELSES));
         }
     }
 }
@@ -214,13 +215,13 @@ const ALLOWED: Perm = Perm::USER_WRITE;
 const SHARED: Perm = Perm::USER_READ.union(Perm::COPY_ON_WRITE);
 
 impl Machine {
-    /// The page is mapped, with the rights `perm` and the marks in it, to a frame that has `references` references and
-    /// can be copied `copies` times.
-    fn new(perm: Perm, references: u32, copies: usize) -> Arc<Machine> {
-        cpu::set_possible(CPUS);
+    /// Of so many CPUs. The page is mapped, with the rights `perm` and the marks in it, to a frame that has `references`
+    /// references and can be copied `copies` times.
+    fn new(cpus: usize, perm: Perm, references: u32, copies: usize) -> Arc<Machine> {
+        cpu::set_possible(cpus);
         wait::set_spin_limit(0);
-        let lines = Lines(Arc::new((0..CPUS).map(|_| word(0)).collect()));
-        let mailboxes = Mailboxes::new(CPUS, lines.clone()).expect("memory");
+        let lines = Lines(Arc::new((0..cpus).map(|_| word(0)).collect()));
+        let mailboxes = Mailboxes::new(cpus, lines.clone()).expect("memory");
         assert!(mailboxes.are_idle());
         let space = ActiveCpus::new(SpaceId::KERNEL);
         for reach in [flush::Reach::Active, flush::Reach::Loaded] {
@@ -235,8 +236,8 @@ impl Machine {
             .collect();
         let original = Memory::new(references, spare);
         Arc::new(Machine {
-            cpus: (0..CPUS).map(CpuId::new).map(FlushCpu::new).collect(),
-            remembered: (0..CPUS).map(|_| Cell::new(None)).collect(),
+            cpus: (0..cpus).map(CpuId::new).map(FlushCpu::new).collect(),
+            remembered: (0..cpus).map(|_| Cell::new(None)).collect(),
             mailboxes,
             lines,
             space,
@@ -244,7 +245,7 @@ impl Machine {
             entry: entry_word(Entry::new(original.pa(), perm)),
             lock,
             has_written: word(0),
-            playing: word(CPUS as u32),
+            playing: word(cpus as u32),
             original,
         })
     }
@@ -407,7 +408,7 @@ impl flush::Machine for &Machine {
     }
 
     fn everybody(self) -> CpuSet {
-        CpuSet::first(CPUS)
+        CpuSet::first(self.cpus.len())
     }
 
     fn strategy(self) -> Strategy {
@@ -441,10 +442,10 @@ impl flush::Machine for &Machine {
 
 type Script = fn(&Machine);
 
-/// Explores, with so many preemptions at most, what two CPUs do that have both read the page, if they have it `loaded`.
-fn explore(
+/// Explores, with so many preemptions at most, what CPUs do, a script each, that have all done `before`.
+fn explore<const CPUS: usize>(
     preemptions: Option<usize>,
-    make: fn() -> Arc<Machine>,
+    make: fn(usize) -> Arc<Machine>,
     before: Script,
     scripts: [Script; CPUS],
     after: Script,
@@ -452,7 +453,7 @@ fn explore(
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
     builder.check(move || {
-        let machine = make();
+        let machine = make(CPUS);
         for cpu in 0..CPUS {
             machine.become_cpu(cpu);
             machine.enter();
@@ -466,12 +467,15 @@ fn explore(
                 host::pause();
             }
         };
-        let other = {
+        let others = (1..CPUS).map(|cpu| {
             let machine = machine.clone();
-            thread::spawn(move || play(1, machine))
-        };
+            thread::spawn(move || play(cpu, machine))
+        });
+        let others: Vec<_> = others.collect();
         play(0, machine.clone());
-        other.join().unwrap();
+        for other in others {
+            other.join().unwrap();
+        }
         machine.become_cpu(0);
         after(&machine);
         for cpu in 0..CPUS {
@@ -492,8 +496,8 @@ fn writes(machine: &Machine) {
 }
 
 /// Of a page that the space has in common with another.
-fn shared() -> Arc<Machine> {
-    Machine::new(SHARED, 2, CPUS)
+fn shared(cpus: usize) -> Arc<Machine> {
+    Machine::new(cpus, SHARED, 2, cpus)
 }
 
 #[test]
@@ -532,6 +536,32 @@ fn looks(machine: &Machine) {
 #[test]
 fn who_knows_of_a_write_to_the_copy_does_not_read_the_original() {
     explore(None, shared, reads, [writes, looks], nothing);
+}
+
+/// TLB-5: a third CPU finds the copy as soon as it is mapped, and the second has the old translation until it has been
+/// flushed.
+#[test]
+fn nobody_finds_the_copy_while_another_can_still_read_the_original() {
+    let writes_once_mapped: Script = |machine| {
+        // The first time, it may go by what it remembers.
+        let found = (0..2).find_map(|_| machine.translate(true));
+        if let Some(entry) = found {
+            Memory::at(entry.pa()).write(2, 1);
+            machine.has_written.store(2, Ordering::Release);
+        }
+    };
+    let looks: Script = |machine| {
+        if machine.has_written.load(Ordering::Acquire) == 2 {
+            let seen = machine.read(2);
+            assert_eq!(
+                seen,
+                Some(1),
+                "the original is read after the copy was written"
+            );
+        }
+    };
+    let scripts = [writes, looks, writes_once_mapped];
+    explore(Some(2), shared, reads, scripts, nothing);
 }
 
 /// The processor of the reader marks the entry while it is being claimed. A page without a mark needs no flush.
@@ -602,7 +632,7 @@ fn a_page_is_forked_before_a_claim_or_after_it() {
 
 #[test]
 fn a_claim_that_finds_no_memory_puts_the_page_back() {
-    let without_memory = || Machine::new(SHARED, 2, 0);
+    let without_memory = |cpus| Machine::new(cpus, SHARED, 2, 0);
     let fails: Script = |machine| assert!(!machine.write(1));
     explore(Some(3), without_memory, reads, [fails, fails], |machine| {
         assert_eq!(machine.read(0), Some(0));

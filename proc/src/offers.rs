@@ -37,6 +37,8 @@ struct Offer {
     space: SpaceId,
     /// The id that it had, to see whether it is still there.
     partner: Id,
+    /// How many threads are about to make this offer: as long as there are any, its place stays.
+    makers: usize,
 }
 
 /// Whether a page need not be offered (`break=share`).
@@ -58,7 +60,10 @@ pub fn share(owner: &Process, partner: Id, page: VirtAddr) -> Result<(), Errno> 
     let (to, ()) = with_partner(owner, partner, |_| ())?;
     owner.offers.make_place(to.id(), partner, page)?;
     match offer(space, page) {
-        Ok(offered) => owner.offers.fill_place(to.id(), offered),
+        Ok(offered) => {
+            owner.offers.fill_place(to.id(), offered);
+            Ok(())
+        }
         Err(error) => {
             owner.offers.give_up_place(to.id(), page);
             Err(error.into())
@@ -124,7 +129,8 @@ impl Offers {
     /// `EAGAIN` if there are too many, `ENOMEM`.
     fn make_place(&self, space: SpaceId, partner: Id, address: VirtAddr) -> Result<(), Errno> {
         let mut list = self.0.lock();
-        if list.iter().any(|offer| offer.is_like(space, address)) {
+        if let Some(earlier) = list.iter_mut().find(|it| it.is_like(space, address)) {
+            earlier.makers += 1;
             return Ok(());
         }
         if list.len() >= OFFERS_MAX {
@@ -139,28 +145,31 @@ impl Offers {
             page: None,
             space,
             partner,
+            makers: 1,
         });
         Ok(())
     }
 
-    /// Offers `page` to `space`, for which there is a place.
-    ///
-    /// # Errors
-    /// `ESRCH` if the place has gone, with the partner.
-    fn fill_place(&self, space: SpaceId, page: OfferedPage) -> Result<(), Errno> {
+    /// Offers `page` to `space`, for which the caller has made a place. It has gone only if the owner is ending.
+    fn fill_place(&self, space: SpaceId, page: OfferedPage) {
         let mut list = self.0.lock();
         let mut offers = list.iter_mut();
         let place = offers.find(|offer| offer.is_like(space, page.address()));
-        let earlier = place.ok_or(Errno::ESRCH)?.page.replace(page);
+        let earlier = place.and_then(|place| {
+            place.makers -= 1;
+            place.page.replace(page)
+        });
         drop(list);
         drop(earlier);
-        Ok(())
     }
 
-    /// Gives up a place that has not been filled.
+    /// Gives up a place that the caller has made, and not filled.
     fn give_up_place(&self, space: SpaceId, address: VirtAddr) {
         let mut list = self.0.lock();
-        list.retain(|offer| offer.page.is_some() || !offer.is_like(space, address));
+        if let Some(place) = list.iter_mut().find(|it| it.is_like(space, address)) {
+            place.makers -= 1;
+        }
+        list.retain(|offer| offer.page.is_some() || offer.makers > 0);
     }
 
     /// What has been offered to `space` at `address`.
@@ -182,13 +191,16 @@ impl Offer {
         self.space == space && self.address == address
     }
 
-    /// Whether both the memory and the partner are still there.
+    /// Whether both the memory and the partner are still there, or somebody is about to make it.
     fn can_be_taken(&self) -> bool {
+        if self.makers > 0 {
+            return true;
+        }
         let partner = find_partner(self.partner);
         let is_there = partner
             .as_ref()
             .and_then(|partner| partner.space())
             .is_some_and(|space| space.id() == self.space);
-        is_there && self.page.as_ref().is_none_or(OfferedPage::is_there)
+        is_there && self.page.as_ref().is_some_and(OfferedPage::is_there)
     }
 }

@@ -525,6 +525,16 @@ mutation a-shared-frame-is-written "$claim" 'if self.frame.is_sole_owner() {' 'i
 mutation a-copy-replaces-what-nobody-flushes "$claim" '        record(claim.va, claim.old, batch);' '' \
     mm loom_claim who_knows_of_a_write
 
+mutation a-copy-is-mapped-before-the-flush "$claim" '        batch.complete();
+        claim
+            .slot
+            .settle(Entry::new(frame.into_raw(), perm.for_leaf()));' \
+    '        claim
+            .slot
+            .settle(Entry::new(frame.into_raw(), perm.for_leaf()));
+        batch.complete();' \
+    mm loom_claim nobody_finds_the_copy
+
 mutation a-claim-that-fails-stays "$claim" '    fn drop(&mut self) {
         self.slot.settle(self.old);' \
     '    fn drop(&mut self) {' \

@@ -20,7 +20,8 @@ use core::sync::atomic::{AtomicU64, Ordering, fence};
 use abi::Errno;
 use crossbeam_utils::CachePadded;
 use mm::addr::{PAGE_SIZE, UserRange, user_start};
-use mm::flush::{self, Strategy};
+use mm::error::SpaceError;
+use mm::flush::{self, Strategy, limbo};
 use mm::space::{Protection, Region, RegionFlags, Space};
 use mm::user::UserPtr;
 use proc::sched;
@@ -185,7 +186,11 @@ impl Hunt {
             let flags = RegionFlags::empty();
             space.add(Region::anonymous(range, Protection::WRITE, flags))?;
         } else {
-            space.page_alloc(range)?;
+            match space.page_alloc(range) {
+                // As for a system call.
+                Err(SpaceError::NoMemory) if limbo::drain_if_used() => space.page_alloc(range)?,
+                allocated => allocated?,
+            }
         }
         for place in Place::all(owner, round) {
             let found = word(place).read()?;

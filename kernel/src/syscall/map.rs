@@ -24,7 +24,7 @@ pub(super) fn map(call: Call<'_>) -> Result<usize, Errno> {
         None => {
             let (len, flags) = (wanted.len, wanted.region_flags());
             space.add_anywhere(len, alignment(len), flags, |range| {
-                Ok(wanted.region(range, backing))
+                Ok(wanted.region(range, backing.clone()))
             })?
         }
     };

@@ -86,11 +86,14 @@ pub(crate) fn dispatch_with_all_registers(thread: &Thread, registers: &mut UserR
 }
 
 /// The result of a call that has failed. If that was for want of memory, and there may be some that only waits for other
-/// CPUs, it is made once more: nothing has changed.
+/// CPUs, it is made once more: nothing has changed. (Only an `open` whose last descriptor another thread has taken may
+/// have made the file.)
 #[cold]
 fn refuse(call: Call<'_>, errno: Errno) -> isize {
     match HANDLERS.get(call.registers.rax as usize) {
-        Some(handler) if errno == Errno::ENOMEM && limbo::drain_if_used() => {
+        Some(handler)
+            if matches!(errno, Errno::ENOMEM | Errno::ENOSPC) && limbo::drain_if_used() =>
+        {
             abi::encode(handler(call))
         }
         _ => abi::encode(Err(errno)),

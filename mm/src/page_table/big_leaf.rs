@@ -12,9 +12,9 @@ use geometry::{Geometry, X86};
 use crate::addr::PhysAddr;
 use crate::error::MapError;
 use crate::flush::FlushBatch;
-use crate::frame::{BigFrame, Frame};
+use crate::frame::BigFrame;
+use crate::page_table::empty_tables::drop_empty_child;
 use crate::page_table::perm::{Entry, Perm};
-use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 use crate::page_table::vm_iter::{Access, VmIter, VmIterMut};
 
@@ -141,31 +141,7 @@ impl VmIterMut<'_> {
         while self.level < level {
             self.enter_parent();
         }
-        prune_child(self.container.table, self.slot.index(), level, batch);
+        drop_empty_child(self.container.table, self.slot.index(), level, batch);
         self.find(self.va());
-    }
-}
-
-/// Takes the page-table page that the entry `index` of `table`, which is of `level`, names out of it, if nothing is
-/// mapped below.
-fn prune_child(table: Table<'_>, index: usize, level: u32, batch: &mut FlushBatch<'_>) {
-    let slot = table.slot(index);
-    let entry = slot.load();
-    let Some(child) = table.child(entry, level) else {
-        return;
-    };
-    // Without the right to write, the entry is not the only one to name the child.
-    if !entry.perm().contains(Perm::WRITE) {
-        return;
-    }
-    if level > 2 {
-        let used = child.usage().range();
-        used.for_each(|index| prune_child(child, index, level - 1, batch));
-    }
-    if child.usage().count() == 0 {
-        let old = slot.take();
-        Usage::remove(table.usage_word());
-        // SAFETY: the entry owned a reference of the table (PT-1), and `take` gave the entry to nobody else.
-        batch.release_table(unsafe { Frame::from_raw(old.pa()) });
     }
 }

@@ -10,11 +10,12 @@ use crate::addr::PhysAddr;
 use crate::flush::FlushBatch;
 use crate::frame::Frame;
 use crate::page_table::PageTable;
-use crate::page_table::perm::Perm;
+use crate::page_table::private::is_own_child;
 use crate::page_table::table::Table;
 use crate::page_table::usage::Usage;
 
-/// How many empty tables a page table keeps, about: those that one operation leaves come to it.
+/// How many empty tables a page table keeps, about: those that one operation leaves come to it, and those that it shares
+/// with a fork, until the fork has gone.
 const MOST: u32 = 64;
 
 /// How often tables have become empty since the last time that all were taken out.
@@ -49,30 +50,41 @@ impl Emptied {
 impl PageTable {
     /// Takes all tables out that are empty and this page table's alone.
     #[cold]
-    pub(super) fn free_empty_tables(&mut self, batch: &mut FlushBatch<'_>) {
+    pub(super) fn drop_empty_tables(&mut self, batch: &mut FlushBatch<'_>) {
         self.emptied = Emptied::NONE;
-        take_empty_tables(self.root(), self.geometry().levels(), batch);
+        let (root, levels) = (self.root(), self.geometry().levels());
+        for (index, _) in root.used_entries() {
+            drop_empty_child(root, index, levels, batch);
+        }
     }
 }
 
-/// Takes the empty tables out that `table`, of `level`, leads to.
-fn take_empty_tables(table: Table<'_>, level: u32, batch: &mut FlushBatch<'_>) {
-    for (index, entry) in table.used_entries() {
-        // PT-4: what is below a shared table stays as it is.
-        let is_private = entry.perm().contains(Perm::WRITE);
-        let Some(child) = table.child(entry, level).filter(|_| is_private) else {
-            continue;
-        };
-        if level > 2 {
-            take_empty_tables(child, level - 1, batch);
+/// Takes the page-table page that the entry `index` of `table`, which is private and of `level`, names out of it, if
+/// nothing is mapped below; or else the empty ones below. They are `batch`'s.
+pub(super) fn drop_empty_child(
+    table: Table<'_>,
+    index: usize,
+    level: u32,
+    batch: &mut FlushBatch<'_>,
+) {
+    let slot = table.slot(index);
+    let entry = slot.load();
+    let Some(child) = table.child(entry, level) else {
+        return;
+    };
+    // PT-4: what is below a shared table stays as it is.
+    if !is_own_child(slot, entry) {
+        return;
+    }
+    if level > 2 {
+        for (index, _) in child.used_entries() {
+            drop_empty_child(child, index, level - 1, batch);
         }
-        if child.usage().count() == 0 {
-            let _ = table.slot(index).take();
-            Usage::remove(table.usage_word());
-            batch.record_everything();
-            // SAFETY: the entry owned a reference of the table (PT-1), and was taken out once: the page table is ours
-            // alone.
-            batch.release_table(unsafe { Frame::from_raw(entry.pa()) });
-        }
+    }
+    if child.usage().count() == 0 {
+        let old = slot.take();
+        Usage::remove(table.usage_word());
+        // SAFETY: the entry owned a reference of the table (PT-1), and `take` gave the entry to nobody else.
+        batch.release_table(unsafe { Frame::from_raw(old.pa()) });
     }
 }

@@ -152,6 +152,20 @@ fn make_path_private(
     Ok(())
 }
 
+/// Whether the table that `entry`, in `slot` of a private table, names is nobody else's. Then the entry has the right to
+/// write again, if it had lost that.
+pub(super) fn is_own_child(slot: Slot<'_>, entry: Entry) -> bool {
+    if entry.perm().contains(Perm::WRITE) {
+        return true;
+    }
+    // SAFETY: the entry owns a reference of the table (PT-1), and keeps it: the page table is this user's alone.
+    let is_alone = unsafe { Frame::borrow_raw(entry.pa()) }.is_sole_owner();
+    if is_alone {
+        slot.update(|entry| Entry::new(entry.pa(), Perm::TABLE));
+    }
+    is_alone
+}
+
 /// Makes the table that `entry`, in `slot` of a private table of `level`, names the space's own.
 fn own_child(
     slot: Slot<'_>,
@@ -160,10 +174,7 @@ fn own_child(
     geometry: X86,
     batch: &mut FlushBatch<'_>,
 ) -> Result<(), NoMemory> {
-    // SAFETY: the entry owns a reference of the table (PT-1), which it keeps until it is replaced below.
-    let is_alone = unsafe { Frame::borrow_raw(entry.pa()) }.is_sole_owner();
-    if is_alone {
-        slot.update(|entry| Entry::new(entry.pa(), Perm::TABLE));
+    if is_own_child(slot, entry) {
         return Ok(());
     }
     // SAFETY: likewise; a shared table is read, and loses rights, by any number of spaces (PT-4).

@@ -64,7 +64,7 @@ impl PageTable {
             self.emptied = emptied;
         }
         if self.emptied.are_many() {
-            self.free_empty_tables(batch);
+            self.drop_empty_tables(batch);
         }
         Ok(())
     }

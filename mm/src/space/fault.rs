@@ -147,6 +147,14 @@ pub(super) struct FetchedPage {
 }
 
 impl FilePage {
+    /// The page `index` of `source`.
+    pub(super) fn new(source: &Arc<dyn PageSource>, index: u64) -> FilePage {
+        FilePage {
+            source: source.clone(),
+            index,
+        }
+    }
+
     /// Asks the file. It may wait.
     pub(super) fn fetch(self) -> Result<FetchedPage, FaultError> {
         let frame = match self.source.page(self.index) {
@@ -160,6 +168,20 @@ impl FilePage {
 }
 
 impl FetchedPage {
+    /// What to map for it in a region with `protection`, and with what rights, if `len_bytes` of its bytes count.
+    pub(super) fn mapped(
+        &self,
+        len_bytes: usize,
+        sharing: Sharing,
+        protection: Protection,
+        is_write: bool,
+    ) -> Result<(Frame, Perm), NoMemory> {
+        match (&self.frame, sharing) {
+            (Some(file), Sharing::Shared) => Ok((file.share(), protection.perm() | Perm::SHARED)),
+            (file, _) => file_page(file.as_ref(), len_bytes, protection, is_write),
+        }
+    }
+
     fn is(&self, source: &Arc<dyn PageSource>, index: u64) -> bool {
         self.of.index == index && Arc::ptr_eq(&self.of.source, source)
     }
@@ -305,22 +327,14 @@ fn fill_from_backing(
             len_bytes,
             sharing,
         } => match fetched {
-            Some(fetched) if fetched.is(source, index) => match (&fetched.frame, sharing) {
-                (Some(file), Sharing::Shared) => {
-                    (file.share(), region.protection.perm() | Perm::SHARED)
+            Some(fetched) if fetched.is(source, index) => {
+                match fetched.mapped(len_bytes, sharing, region.protection, access.write) {
+                    Ok(page) => page,
+                    Err(NoMemory) => return look_again(iter),
                 }
-                (file, _) => {
-                    match file_page(file.as_ref(), len_bytes, region.protection, access.write) {
-                        Ok(page) => page,
-                        Err(NoMemory) => return look_again(iter),
-                    }
-                }
-            },
+            }
             _ => {
-                return Ok(Progress::Needs(FilePage {
-                    source: source.clone(),
-                    index,
-                }));
+                return Ok(Progress::Needs(FilePage::new(source, index)));
             }
         },
         PageContent::Physical { .. } => {

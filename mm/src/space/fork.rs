@@ -94,8 +94,6 @@ impl Space {
             unreachable!("nobody else has the new space yet");
         };
         let copy = copy.get_mut();
-        // FILL-1.
-        let _alone = self.filling.write();
         let mut memory = self.memory.write();
         // SPACE-5: completes before the lock is given back, also after an error.
         let mut batch = FlushBatch::new(&self.cpus);

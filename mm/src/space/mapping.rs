@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::{PAGE_SIZE, VirtAddr};
-use crate::page_table::{Access, ENTRIES, Perm, VmIter, VmIterMut};
+use crate::page_table::{Access, ENTRIES, Entry, Perm, VmIter, VmIterMut};
 use crate::space::{Region, Space};
 
 /// What there is at an address.
@@ -26,11 +26,11 @@ pub struct MappedPage {
 }
 
 impl MappedPage {
-    /// What is mapped at `iter`.
-    fn at(iter: &VmIter<'_, impl Access>) -> Option<MappedPage> {
-        iter.present().then(|| MappedPage {
+    /// What `entry`, read from `iter`, maps.
+    fn at(iter: &VmIter<'_, impl Access>, entry: Entry) -> Option<MappedPage> {
+        entry.is_leaf(iter.level()).then(|| MappedPage {
             level: iter.level(),
-            perm: iter.perm(),
+            perm: iter.effective_perm(entry),
             is_table_shared: iter.is_shared(),
         })
     }
@@ -47,11 +47,12 @@ impl Space {
         let memory = self.memory.read();
         let region = memory.regions.find(address)?.clone();
         let iter = memory.table.as_ref()?.fault_iter(address);
-        if iter.entry().is_claimed() {
+        let entry = iter.entry();
+        if entry.is_claimed() {
             drop(memory);
             return self.mapping_alone(address);
         }
-        let page = MappedPage::at(&iter);
+        let page = MappedPage::at(&iter, entry);
         Some(Mapping { region, page })
     }
 
@@ -60,7 +61,8 @@ impl Space {
     fn mapping_alone(&self, address: VirtAddr) -> Option<Mapping> {
         let mut memory = self.memory.write();
         let region = memory.regions.find(address)?.clone();
-        let page = MappedPage::at(&VmIterMut::new_mut(memory.table()?, address));
+        let iter = VmIterMut::new_mut(memory.table()?, address);
+        let page = MappedPage::at(&iter, iter.entry());
         Some(Mapping { region, page })
     }
 

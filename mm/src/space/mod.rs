@@ -74,7 +74,7 @@ pub use offer::{OfferedPage, TakenPage};
 pub use page_alloc::break_page_alloc;
 pub use page_source::{PageSource, PageSourceError, ReadOnlySource, SourceKind};
 pub use protection::Protection;
-pub use region::{Filling, Region, RegionFlags};
+pub use region::{Region, RegionFlags};
 pub use region_map::{GUARD_PAGES, break_guard};
 pub use shared_pages::SharedPages;
 pub use switch::{activate, become_idle};
@@ -90,8 +90,6 @@ pub struct Space {
     /// What goes into CR3; 0 once the space has been destroyed. Changed with `memory` locked for writing.
     root: AtomicU64,
     threads: ThreadCount,
-    /// Had by those who fill in eager regions, and alone by who forks (FILL-1). Comes before `memory`.
-    filling: RwLock<()>,
     memory: RwLock<Memory>,
 }
 
@@ -121,7 +119,6 @@ impl Space {
             cpus: ActiveCpus::new(id),
             root,
             threads: ThreadCount::new(),
-            filling: RwLock::new(()),
             memory,
         })
     }
@@ -138,8 +135,7 @@ impl Space {
     /// `ReadOnly`, `WrongLength` if there can be no such region. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
         if region.flags.contains(RegionFlags::EAGER) {
-            self.add_eager(move |_| Ok(region))?;
-            return Ok(());
+            return self.add_eager(usize::MAX, |_| Ok(region.clone())).map(drop);
         }
         self.memory.write().insert(region, &self.cpus)
     }
@@ -154,11 +150,12 @@ impl Space {
         len_bytes: usize,
         align_bytes: usize,
         flags: RegionFlags,
-        make: impl FnOnce(UserRange) -> Result<Region, SpaceError>,
+        make: impl Fn(UserRange) -> Result<Region, SpaceError>,
     ) -> Result<UserRange, SpaceError> {
         if flags.contains(RegionFlags::EAGER) {
-            return self
-                .add_eager(|memory| memory.make_region(len_bytes, align_bytes, flags, make));
+            return self.add_eager(align_bytes, |memory| {
+                memory.make_region(len_bytes, align_bytes, flags, &make)
+            });
         }
         let mut memory = self.memory.write();
         let region = memory.make_region(len_bytes, align_bytes, flags, make)?;

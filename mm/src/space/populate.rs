@@ -1,137 +1,210 @@
-//! Filling in an eager region at once, with the largest pages that fit.
+//! Eager regions: all their pages are there when they are added, as large as they fit.
 //!
-//! Guarantee: either all of it is there, or, with an error, nothing is left of it. What others do meanwhile with that
-//! part of the space is neither undone nor filled in for them.
+//! Guarantee: an eager region comes with all of its pages, or nothing has changed; nobody sees anything in between.
 //!
-//! Each page is a step of its own, between which others use the space. Should memory run out on the way, taking out
-//! what is there already must not need any:
-//!
-//! - **FILL-1** nobody forks the space meanwhile, so that no table is shared.
-//! - **FILL-2** tables that are there before are made private first.
-//! - **FILL-3** the region knows that it is being filled in, and by whom (`region_map/fill.rs`). It is no part of
-//!   another then, nor is what others put in its place a part of it.
+//! What takes long, and what mostly fails, is getting the memory, so that comes first, with no lock held: others use
+//! the space meanwhile. Then the pages are mapped and the region is added, with the space alone. Should there be no
+//! memory for a page-table page, what has been mapped by then is taken out again, which needs none: all tables are the
+//! space's own by then, and no page reaches over the region's ends.
 #![forbid(unsafe_code)]
 
-use crate::addr::{UserRange, VirtAddr};
+use alloc::vec::Vec;
+
+use crate::addr::{PAGE_SIZE, UserRange, VirtAddr};
 use crate::error::{MapError, NoMemory, SpaceError};
-use crate::flush::{ActiveCpus, FlushBatch};
-use crate::frame::{self, FrameKind};
-use crate::page_table::{Access, Geometry, VmIter, VmIterMut, X86, highest_leaf_level, order_of};
+use crate::flush::{ActiveCpus, FlushBatch, Kernel, limbo};
+use crate::frame::{self, BigFrame, Frame, FrameChain, FrameKind};
+use crate::page_table::{
+    Access, Geometry, Perm, VmIter, VmIterMut, X86, highest_leaf_level, order_of,
+};
 use crate::rw_lock::pause_point;
 use crate::space::backing::{Backing, PageContent};
-use crate::space::region::{Filling, Region};
-use crate::space::{FaultAccess, FaultError, Memory, Space};
+use crate::space::fault::FilePage;
+use crate::space::region::Region;
+use crate::space::{Memory, Space};
 
 impl Space {
-    /// [`Space::add`] of an eager region.
+    /// Adds the eager region that `make` makes. It is called twice, and may choose another place the second time; but
+    /// each is a multiple of `align_bytes`, unless it is the same.
+    ///
+    /// # Errors
+    /// As for [`Space::add`].
     pub(super) fn add_eager(
         &self,
-        place: impl FnOnce(&mut Memory) -> Result<Region, SpaceError>,
+        align_bytes: usize,
+        make: impl Fn(&mut Memory) -> Result<Region, SpaceError>,
     ) -> Result<UserRange, SpaceError> {
-        // FILL-1.
-        let _not_shared = self.filling.read();
         let mut memory = self.memory.write();
-        let mut region = place(&mut memory)?;
-        let range = region.range;
-        // FILL-2.
-        memory.prepare_pages(range, &mut FlushBatch::new(&self.cpus))?;
-        let filling = memory.regions.begin_filling(&mut region);
-        memory.insert(region, &self.cpus)?;
+        let region = make(&mut memory)?;
+        memory.regions.check_new(&region)?;
         drop(memory);
-        let filled = self.populate(range);
+        let pages = Pages::of(&region, align_bytes as u64)?;
         let mut memory = self.memory.write();
-        match filled {
-            Ok(()) => memory.regions.end_filling(range, filling),
-            Err(_) => memory.undo_filling(range, filling, &self.cpus)?,
+        let region = make(&mut memory)?;
+        let range = region.range;
+        memory.insert_with_pages(region, pages, &self.cpus)?;
+        Ok(range)
+    }
+}
+
+/// The memory of an eager region that is not mapped yet.
+enum Pages {
+    /// Zeros: big pages, with their distances from the region's start, in order; the rest are of 4 KiB.
+    Zeros {
+        big: Vec<(u64, BigFrame)>,
+        small: FrameChain,
+    },
+    /// What a file, or shared memory, shows: a page of 4 KiB each, with what it may allow.
+    Shown(Vec<(Frame, Perm)>),
+    /// Physical memory, which is there.
+    Physical,
+}
+
+impl Pages {
+    /// The memory of `region`. If it is moved before it is mapped, then by multiples of `align_bytes`.
+    fn of(region: &Region, align_bytes: u64) -> Result<Pages, SpaceError> {
+        match region.backing {
+            Backing::Anonymous => Pages::zeros(region.range, align_bytes),
+            Backing::File(_) => Pages::shown(region),
+            Backing::Physical(_) => Ok(Pages::Physical),
         }
-        filled.map(|()| range)
     }
 
-    /// Fills in all pages of `range`.
-    fn populate(&self, range: UserRange) -> Result<(), SpaceError> {
-        let mut page = range.start();
-        while page < range.end() {
-            let level = self.populate_at(page, range.end())?;
-            let len_bytes = X86::FOUR_LEVELS.span(level);
-            page = page.checked_add(len_bytes).ok_or(SpaceError::Wraps)?;
+    fn zeros(range: UserRange, align_bytes: u64) -> Result<Pages, SpaceError> {
+        // A request for more than there is must not take all of it, even for a moment.
+        if range.len_pages() > frame::accounts().free {
+            return Err(SpaceError::NoMemory);
+        }
+        let (mut big, mut small) = (Vec::new(), FrameChain::new());
+        let (start, end) = (range.start().as_u64(), range.end().as_u64());
+        let mut page = start;
+        while page < end {
+            let fits = |level: &u32| {
+                let span = X86::FOUR_LEVELS.span(*level);
+                span <= align_bytes && page.is_multiple_of(span) && end - page >= span
+            };
+            let mut levels = (2..=highest_leaf_level()).rev().filter(fits);
+            let zeros =
+                levels.find_map(|level| frame::alloc_big_zeroed(order_of(level), ANONYMOUS).ok());
+            if let Some(zeros) = zeros {
+                let len_bytes = (zeros.len_pages() * PAGE_SIZE) as u64;
+                big.try_reserve(1).map_err(|_| NoMemory)?;
+                big.push((page - start, zeros));
+                page += len_bytes;
+            } else {
+                // A frame with one owner is always taken.
+                let pushed = small.push(frame::alloc_zeroed(ANONYMOUS)?);
+                pushed.map_err(|_| NoMemory)?;
+                page += PAGE_SIZE as u64;
+            }
             pause_point()?;
         }
-        Ok(())
+        Ok(Pages::Zeros { big, small })
     }
 
-    /// Fills in what is at `page`, in a page as large as there is; returns its level.
-    fn populate_at(&self, page: VirtAddr, end: VirtAddr) -> Result<u32, SpaceError> {
-        for level in (2..=highest_leaf_level()).rev() {
-            let span = X86::FOUR_LEVELS.span(level);
-            let fits = end.as_u64() - page.as_u64() >= span;
-            if fits && page.as_u64().is_multiple_of(span) && self.populate_big(page, level)? {
-                return Ok(level);
-            }
+    fn shown(region: &Region) -> Result<Pages, SpaceError> {
+        let mut frames = Vec::new();
+        frames
+            .try_reserve_exact(region.range.len_pages())
+            .map_err(|_| NoMemory)?;
+        for page in region.range.pages() {
+            frames.push(match region.content_at(page) {
+                PageContent::File {
+                    source,
+                    index,
+                    len_bytes,
+                    sharing,
+                } => {
+                    let fetched = FilePage::new(source, index).fetch()?;
+                    fetched.mapped(len_bytes, sharing, region.protection, false)?
+                }
+                PageContent::Zero | PageContent::Physical { .. } => {
+                    (frame::alloc_zeroed(ANONYMOUS)?, region.protection.perm())
+                }
+            });
+            pause_point()?;
         }
-        match self.fault(page, FaultAccess::READ) {
-            // Others have taken this page out again meanwhile, or changed its rights: that is their business.
-            Ok(()) | Err(FaultError::MissingPage | FaultError::Permission) => Ok(1),
-            Err(error) => Err(error.into()),
-        }
+        Ok(Pages::Shown(frames))
     }
 
-    /// Puts a page of the size of `level` at `page`; false if there can be none.
-    fn populate_big(&self, page: VirtAddr, level: u32) -> Result<bool, SpaceError> {
-        // Made before the space is locked: it takes its time. What is not needed goes back.
-        let is_anonymous = {
-            let memory = self.memory.read();
-            let region = memory.regions.find(page);
-            region.is_some_and(|region| region.backing.is_anonymous())
-        };
-        let zeros = is_anonymous
-            .then(|| frame::alloc_big_zeroed(order_of(level), FrameKind::Anonymous).ok())
-            .flatten();
-        let mut memory = self.memory.write();
-        let memory = &mut *memory;
-        let (Some(region), Some(table)) = (memory.regions.find(page), &mut memory.table) else {
-            return Ok(false);
-        };
-        // Others may have cut the region meanwhile (SPACE-1).
-        let end = page.checked_add(X86::FOUR_LEVELS.span(level));
-        if end.is_none_or(|end| region.range.end() < end) {
-            return Ok(false);
-        }
-        let mut batch = FlushBatch::new(&self.cpus);
-        let mut iter = VmIterMut::new_mut(table.get_mut(), page);
-        iter.make_private(&mut batch)?;
-        let mapped = match (&region.backing, zeros) {
-            (Backing::Anonymous, Some(zeros)) => {
-                iter.try_map_big(zeros, region.protection.perm(), &mut batch)
+    /// Maps all in the holes of `table` that `region` has.
+    ///
+    /// # Errors
+    /// `NoMemory` for page-table pages. Some of the pages are mapped then.
+    fn map_in(
+        self,
+        region: &Region,
+        iter: &mut VmIterMut<'_>,
+        batch: &mut FlushBatch<'_>,
+    ) -> Result<(), MapError> {
+        match self {
+            Pages::Zeros { big, small } => map_zeros(region, big, small, iter, batch),
+            Pages::Shown(frames) => {
+                let mut pages = region.range.pages().zip(frames);
+                pages.try_for_each(|(page, (frame, perm))| iter.find(page).try_fill(frame, perm))
             }
-            (Backing::Physical(_), _) => region.map_physical(&mut iter, level),
-            _ => return Ok(false),
-        };
-        match mapped {
-            Ok(()) => Ok(true),
-            Err(MapError::NoMemory) => Err(SpaceError::NoMemory),
-            // The region's memory does not begin or end where such a page does, or something is there already.
-            Err(MapError::AlreadyMapped | MapError::NotAligned | MapError::OutOfRange) => Ok(false),
+            Pages::Physical => region.map_physical_all(iter),
         }
     }
 }
 
-impl Memory {
-    /// Takes out what is left of a region that could not be filled in, with its pages.
-    ///
-    /// # Errors
-    /// None, by FILL-1 to FILL-3: nothing that is shared or reaches over its ends is left in it.
-    fn undo_filling(
-        &mut self,
-        range: UserRange,
-        filling: Filling,
-        cpus: &ActiveCpus,
-    ) -> Result<(), NoMemory> {
-        // SPACE-5: completes before the lock is given back.
-        let mut batch = FlushBatch::new(cpus);
-        while let Some(piece) = self.regions.undo_filling(range, filling) {
-            self.unmap(piece, &mut batch, |_| Ok::<(), NoMemory>(()))?;
+const ANONYMOUS: FrameKind = FrameKind::Anonymous;
+
+fn map_zeros(
+    region: &Region,
+    big: Vec<(u64, BigFrame)>,
+    mut small: FrameChain,
+    iter: &mut VmIterMut<'_>,
+    batch: &mut FlushBatch<'_>,
+) -> Result<(), MapError> {
+    let perm = region.protection.perm();
+    let (start, end) = (region.range.start().as_u64(), region.range.end().as_u64());
+    let mut page = start;
+    let mut fill_until = |page: &mut u64, end, iter: &mut VmIterMut<'_>| {
+        while *page < end {
+            let frame = small.pop().ok_or(MapError::NoMemory)?;
+            iter.find(VirtAddr::new(*page)).try_fill(frame, perm)?;
+            *page += PAGE_SIZE as u64;
         }
         Ok(())
+    };
+    for (distance, zeros) in big {
+        fill_until(&mut page, start + distance, iter)?;
+        let len_bytes = (zeros.len_pages() * PAGE_SIZE) as u64;
+        iter.find(VirtAddr::new(page))
+            .try_map_big(zeros, perm, batch)?;
+        page += len_bytes;
+    }
+    fill_until(&mut page, end, iter)
+}
+
+impl Memory {
+    /// Adds `region`, with `pages` mapped in it.
+    ///
+    /// # Errors
+    /// As for [`Space::add`].
+    fn insert_with_pages(
+        &mut self,
+        region: Region,
+        pages: Pages,
+        cpus: &ActiveCpus,
+    ) -> Result<(), SpaceError> {
+        let (start, end) = (region.range.start(), region.range.end());
+        self.regions.check_new(&region)?;
+        self.regions.reserve()?;
+        // SPACE-5: completes before the lock is given back.
+        let mut batch = FlushBatch::new(cpus);
+        // Also so that taking the pages out again needs no memory.
+        self.prepare_pages(region.range, &mut batch)?;
+        limbo::drain_range(Kernel, cpus.space(), region.range);
+        // A space that has been destroyed stays empty.
+        let table = self.table().ok_or(SpaceError::NotMapped)?;
+        let mut iter = VmIterMut::new_mut(table, start);
+        if let Err(error) = pages.map_in(&region, &mut iter, &mut batch) {
+            table.unmap_range(start, end, &mut batch, || Ok::<(), NoMemory>(()))?;
+            return Err(error.into());
+        }
+        self.regions.insert(region)
     }
 }
 
@@ -169,5 +242,15 @@ impl Region {
             }
         }
         self.map_physical(iter.find(VirtAddr::new(page)), 1)
+    }
+
+    /// As `map_physical_around`, for all of its pages, which are holes.
+    fn map_physical_all(&self, iter: &mut VmIterMut<'_>) -> Result<(), MapError> {
+        let mut page = self.range.start().as_u64();
+        while page < self.range.end().as_u64() {
+            self.map_physical_around(iter.find(VirtAddr::new(page)))?;
+            page += X86::FOUR_LEVELS.span(iter.level());
+        }
+        Ok(())
     }
 }

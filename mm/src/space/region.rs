@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 use core::fmt;
-use core::num::NonZeroU32;
 
 use crate::addr::{UserRange, VirtAddr};
 use crate::error::SpaceError;
@@ -44,13 +43,7 @@ pub struct Region {
     pub growth_limit: Option<VirtAddr>,
     /// Where its contents come from.
     pub backing: Backing,
-    /// Who is filling it in, as long as somebody is (FILL-3): `None` for whoever adds it.
-    pub filling: Option<Filling>,
 }
-
-/// One filling in of an eager region, among those of its address space.
-#[derive(Copy, Clone, Eq, PartialEq, Debug)]
-pub struct Filling(pub(super) NonZeroU32);
 
 impl Region {
     /// A region with this backing and no flags.
@@ -61,7 +54,6 @@ impl Region {
             flags: RegionFlags::empty(),
             growth_limit: None,
             backing,
-            filling: None,
         }
     }
 
@@ -199,9 +191,7 @@ impl Region {
         let Some(range) = self.range.joined_with(next.range) else {
             return false;
         };
-        let is_alike = self.flags == next.flags
-            && self.growth_limit == next.growth_limit
-            && self.filling == next.filling;
+        let is_alike = self.flags == next.flags && self.growth_limit == next.growth_limit;
         let len_bytes = self.range.len_bytes() as u64;
         if !is_alike || !self.backing.absorb(len_bytes, &next.backing) {
             return false;

@@ -10,11 +10,9 @@
 #![forbid(unsafe_code)]
 
 mod change;
-mod fill;
 mod grow;
 
 use alloc::vec::Vec;
-use core::num::NonZeroU32;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -32,7 +30,6 @@ pub(super) struct RegionMap {
     /// The index that was found last, or what was it before a change: faults come in bunches, and what is mapped is
     /// soon touched, and then unmapped.
     recent: AtomicUsize,
-    next_filling: NonZeroU32,
 }
 
 impl RegionMap {
@@ -41,7 +38,6 @@ impl RegionMap {
         RegionMap {
             regions: Vec::new(),
             recent: AtomicUsize::new(0),
-            next_filling: NonZeroU32::MIN,
         }
     }
 
@@ -110,6 +106,18 @@ impl RegionMap {
             return Err(NoMemory);
         }
         self.regions.try_reserve(len_new).map_err(|_| NoMemory)
+    }
+
+    /// Whether `region` can be added, but for want of memory.
+    ///
+    /// # Errors
+    /// `Overlap`, and those of [`Region::check`].
+    pub(super) fn check_new(&self, region: &Region) -> Result<(), SpaceError> {
+        region.check()?;
+        match self.overlapping(region.range).next() {
+            Some(_) => Err(SpaceError::Overlap),
+            None => Ok(()),
+        }
     }
 
     /// Adds `region`, as a part of its neighbours where it is like them. It may lie next to one that grows, which then

@@ -1,8 +1,8 @@
 //! Address spaces, used as programs use them: by loads and stores that fault and are repaired.
 
 mod big_pages;
+mod eager;
 mod files;
-mod filling;
 mod forks;
 mod look;
 mod model;

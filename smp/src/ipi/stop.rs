@@ -18,7 +18,7 @@ use crate::apic;
 use crate::cpu::{self, CpuId};
 use crate::cpu_set::CpuSet;
 use crate::hw;
-use crate::ipi::{online, others_online};
+use crate::ipi::online;
 use crate::percpu::{self, PerCpu};
 use crate::time::Deadline;
 
@@ -44,20 +44,16 @@ pub fn init(possible_cpus: usize) -> Result<(), OutOfMemory> {
     STOP.notes.init(possible_cpus, |_| Note::new())
 }
 
-/// Stops every other CPU that is online, and waits until each has written its place, or five seconds. Returns false,
-/// having done nothing, if another CPU is at it.
+/// Stops every other CPU that is online, and waits until each has written its place, or five seconds.
 ///
 /// Called with interrupts off, since what runs afterwards has the machine for itself. Only a CPU that is not online
 /// itself stops nobody: its local APIC may not be on yet.
-pub fn stop_other_cpus() -> bool {
-    let (this_cpu, online) = (cpu::id_racy(), online());
-    let others = if online.contains(this_cpu) {
-        online.without(this_cpu)
-    } else {
-        CpuSet::new()
-    };
+///
+/// # Errors
+/// Who is at it already; then nothing has been done.
+pub fn stop_other_cpus() -> Result<(), CpuId> {
     let deadline = Deadline::after_ms(LONGEST_WAIT_MS);
-    STOP.stop(this_cpu, &others, deadline, |target| {
+    STOP.stop(cpu::id_racy(), &targets(), deadline, |target| {
         if let Some(block) = percpu::block_of(target) {
             // SAFETY: the CPU has said by `ipi::announce` that it handles NMIs.
             unsafe { apic::send_nmi(block.apic_id()) };
@@ -65,8 +61,18 @@ pub fn stop_other_cpus() -> bool {
     })
 }
 
+/// Whom this CPU stops.
+fn targets() -> CpuSet {
+    let (this_cpu, online) = (cpu::id_racy(), online());
+    if online.contains(this_cpu) {
+        online.without(this_cpu)
+    } else {
+        CpuSet::new()
+    }
+}
+
 /// The CPUs that have said where they were, and where: this one is among them if it panics since an NMI came from
-/// outside. The places are final once [`stop_other_cpus`] has returned true.
+/// outside. The places are final once [`stop_other_cpus`] has stopped them.
 pub fn stopped_cpus() -> impl Iterator<Item = (CpuId, Place)> {
     let notes = STOP.notes.iter();
     notes.filter_map(|(cpu, note)| Some((cpu, note.read()?)))
@@ -74,7 +80,7 @@ pub fn stopped_cpus() -> impl Iterator<Item = (CpuId, Place)> {
 
 /// The CPUs other than this one that should have stopped and have not said so.
 pub fn unreachable_cpus() -> CpuSet {
-    others_online()
+    targets()
         .iter()
         .filter(|cpu| STOP.place_of(*cpu).is_none())
         .collect()
@@ -108,14 +114,17 @@ impl Stop {
         }
     }
 
-    /// Stops `targets` for `stopper`, and waits for their notes. False if a stop is under way (STOP-1).
+    /// Stops `targets` for `stopper`, and waits for their notes.
+    ///
+    /// # Errors
+    /// Who does so already (STOP-1).
     fn stop(
         &self,
         stopper: CpuId,
         targets: &CpuSet,
         deadline: Deadline,
         send_nmi: impl Fn(CpuId),
-    ) -> bool {
+    ) -> Result<(), CpuId> {
         // AcqRel: one CPU wins; the others see in `note_down` that it has.
         let won = self.stopper.compare_exchange(
             0,
@@ -123,8 +132,8 @@ impl Stop {
             Ordering::AcqRel,
             Ordering::Acquire,
         );
-        if won.is_err() {
-            return false;
+        if let Err(first) = won {
+            return Err(CpuId::new(first - 1));
         }
         targets.iter().for_each(send_nmi);
         // Before time has begun the deadline never passes, but then there is no other CPU either.
@@ -132,7 +141,7 @@ impl Stop {
         {
             hw::pause();
         }
-        true
+        Ok(())
     }
 
     /// Writes down where `cpu`, which runs this, was. Returns who stops the others, if somebody does.
@@ -243,7 +252,7 @@ mod tests {
                     assert_eq!(stop.note_down(target, place(target)), Some(CpuId::BOOT));
                 });
             });
-            assert!(stopped);
+            assert_eq!(stopped, Ok(()));
             assert!(
                 others()
                     .iter()
@@ -256,7 +265,7 @@ mod tests {
     fn a_cpu_that_does_not_answer_holds_nobody_up_for_ever() {
         let stop = machine();
         let deadline = Deadline::after_ms(20);
-        assert!(stop.stop(CpuId::BOOT, &others(), deadline, |_| ()));
+        assert_eq!(stop.stop(CpuId::BOOT, &others(), deadline, |_| ()), Ok(()));
         assert_eq!(stop.place_of(CpuId::new(1)), None);
     }
 
@@ -264,16 +273,18 @@ mod tests {
     fn only_the_first_cpu_stops_the_others() {
         let stop = machine();
         let (nobody, at_once) = (CpuSet::new(), || Deadline::after_ms(0));
-        assert!(stop.stop(CpuId::BOOT, &nobody, at_once(), |_| ()));
+        assert_eq!(stop.stop(CpuId::BOOT, &nobody, at_once(), |_| ()), Ok(()));
         let second = CpuId::new(2);
-        assert!(!stop.stop(second, &others(), at_once(), |_| panic!("a second NMI")));
+        let refused = stop.stop(second, &others(), at_once(), |_| panic!("a second NMI"));
+        assert_eq!(refused, Err(CpuId::BOOT));
     }
 
     #[test]
     fn the_cpu_that_stops_the_others_is_not_stopped_by_an_nmi_from_outside() {
         let stop = machine();
         let stopper = CpuId::new(2);
-        assert!(stop.stop(stopper, &CpuSet::new(), Deadline::after_ms(0), |_| ()));
+        let stopped = stop.stop(stopper, &CpuSet::new(), Deadline::after_ms(0), |_| ());
+        assert_eq!(stopped, Ok(()));
         assert_eq!(stop.note_down(stopper, place(stopper)), Some(stopper));
         assert_eq!(stop.place_of(stopper), None, "its report says where it is");
     }
@@ -292,7 +303,8 @@ mod tests {
     fn a_stop_works_before_there_is_room_for_notes() {
         let stop = Stop::new();
         let stopper = CpuId::new(1);
-        assert!(stop.stop(stopper, &CpuSet::new(), Deadline::after_ms(0), |_| ()));
+        let stopped = stop.stop(stopper, &CpuSet::new(), Deadline::after_ms(0), |_| ());
+        assert_eq!(stopped, Ok(()));
         assert_eq!(
             stop.note_down(CpuId::BOOT, place(CpuId::BOOT)),
             Some(stopper)

@@ -10,7 +10,7 @@ use super::RegionMap;
 use crate::addr::{PAGE_SIZE, USER_START, VirtAddr};
 use crate::error::SpaceError;
 use crate::space::protection::Protection;
-use crate::space::region::{Filling, Region, RegionFlags};
+use crate::space::region::{Region, RegionFlags};
 use crate::space::tests::range;
 
 fn region(page: usize, len_pages: usize, protection: Protection) -> Region {
@@ -133,36 +133,6 @@ fn a_range_is_covered_if_no_page_of_it_is_outside_of_all_regions() {
             "{page} {len_pages}"
         );
     }
-}
-
-fn insert_filling(map: &mut RegionMap, mut region: Region) -> Filling {
-    let filling = map.begin_filling(&mut region);
-    map.insert(region).unwrap();
-    filling
-}
-
-#[test]
-fn what_is_being_filled_becomes_part_of_its_neighbours_when_that_is_done() {
-    let mut map = map_of(&[(0, 2, WRITE), (5, 1, WRITE)]);
-    let filling = insert_filling(&mut map, region(2, 3, WRITE));
-    assert_eq!(extents(&map), [(0, 2), (2, 3), (5, 1)]);
-    map.protect(range(3, 1), READ).unwrap();
-    map.end_filling(range(2, 3), filling);
-    assert_eq!(extents(&map), [(0, 3), (3, 1), (4, 2)]);
-}
-
-#[test]
-fn of_what_is_being_filled_the_rest_is_taken_out_again_and_nothing_of_others() {
-    let mut map = map_of(&[(0, 2, WRITE), (8, 1, WRITE)]);
-    let filling = insert_filling(&mut map, region(2, 6, WRITE));
-    map.set_pinned(range(3, 1), true).unwrap();
-    map.remove(range(5, 2)).unwrap();
-    let others = insert_filling(&mut map, region(5, 1, WRITE));
-    assert_eq!(map.undo_filling(range(2, 6), filling), Some(range(2, 3)));
-    assert_eq!(map.undo_filling(range(2, 6), filling), Some(range(7, 1)));
-    assert_eq!(map.undo_filling(range(2, 6), filling), None);
-    map.end_filling(range(5, 1), others);
-    assert_eq!(extents(&map), [(0, 2), (5, 1), (8, 1)]);
 }
 
 #[test]

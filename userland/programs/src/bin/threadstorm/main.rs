@@ -2,8 +2,9 @@
 //! and in the end nothing of them is left.
 //!
 //! `threadstorm [SECONDS] [SEED]` (10 seconds, seed 1; `60ms` is a time too). Twice as many processes as CPUs have up
-//! to 24 threads each, every one of which does one thing after the other by chance. Now and then one of the processes
-//! is killed and another takes its place. At the end all are killed, and the kernel's accounts must be where they were.
+//! to 24 threads each, every one of which does one thing after the other by chance, but starts nothing while memory is
+//! short. Now and then one of the processes is killed and another takes its place. At the end all are killed, and the
+//! kernel's accounts must be where they were.
 //! The seed decides what is tried; in which order it happens, the scheduler does.
 #![no_std]
 #![no_main]

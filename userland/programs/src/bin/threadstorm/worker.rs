@@ -97,7 +97,16 @@ fn act(team: &'static Team, random: &mut Random) {
     }
 }
 
+/// Whether so little memory is left that no more threads and children should want some: they would die of it.
+fn is_memory_short() -> bool {
+    let now = process::sysinfo();
+    now.free_frames < now.total_frames / 4
+}
+
 fn start_thread(team: &'static Team, random: &mut Random) {
+    if is_memory_short() {
+        return;
+    }
     // Relaxed: a bound that need not be exact.
     if team.running.fetch_add(1, Ordering::Relaxed) >= THREADS_MAX {
         team.running.fetch_sub(1, Ordering::Relaxed);
@@ -149,7 +158,7 @@ fn join_one(team: &Team) {
 
 /// Starts a child that does a few things, with threads of its own, and waits for it, or kills it first.
 fn fork(team: &'static Team, random: &mut Random) {
-    if team.depth >= DEPTH_MAX {
+    if team.depth >= DEPTH_MAX || is_memory_short() {
         return;
     }
     let seed = random.word();
