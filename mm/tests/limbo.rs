@@ -71,9 +71,7 @@ fn map_and_store(space: &Space) -> UserRange {
             RegionFlags::empty(),
         ))
     };
-    let range = space
-        .add_anywhere(PAGE_SIZE, PAGE_SIZE, RegionFlags::empty(), page)
-        .unwrap();
+    let range = space.add_anywhere(PAGE_SIZE, PAGE_SIZE, page).unwrap();
     UserPtr::new(range.start().as_usize()).write(7_u64).unwrap();
     range
 }

@@ -17,16 +17,12 @@ pub(super) fn map(call: Call<'_>) -> Result<usize, Errno> {
     let backing = wanted.backing(&process.descriptors)?;
     let range = match wanted.range {
         Some(range) => {
-            let region = wanted.region(range, backing);
-            space.add(region.with_flags(wanted.region_flags()))?;
+            space.add(wanted.region(range, backing))?;
             range
         }
-        None => {
-            let (len, flags) = (wanted.len, wanted.region_flags());
-            space.add_anywhere(len, alignment(len), flags, |range| {
-                Ok(wanted.region(range, backing.clone()))
-            })?
-        }
+        None => space.add_anywhere(wanted.len, alignment(wanted.len), |range| {
+            Ok(wanted.region(range, backing))
+        })?,
     };
     Ok(range.start().as_usize())
 }
@@ -108,21 +104,16 @@ impl Wanted {
         Ok(Backing::File(file))
     }
 
-    /// How the region is treated.
-    fn region_flags(&self) -> RegionFlags {
+    /// The region for all that, at `range`.
+    fn region(&self, range: UserRange, backing: Backing) -> Region {
         let mut flags = RegionFlags::empty();
         flags.set(RegionFlags::PINNED, self.rights.is_pinned);
         for (flag, told) in TOLD_FLAGS {
             flags.set(flag, self.flags.contains(told));
         }
-        flags
-    }
-
-    /// The region for all that but the flags, at `range`.
-    fn region(&self, range: UserRange, backing: Backing) -> Region {
         Region {
             growth_limit: self.growth_limit(range),
-            ..Region::new(range, self.rights.protection, backing)
+            ..Region::new(range, self.rights.protection, backing).with_flags(flags)
         }
     }
 

@@ -135,13 +135,13 @@ impl Space {
     /// `ReadOnly`, `WrongLength` if there can be no such region. Nothing has changed then.
     pub fn add(&self, region: Region) -> Result<(), SpaceError> {
         if region.flags.contains(RegionFlags::EAGER) {
-            return self.add_eager(usize::MAX, |_| Ok(region.clone())).map(drop);
+            return self.add_eager(region);
         }
         self.memory.write().insert(region, &self.cpus)
     }
 
-    /// Adds the region that `make` makes of a free range of `len_bytes` bytes, a multiple of the page size, with the
-    /// flags `flags`, and returns that range. It begins at a multiple of `align_bytes`.
+    /// Adds the region that `make` makes of a free range of `len_bytes` bytes, a multiple of the page size, and returns
+    /// its range. It begins at a multiple of `align_bytes`.
     ///
     /// # Errors
     /// Those of [`Space::add`] and of `make`; `NoMemory` also if there is no such range.
@@ -149,17 +149,15 @@ impl Space {
         &self,
         len_bytes: usize,
         align_bytes: usize,
-        flags: RegionFlags,
-        make: impl Fn(UserRange) -> Result<Region, SpaceError>,
+        make: impl FnOnce(UserRange) -> Result<Region, SpaceError>,
     ) -> Result<UserRange, SpaceError> {
-        if flags.contains(RegionFlags::EAGER) {
-            return self.add_eager(align_bytes, |memory| {
-                memory.make_region(len_bytes, align_bytes, flags, &make)
-            });
-        }
         let mut memory = self.memory.write();
-        let region = memory.make_region(len_bytes, align_bytes, flags, make)?;
-        let range = region.range;
+        let range = memory.find_free(len_bytes, align_bytes)?;
+        let region = make(range)?;
+        if region.flags.contains(RegionFlags::EAGER) {
+            drop(memory);
+            return self.add_eager_anywhere(region, align_bytes);
+        }
         memory.insert(region, &self.cpus)?;
         Ok(range)
     }
@@ -254,24 +252,18 @@ impl Memory {
         }
     }
 
-    /// The region that [`Space::add_anywhere`] adds.
-    #[inline(always)]
-    fn make_region(
-        &mut self,
-        len_bytes: usize,
-        align_bytes: usize,
-        flags: RegionFlags,
-        make: impl FnOnce(UserRange) -> Result<Region, SpaceError>,
-    ) -> Result<Region, SpaceError> {
+    /// A free range of `len_bytes` bytes, a multiple of the page size, that begins at a multiple of `align_bytes`.
+    ///
+    /// # Errors
+    /// `NoMemory` if there is none.
+    #[inline]
+    fn find_free(&mut self, len_bytes: usize, align_bytes: usize) -> Result<UserRange, SpaceError> {
         let Memory {
             regions, placement, ..
         } = self;
-        let range = placement
+        placement
             .find_free(regions, len_bytes / PAGE_SIZE, align_bytes)
-            .ok_or(SpaceError::NoMemory)?;
-        let mut region = make(range)?;
-        region.flags |= flags;
-        Ok(region)
+            .ok_or(SpaceError::NoMemory)
     }
 
     /// Adds a region, once nothing that was there before can be reached any more.

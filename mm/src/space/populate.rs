@@ -24,25 +24,28 @@ use crate::space::region::Region;
 use crate::space::{Memory, Space};
 
 impl Space {
-    /// Adds the eager region that `make` makes. It is called twice, and may choose another place the second time; but
-    /// each is a multiple of `align_bytes`, unless it is the same.
-    ///
-    /// # Errors
-    /// As for [`Space::add`].
-    pub(super) fn add_eager(
-        &self,
-        align_bytes: usize,
-        make: impl Fn(&mut Memory) -> Result<Region, SpaceError>,
-    ) -> Result<UserRange, SpaceError> {
+    /// [`Space::add`] of an eager region.
+    #[cold]
+    pub(super) fn add_eager(&self, region: Region) -> Result<(), SpaceError> {
+        self.memory.read().regions.check_new(&region)?;
+        let pages = Pages::of(&region, u64::MAX)?;
         let mut memory = self.memory.write();
-        let region = make(&mut memory)?;
-        memory.regions.check_new(&region)?;
-        drop(memory);
+        memory.insert_with_pages(region, pages, &self.cpus)
+    }
+
+    /// [`Space::add_anywhere`] of an eager region, which has been made for one free range.
+    #[cold]
+    pub(super) fn add_eager_anywhere(
+        &self,
+        region: Region,
+        align_bytes: usize,
+    ) -> Result<UserRange, SpaceError> {
+        region.check()?;
         let pages = Pages::of(&region, align_bytes as u64)?;
         let mut memory = self.memory.write();
-        let region = make(&mut memory)?;
-        let range = region.range;
-        memory.insert_with_pages(region, pages, &self.cpus)?;
+        // The range may have been taken meanwhile.
+        let range = memory.find_free(region.range.len_bytes(), align_bytes)?;
+        memory.insert_with_pages(region.moved_to(range), pages, &self.cpus)?;
         Ok(range)
     }
 }
@@ -204,7 +207,7 @@ impl Memory {
             table.unmap_range(start, end, &mut batch, || Ok::<(), NoMemory>(()))?;
             return Err(error.into());
         }
-        self.regions.insert(region)
+        self.insert(region, cpus)
     }
 }
 

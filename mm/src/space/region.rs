@@ -105,6 +105,20 @@ impl Region {
         }
     }
 
+    /// The same region at `range`, which is as long. A limit to its growth stays as far away.
+    pub(super) fn moved_to(self, range: UserRange) -> Region {
+        let (from, to) = (self.range.start().as_u64(), range.start());
+        let moved = |limit: VirtAddr| match limit.as_u64().checked_sub(from) {
+            Some(above) => to.checked_add(above),
+            None => to.checked_sub(from - limit.as_u64()),
+        };
+        Region {
+            growth_limit: self.growth_limit.and_then(moved),
+            range,
+            ..self
+        }
+    }
+
     /// Whether there can be such a region. What is made of it by cutting, joining and growing can be then, too.
     ///
     /// # Errors
@@ -112,6 +126,7 @@ impl Region {
     /// [`Protection::KERNEL`], `WrongLength` for physical memory that is not as long as the region, `NotGrowable` for
     /// one that grows but is not plain anonymous memory, that grows both ways, or whose limit lies inside of it or has
     /// nothing to limit; `Unaligned` for a limit, or memory, that does not begin with a page.
+    #[inline]
     pub(super) fn check(&self) -> Result<(), SpaceError> {
         if let Backing::Physical(memory) = self.backing {
             if !self.protection.contains(Protection::KERNEL) {
@@ -263,6 +278,15 @@ mod tests {
         assert!(!region.absorb(&physical(2, 103, 4)));
         assert!(region.absorb(&above));
         assert_eq!((region.range, memory_of(&region)), (range(0, 6), (100, 6)));
+    }
+
+    #[test]
+    fn a_limit_to_growth_moves_along() {
+        let region = Region::anonymous(range(10, 2), Protection::WRITE, RegionFlags::empty());
+        let down = region.clone().growing_down(Some(address(4)));
+        assert_eq!(down.moved_to(range(20, 2)).growth_limit, Some(address(14)));
+        let up = region.growing_up(Some(address(15)));
+        assert_eq!(up.moved_to(range(2, 2)).growth_limit, Some(address(7)));
     }
 
     #[test]

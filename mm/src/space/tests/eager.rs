@@ -153,8 +153,8 @@ fn big_pages_are_used_where_they_fit_and_where_small_ones_have_been() {
         [1, 1, 2, 2, 2, 2, 1, 1]
     );
     assert_eq!(anonymous_frames(), before + 1030);
-    let anywhere = space.add_anywhere(3 << 20, 2 << 20, RegionFlags::EAGER, |range| {
-        Ok(Region::anonymous(range, WRITE, LAZY))
+    let anywhere = space.add_anywhere(3 << 20, 2 << 20, |range| {
+        Ok(Region::anonymous(range, WRITE, RegionFlags::EAGER))
     });
     let found = space.mapping(anywhere.unwrap().start()).unwrap();
     assert_eq!(found.page.unwrap().level, 2);

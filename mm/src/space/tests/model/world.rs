@@ -298,7 +298,7 @@ impl World {
 
 impl Modelled {
     fn add_anywhere(&mut self, len: usize, protection: Protection) {
-        let result = self.space.add_anywhere(len * PAGE_SIZE, 1, LAZY, |range| {
+        let result = self.space.add_anywhere(len * PAGE_SIZE, 1, |range| {
             Ok(Region::anonymous(range, protection, LAZY))
         });
         if self.model.is_destroyed {
