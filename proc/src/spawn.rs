@@ -51,34 +51,49 @@ pub fn spawn(parent: &Thread, name: &[u8], argument: &[u8]) -> Result<Id, Errno>
     birth::give_life(reservation, process, beginning)
 }
 
-/// Starts `program` as a child of `parent`, which has its descriptors 0, 1 and 2 and its affinity like any other.
+/// Starts `program` as a child of `parent`, which has its descriptors 0, 1 and 2, but for reading ends of pipes, and its
+/// affinity like any other. What of the argument is not UTF-8 becomes U+FFFD.
 ///
 /// # Errors
-/// `EINVAL` if the argument is not UTF-8, `EAGAIN` if the process table is full, `ENOMEM`.
+/// `E2BIG` if the argument is too long, `EAGAIN` if the process table is full, `ENOMEM`.
 fn spawn_kernel_program(
     program: &'static KernelProgram,
     parent: &Thread,
     argument: &[u8],
 ) -> Result<Id, Errno> {
-    let text = core::str::from_utf8(argument).map_err(|_| Errno::EINVAL)?;
-    let mut argument = String::new();
-    argument
-        .try_reserve_exact(text.len())
-        .map_err(|_| Errno::ENOMEM)?;
-    argument.push_str(text);
+    // As for any program, though it is not needed as a whole.
+    argument_string(program.name.as_bytes(), argument)?;
+    let argument = text_of(argument)?;
     let parent_process = parent.process().ok_or(Errno::EINVAL)?;
     let reservation = table::reserve()?;
     let process = mm::heap::try_arc(Process::new_kernel(
         reservation.id(),
         Name::new(program.name),
         SpaceRef::Base,
-        parent_process.descriptors.inherit_standard()?,
+        parent_process.descriptors.inherit_outputs()?,
         Some(parent_process.clone()),
     ))?;
     let run = mm::heap::try_box(move || (program.run)(&argument))?;
     let start = Start::Kernel(run);
     let affinity = parent.affinity();
     birth::give_life(reservation, process, Beginning::new(start, None, &affinity))
+}
+
+/// `bytes` as text.
+fn text_of(bytes: &[u8]) -> Result<String, Errno> {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        let replacement = if chunk.invalid().is_empty() {
+            ""
+        } else {
+            "\u{fffd}"
+        };
+        for part in [chunk.valid(), replacement] {
+            text.try_reserve(part.len()).map_err(|_| Errno::ENOMEM)?;
+            text.push_str(part);
+        }
+    }
+    Ok(text)
 }
 
 /// Starts process 1, which adopts orphans and takes [requests](init_requests); when it ends, `on_exit` is called.
@@ -225,14 +240,24 @@ fn region(segment: &Segment, file: &Arc<RegularFile>) -> Result<Region, Errno> {
     ))
 }
 
-/// Writes the argument string and its NUL to the top of the stack; returns where, and its length without the NUL.
-fn put_argument(space: &Space, name: &[u8], argument: &[u8]) -> Result<(usize, usize), Errno> {
+/// The parts of the argument string, with its NUL.
+///
+/// # Errors
+/// `E2BIG` if it is too long.
+fn argument_string<'a>(name: &'a [u8], argument: &'a [u8]) -> Result<[&'a [u8]; 4], Errno> {
     let blank: &[u8] = if argument.is_empty() { b"" } else { b" " };
     let parts = [name, blank, argument, b"\0"];
     let len_with_nul: usize = parts.iter().map(|part| part.len()).sum();
     if len_with_nul > layout::ARGUMENT_MAX + 1 {
         return Err(Errno::E2BIG);
     }
+    Ok(parts)
+}
+
+/// Writes the argument string and its NUL to the top of the stack; returns where, and its length without the NUL.
+fn put_argument(space: &Space, name: &[u8], argument: &[u8]) -> Result<(usize, usize), Errno> {
+    let parts = argument_string(name, argument)?;
+    let len_with_nul: usize = parts.iter().map(|part| part.len()).sum();
     let address = layout::STACK_TOP - len_with_nul;
     let mut place = address;
     for part in parts {

@@ -1,7 +1,7 @@
 //! `forkpolicy NAME`: how `fork` copies memory from now on, by the names of the boot option `fork=`; `forkpolicy boot`:
 //! as the boot line says.
 //!
-//! For experiments that compare: a program cannot choose, whoever forks.
+//! For experiments that compare. It holds for all processes, and any program can start it.
 
 use mm::space::ForkPolicy;
 

@@ -50,7 +50,9 @@ pub(super) fn get_affinity(call: Call<'_>) -> Result<usize, Errno> {
         let written = rest.copy_out(&bytes)?;
         rest = rest.split_at(written).1;
         bytes.fill(0);
-        proc::file::pause_point()?;
+        if !rest.is_empty() {
+            proc::file::pause_point()?;
+        }
     }
     Ok(meaningful)
 }

@@ -79,6 +79,19 @@ impl Descriptors {
         )
     }
 
+    /// As [`Descriptors::inherit_standard`], without reading ends of pipes, for who does not read them: a pipe that only
+    /// he could read would keep him waiting in a write for ever.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn inherit_outputs(&self) -> Result<Descriptors, NoMemory> {
+        let table = self.table.lock();
+        let standard = table.0.iter().take(STANDARD_DESCRIPTORS);
+        Descriptors::from_files(
+            standard.map(|file| file.clone().filter(|file| !file.is_pipe_reader())),
+        )
+    }
+
     fn from_files(
         files: impl ExactSizeIterator<Item = Option<Arc<OpenFile>>>,
     ) -> Result<Descriptors, NoMemory> {

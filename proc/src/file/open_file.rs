@@ -79,6 +79,11 @@ impl OffsetGuard<'_> {
 }
 
 impl OpenFile {
+    /// Whether it is the reading end of a pipe.
+    pub(crate) fn is_pipe_reader(&self) -> bool {
+        matches!(self.object, Object::PipeReader(_))
+    }
+
     pub(crate) fn new(object: Object, flags: OpenFlags) -> OpenFile {
         OpenFile {
             object,

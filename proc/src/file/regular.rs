@@ -152,6 +152,9 @@ impl RegularFile {
             WriteFrom::Offset(offset) => offset,
             WriteFrom::End => len,
         };
+        if start >= MAX_FILE_BYTES && !buffer.is_empty() {
+            return Err(Errno::EFBIG);
+        }
         if start > len {
             self.clear_behind(len);
         }

@@ -28,16 +28,16 @@ impl Handlers {
     /// The handler for `signal`.
     pub(crate) fn get(&self, signal: Signal) -> Option<usize> {
         let place = self.addresses.get(signal.number() as usize)?;
-        // Relaxed: an address in user space. What lies there is the program's matter.
-        let handler = place.load(Ordering::Relaxed);
+        // Acquire pairs with the Release in `replace`: who sees the handler finds his context (SIGNAL-4).
+        let handler = place.load(Ordering::Acquire);
         (handler != NO_HANDLER).then_some(handler)
     }
 
     /// Sets the handler for `signal`, and returns the one before. `life` of the process is locked.
     fn replace(&self, signal: Signal, handler: usize) -> usize {
         let before = match self.addresses.get(signal.number() as usize) {
-            // Relaxed: as in `get`.
-            Some(place) => place.swap(handler, Ordering::Relaxed),
+            // Release: see `get`. The lock of `life` orders what was there before.
+            Some(place) => place.swap(handler, Ordering::Release),
             None => NO_HANDLER,
         };
         let is_handler = |place: &AtomicUsize| place.load(Ordering::Relaxed) != NO_HANDLER;
@@ -51,7 +51,7 @@ impl Handlers {
     pub(crate) fn copy_from(&self, other: &Handlers) {
         let mut are_used = false;
         for (place, other) in self.addresses.iter().zip(&other.addresses) {
-            // Relaxed, both: as in `get`.
+            // Relaxed, both: nobody has the new one yet, and giving it away orders this.
             let handler = other.load(Ordering::Relaxed);
             place.store(handler, Ordering::Relaxed);
             are_used |= handler != NO_HANDLER;

@@ -51,7 +51,7 @@ impl File {
     /// Reads until `buffer` is full or the file ends; returns how much it read.
     ///
     /// # Errors
-    /// Those of the system call `read`.
+    /// Those of the system call `read`; what has been read by then is in the buffer, but it is not said how much.
     pub fn read_full(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
         let mut done = 0;
         while let Some(rest @ [_, ..]) = buffer.get_mut(done..) {

@@ -144,7 +144,7 @@ pub fn mapping(address: usize) -> Result<MappingInfo, Errno> {
     Ok(info)
 }
 
-/// Memory by [`map`] that is unmapped when this is dropped, unless it is pinned then.
+/// Memory by [`map`] that is unmapped when this is dropped, unless it is pinned then. By what it has grown since, stays.
 #[derive(Debug)]
 pub struct Mapping {
     start: usize,

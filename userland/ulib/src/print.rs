@@ -2,16 +2,26 @@
 
 use core::fmt::{self, Write};
 
+use abi::Errno;
+
 use crate::file;
 use crate::line::LineBuffer;
 
-/// Prints to descriptor `fd`. An output that is closed or full swallows it.
+/// Prints to descriptor `fd`. An output that is closed or full swallows it; a signal does not.
 pub fn to_descriptor(fd: i32, text: fmt::Arguments<'_>) {
-    let mut line = LineBuffer::new(|piece| {
-        let _ = file::write_all(fd, piece);
-    });
+    let mut line = LineBuffer::new(|piece| write_whatever_comes(fd, piece));
     // The buffer itself never fails; a `Display` that does has said what it could.
     let _ = line.write_fmt(text);
+}
+
+fn write_whatever_comes(fd: i32, mut rest: &[u8]) {
+    while !rest.is_empty() {
+        match file::write(fd, rest) {
+            Ok(len @ 1..) => rest = rest.get(len..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Ok(0) | Err(_) => return,
+        }
+    }
 }
 
 /// Prints to the standard output.

@@ -12,7 +12,7 @@ mod scope;
 mod spawn;
 mod stack;
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use abi::{Errno, Pid, Sysno, ThreadRegisters, decode};
 
@@ -25,12 +25,17 @@ pub use self::spawn::{JoinHandle, spawn};
 /// Whether this process may have more than one thread.
 static IS_THREADED: AtomicBool = AtomicBool::new(false);
 
+/// How many forks lie between this process and the first that had threads: whose threads those before are is not this
+/// process's business, even if one of its own has such an id.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
 /// The thread that calls this, in the child of a fork, is the only one.
 #[inline]
 pub(crate) fn be_alone() {
     // Relaxed: see `create`. If nothing changes, nothing is written: that would cost a page.
     if IS_THREADED.load(Ordering::Relaxed) {
         IS_THREADED.store(false, Ordering::Relaxed);
+        FORKS.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -112,9 +117,11 @@ extern "C" fn exit_with_result() -> ! {
 
 /// Ends this thread. The last one of a process ends that, with the low 8 bits of `value` as its exit code.
 ///
-/// Nothing that the thread owns is dropped: what it has locked stays locked. Its stack stays as it is, if the library
-/// has made it, since others may have borrowed from it; it is not used for another thread.
+/// If the thread is in a [`scope`](scope()), it first waits for the threads of that. Nothing that the thread owns is
+/// dropped: what it has locked stays locked. Its stack stays as it is, if the library has made it; it is not used for
+/// another thread.
 pub fn exit(value: usize) -> ! {
+    scope::close_all();
     // SAFETY: the thread does nothing any more.
     unsafe { system_call::exit_thread(value) };
     unreachable!("exit_thread has returned")

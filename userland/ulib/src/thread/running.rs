@@ -13,12 +13,14 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use abi::{Errno, Pid};
 
 use super::stack::Stack;
-use super::{create, join, poll_join};
+use super::{FORKS, create, join, poll_join};
 
 /// A thread that has not been joined.
 #[derive(Debug)]
 pub(super) struct Running {
     tid: Pid,
+    /// [`FORKS`] in its process.
+    forks: u32,
     stack: Stack,
     has_returned: Arc<AtomicBool>,
 }
@@ -74,6 +76,8 @@ pub(super) unsafe fn start<T: Send, F: FnOnce() -> T + Send>(
         Ok(tid) => Ok((
             Running {
                 tid,
+                // Relaxed: changed by a thread that is alone.
+                forks: FORKS.load(Ordering::Relaxed),
                 stack,
                 has_returned,
             },
@@ -116,6 +120,9 @@ impl Running {
     /// [`exit`](super::exit), or the process has no such thread: it has been joined by its id, or this is the child of
     /// a fork.
     pub(super) fn join(self) -> bool {
+        if self.is_of_another_process() {
+            return false;
+        }
         loop {
             match join(self.tid) {
                 Ok(_) => return self.finish(),
@@ -132,6 +139,9 @@ impl Running {
     /// # Errors
     /// The thread itself, if it has not.
     pub(super) fn try_join(self) -> Result<(), Running> {
+        if self.is_of_another_process() {
+            return Ok(());
+        }
         match poll_join(self.tid) {
             Ok(Some(_)) => {
                 self.finish();
@@ -142,6 +152,11 @@ impl Running {
             // It has not ended; it may be the caller.
             _ => Err(self),
         }
+    }
+
+    /// Whether it was a thread of the process that this one is a copy of.
+    fn is_of_another_process(&self) -> bool {
+        self.forks != FORKS.load(Ordering::Relaxed)
     }
 
     /// Takes the stack back from the thread, which has been joined, if its closure has returned; says whether it has.

@@ -44,16 +44,21 @@ macro_rules! end {
 }
 pub(crate) use {end, tests};
 
-/// How long a test may take, for few and for many CPUs: virtual CPUs outnumber the host's.
+/// How long a test may take, for few and for many CPUs: virtual CPUs outnumber the host's. And for each GiB: a test may
+/// take all memory, and a host first finds that when a guest first touches it.
 const LIMIT_MS: u64 = 20_000;
 const LIMIT_PER_CPU_MS: u64 = 500;
+const LIMIT_PER_GIB_MS: u64 = 3000;
+const FRAMES_PER_GIB: u64 = 1 << 18;
 /// How long what a test has left behind may take to go.
 const PATIENCE_MS: u64 = 3000;
 
 /// Runs the tests and prints how each went; returns the program's exit code.
 pub(crate) fn run<'a>(tests: impl Iterator<Item = &'a Test>) -> i32 {
     let (mut passed, mut failed) = (0, 0);
-    let limit_ms = LIMIT_MS + LIMIT_PER_CPU_MS * process::cpu_count() as u64;
+    let limit_ms = LIMIT_MS
+        + LIMIT_PER_CPU_MS * process::cpu_count() as u64
+        + LIMIT_PER_GIB_MS * (process::sysinfo().total_frames / FRAMES_PER_GIB);
     files::make_scratch_files();
     let gate = Gate::new();
     warm_up();

@@ -1,7 +1,6 @@
 //! Threads as the library makes them: scopes, and what becomes of threads and stacks that nobody wants.
 
 use alloc::sync::Arc;
-use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ulib::sync::Mutex;
@@ -15,7 +14,7 @@ tests![
     a_scope_waits_for_threads_of_its_threads,
     a_thread_of_a_scope_can_be_joined_by_another,
     a_scope_is_nothing_to_the_child_of_a_fork,
-    a_stack_from_which_others_may_borrow_is_not_used_again,
+    a_thread_that_exits_within_a_scope_waits_for_the_threads_of_that,
     a_thread_without_handle_is_joined_by_the_library,
 ];
 
@@ -103,33 +102,21 @@ fn a_scope_is_nothing_to_the_child_of_a_fork() {
     assert_eq!(process::getpid(), pid);
 }
 
-fn a_stack_from_which_others_may_borrow_is_not_used_again() {
-    const WORDS: usize = 64;
-    static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
-    static MAY_LOOK: AtomicBool = AtomicBool::new(false);
-    static HAS_LOOKED: AtomicBool = AtomicBool::new(false);
-    let lender = ok(thread::spawn(|| {
-        let words = [7; WORDS];
-        thread::scope(|scope| {
-            ok(scope.spawn(|| {
-                HAS_BEGUN.store(true, Ordering::Relaxed);
-                wait_for(&MAY_LOOK);
-                assert_eq!(black_box(&words), &[7; WORDS], "somebody else's stack");
-                HAS_LOOKED.store(true, Ordering::Relaxed);
-            }));
-            wait_for(&HAS_BEGUN);
-            thread::exit(0)
-        })
-    }));
-    assert_eq!(lender.join(), None);
-    for _ in 0..4 {
-        let user = ok(thread::spawn(|| {
-            black_box(&mut [0_u64; 8 * WORDS]);
+/// The inner thread borrows from outside of the outer scope, which ends when its own thread has.
+fn a_thread_that_exits_within_a_scope_waits_for_the_threads_of_that() {
+    let word = AtomicUsize::new(0);
+    thread::scope(|outer| {
+        ok(outer.spawn(|| {
+            thread::scope(|inner| {
+                ok(inner.spawn(|| {
+                    process::sleep_ms(A_WHILE_MS);
+                    word.store(1, Ordering::Relaxed);
+                }));
+                thread::exit(0)
+            })
         }));
-        assert_eq!(user.join(), Some(()));
-    }
-    MAY_LOOK.store(true, Ordering::Relaxed);
-    wait_for(&HAS_LOOKED);
+    });
+    assert_eq!(word.into_inner(), 1);
 }
 
 /// Also one that has itself started threads.

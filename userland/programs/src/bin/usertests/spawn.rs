@@ -1,11 +1,11 @@
 //! Starting programs.
 
 use abi::layout::ARGUMENT_MAX;
-use abi::{OpenFlags, PATH_MAX};
-use ulib::file::File;
-use ulib::{Errno, ExitStatus, process};
+use abi::{OpenFlags, PATH_MAX, Pid, decode};
+use ulib::file::{self, File};
+use ulib::{Errno, ExitStatus, process, system_call};
 
-use crate::check::ok;
+use crate::check::{ok, status_of};
 use crate::files;
 use crate::helper;
 use crate::runner::tests;
@@ -18,6 +18,8 @@ tests![
     what_is_no_program_cannot_be_started,
     damaged_programs_are_refused_and_leave_nothing,
     argument_strings_have_a_bound,
+    a_program_of_the_kernel_does_not_wait_for_itself_to_read,
+    arguments_of_programs_of_the_kernel_have_the_same_bound,
     many_programs_start_and_end,
 ];
 
@@ -145,6 +147,45 @@ fn argument_strings_have_a_bound() {
     );
     assert_eq!(spawn_with_len(room + 1), Err(Errno::E2BIG));
     assert_eq!(spawn_with_len(ARGUMENT_MAX + 1), Err(Errno::E2BIG));
+}
+
+/// It writes to a full pipe, whose reading end nobody else has any more.
+fn a_program_of_the_kernel_does_not_wait_for_itself_to_read() {
+    let status = status_of(|| {
+        let (reader, writer) = ok(file::pipe());
+        // As many as fit, without waiting for a reader.
+        for _ in 0..64 {
+            ok(writer.write_all(&[0; 1024]));
+        }
+        for (fd, end) in [(0, reader), (1, writer)] {
+            ok(file::close(fd));
+            assert_eq!(ok(end.duplicate()).into_descriptor(), fd);
+        }
+        let program = ok(process::spawn("unitcosts"));
+        for fd in 0..2 {
+            ok(file::close(fd));
+        }
+        // Whatever it thinks of that.
+        ok(process::wait(program));
+        0
+    });
+    assert_eq!(
+        status,
+        ExitStatus::exited(0),
+        "it is wrong use, but it ends"
+    );
+}
+
+fn arguments_of_programs_of_the_kernel_have_the_same_bound() {
+    let arguments = [b'x'; ARGUMENT_MAX];
+    let spawned = process::spawn_with("forkpolicy", text(&arguments));
+    assert_eq!(spawned, Err(Errno::E2BIG));
+    // SAFETY: the kernel only reads, from strings with their NULs.
+    let result =
+        unsafe { system_call::spawn_with(c"forkpolicy".as_ptr().cast(), c"\xff".as_ptr().cast()) };
+    // It starts, and finds no such policy.
+    let program = ok(decode(result)) as Pid;
+    assert_ne!(process::wait(program), Ok(ExitStatus::exited(0)));
 }
 
 fn many_programs_start_and_end() {
