@@ -36,6 +36,8 @@ pub(crate) fn share_tables(
     batch: &mut FlushBatch<'_>,
 ) -> Result<(), NoMemory> {
     let geometry = source.geometry();
+    // The empty tables come along.
+    destination.emptied = source.emptied;
     let mut copy = TableCopy {
         geometry,
         written: Some(written.as_u64()),

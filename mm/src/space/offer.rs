@@ -147,7 +147,7 @@ impl Memory {
             ..region.clone()
         };
         // All that can fail comes first (SPACE-6).
-        self.regions.reserve()?;
+        self.regions.reserve(2)?;
         self.prepare_pages(shared.range, batch)?;
         let table = self.table().ok_or(SpaceError::NotMapped)?;
         let mut iter = VmIterMut::new_mut(table, page);

@@ -97,7 +97,7 @@ impl Memory {
             }
             is_empty = false;
         }
-        self.regions.reserve()?;
+        self.regions.reserve(2)?;
         if !is_empty {
             self.prepare_replacing(range, batch)?;
         }

@@ -1,11 +1,11 @@
 //! Eager regions: all their pages are there when they are added, as large as they fit.
 //!
-//! Guarantee: an eager region comes with all of its pages, or nothing has changed; nobody sees anything in between.
+//! Guarantee: an eager region comes with all of its pages, or nothing has changed; no call sees anything in between.
 //!
 //! What takes long, and what mostly fails, is getting the memory, so that comes first, with no lock held: others use
 //! the space meanwhile. Then the pages are mapped and the region is added, with the space alone. Should there be no
-//! memory for a page-table page, what has been mapped by then is taken out again, which needs none: all tables are the
-//! space's own by then, and no page reaches over the region's ends.
+//! memory for a page-table page, what has been mapped by then is taken out again, which needs none: the tables that it
+//! is in are the space's own, and no page reaches over the region's ends.
 #![forbid(unsafe_code)]
 
 use alloc::vec::Vec;
@@ -28,9 +28,10 @@ impl Space {
     #[cold]
     pub(super) fn add_eager(&self, region: Region) -> Result<(), SpaceError> {
         self.memory.read().regions.check_new(&region)?;
-        let pages = Pages::of(&region, u64::MAX)?;
+        // Dropped last: what is left of them is given back without the lock.
+        let mut pages = Pages::of(&region, u64::MAX)?;
         let mut memory = self.memory.write();
-        memory.insert_with_pages(region, pages, &self.cpus)
+        memory.insert_with_pages(region, &mut pages, &self.cpus)
     }
 
     /// [`Space::add_anywhere`] of an eager region, which has been made for one free range.
@@ -41,23 +42,23 @@ impl Space {
         align_bytes: usize,
     ) -> Result<UserRange, SpaceError> {
         region.check()?;
-        let pages = Pages::of(&region, align_bytes as u64)?;
+        let mut pages = Pages::of(&region, align_bytes as u64)?;
         let mut memory = self.memory.write();
         // The range may have been taken meanwhile.
         let range = memory.find_free(region.range.len_bytes(), align_bytes)?;
-        memory.insert_with_pages(region.moved_to(range), pages, &self.cpus)?;
+        memory.insert_with_pages(region.moved_to(range), &mut pages, &self.cpus)?;
         Ok(range)
     }
 }
 
 /// The memory of an eager region that is not mapped yet.
 enum Pages {
-    /// Zeros: big pages, with their distances from the region's start, in order; the rest are of 4 KiB.
+    /// Zeros: big pages, with their distances from the region's start, the last one first; the rest are of 4 KiB.
     Zeros {
         big: Vec<(u64, BigFrame)>,
         small: FrameChain,
     },
-    /// What a file, or shared memory, shows: a page of 4 KiB each, with what it may allow.
+    /// What a file, or shared memory, shows: pages of 4 KiB, the last one first, with what each may allow.
     Shown(Vec<(Frame, Perm)>),
     /// Physical memory, which is there.
     Physical,
@@ -102,6 +103,7 @@ impl Pages {
             }
             pause_point()?;
         }
+        big.reverse();
         Ok(Pages::Zeros { big, small })
     }
 
@@ -127,6 +129,7 @@ impl Pages {
             });
             pause_point()?;
         }
+        frames.reverse();
         Ok(Pages::Shown(frames))
     }
 
@@ -135,50 +138,59 @@ impl Pages {
     /// # Errors
     /// `NoMemory` for page-table pages. Some of the pages are mapped then.
     fn map_in(
-        self,
+        &mut self,
         region: &Region,
         iter: &mut VmIterMut<'_>,
         batch: &mut FlushBatch<'_>,
     ) -> Result<(), MapError> {
         match self {
             Pages::Zeros { big, small } => map_zeros(region, big, small, iter, batch),
-            Pages::Shown(frames) => {
-                let mut pages = region.range.pages().zip(frames);
-                pages.try_for_each(|(page, (frame, perm))| iter.find(page).try_fill(frame, perm))
-            }
-            Pages::Physical => region.map_physical_all(iter),
+            Pages::Shown(frames) => region.range.pages().try_for_each(|page| {
+                let (frame, perm) = frames.pop().ok_or(MapError::NoMemory)?;
+                hole_at(iter, page, batch)?.try_fill(frame, perm)
+            }),
+            Pages::Physical => region.map_physical_all(iter, batch),
         }
     }
 }
 
 const ANONYMOUS: FrameKind = FrameKind::Anonymous;
 
+/// Goes to the hole at `page`, in tables that are the space's own: an empty one there may be shared with a fork.
+fn hole_at<'i, 't>(
+    iter: &'i mut VmIterMut<'t>,
+    page: VirtAddr,
+    batch: &mut FlushBatch<'_>,
+) -> Result<&'i mut VmIterMut<'t>, NoMemory> {
+    iter.find(page).make_private(batch)?;
+    Ok(iter)
+}
+
 fn map_zeros(
     region: &Region,
-    big: Vec<(u64, BigFrame)>,
-    mut small: FrameChain,
+    big: &mut Vec<(u64, BigFrame)>,
+    small: &mut FrameChain,
     iter: &mut VmIterMut<'_>,
     batch: &mut FlushBatch<'_>,
 ) -> Result<(), MapError> {
     let perm = region.protection.perm();
     let (start, end) = (region.range.start().as_u64(), region.range.end().as_u64());
     let mut page = start;
-    let mut fill_until = |page: &mut u64, end, iter: &mut VmIterMut<'_>| {
-        while *page < end {
+    while page < end {
+        let at = VirtAddr::new(page);
+        let next_big = big.last().map(|(distance, _)| start + distance);
+        if next_big == Some(page)
+            && let Some((_, zeros)) = big.pop()
+        {
+            page += (zeros.len_pages() * PAGE_SIZE) as u64;
+            hole_at(iter, at, batch)?.try_map_big(zeros, perm, batch)?;
+        } else {
             let frame = small.pop().ok_or(MapError::NoMemory)?;
-            iter.find(VirtAddr::new(*page)).try_fill(frame, perm)?;
-            *page += PAGE_SIZE as u64;
+            hole_at(iter, at, batch)?.try_fill(frame, perm)?;
+            page += PAGE_SIZE as u64;
         }
-        Ok(())
-    };
-    for (distance, zeros) in big {
-        fill_until(&mut page, start + distance, iter)?;
-        let len_bytes = (zeros.len_pages() * PAGE_SIZE) as u64;
-        iter.find(VirtAddr::new(page))
-            .try_map_big(zeros, perm, batch)?;
-        page += len_bytes;
     }
-    fill_until(&mut page, end, iter)
+    Ok(())
 }
 
 impl Memory {
@@ -189,12 +201,12 @@ impl Memory {
     fn insert_with_pages(
         &mut self,
         region: Region,
-        pages: Pages,
+        pages: &mut Pages,
         cpus: &ActiveCpus,
     ) -> Result<(), SpaceError> {
         let (start, end) = (region.range.start(), region.range.end());
         self.regions.check_new(&region)?;
-        self.regions.reserve()?;
+        self.regions.reserve(1)?;
         // SPACE-5: completes before the lock is given back.
         let mut batch = FlushBatch::new(cpus);
         // Also so that taking the pages out again needs no memory.
@@ -248,10 +260,14 @@ impl Region {
     }
 
     /// As `map_physical_around`, for all of its pages, which are holes.
-    fn map_physical_all(&self, iter: &mut VmIterMut<'_>) -> Result<(), MapError> {
+    fn map_physical_all(
+        &self,
+        iter: &mut VmIterMut<'_>,
+        batch: &mut FlushBatch<'_>,
+    ) -> Result<(), MapError> {
         let mut page = self.range.start().as_u64();
         while page < self.range.end().as_u64() {
-            self.map_physical_around(iter.find(VirtAddr::new(page)))?;
+            self.map_physical_around(hole_at(iter, VirtAddr::new(page), batch)?)?;
             page += X86::FOUR_LEVELS.span(iter.level());
         }
         Ok(())

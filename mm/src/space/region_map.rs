@@ -95,13 +95,9 @@ impl RegionMap {
         self.overlapping(range).any(Region::is_pinned)
     }
 
-    /// Makes room for two regions more, so that the next operation cannot fail for want of memory.
-    pub(super) fn reserve(&mut self) -> Result<(), NoMemory> {
-        self.reserve_for(2)
-    }
-
+    /// Makes room for so many regions more, so that the next operation cannot fail for want of memory.
     #[inline]
-    fn reserve_for(&mut self, len_new: usize) -> Result<(), NoMemory> {
+    pub(super) fn reserve(&mut self, len_new: usize) -> Result<(), NoMemory> {
         if self.regions.len() + len_new > REGIONS_MAX {
             return Err(NoMemory);
         }
@@ -132,7 +128,7 @@ impl RegionMap {
         if next.is_some_and(|next| next.range.start() < region.range.end()) {
             return Err(SpaceError::Overlap);
         }
-        self.reserve_for(1)?;
+        self.reserve(1)?;
         self.insert_at(index, region);
         Ok(())
     }
@@ -142,7 +138,7 @@ impl RegionMap {
     /// # Errors
     /// `NoMemory`.
     pub(super) fn replace(&mut self, region: Region) -> Result<(), NoMemory> {
-        self.reserve()?;
+        self.reserve(2)?;
         let indices = self.indices(region.range);
         let inside = self.split_at_ends(region.range, indices)?;
         let index = inside.start;
@@ -249,7 +245,7 @@ impl RegionMap {
         let begins_before = first.range.start() < range.start();
         let ends_behind = range.end() < last.range.end();
         let len_new = usize::from(begins_before) + usize::from(ends_behind);
-        self.reserve_for(len_new)?;
+        self.reserve(len_new)?;
         // The upper end first: what is below keeps its index.
         if ends_behind {
             self.split(indices.end - 1, range.end());

@@ -155,7 +155,7 @@ impl RegularFile {
         if start >= MAX_FILE_BYTES && !buffer.is_empty() {
             return Err(Errno::EFBIG);
         }
-        if start > len {
+        if start > len && !buffer.is_empty() {
             self.clear_behind(len);
         }
         let mut position = start;

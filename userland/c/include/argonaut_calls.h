@@ -448,7 +448,8 @@ __attribute__((noreturn)) static inline void sys_panic(const char* message) {
    wraps or leaves user space, a bit of protection or flags has no meaning, the flags contradict each
    other or what goes with them, or the limit is below len; EEXIST if something is mapped in the range;
    EBADF; EACCES if the file is not open for what the mapping does; ENODEV if it is not a regular
-   file; ENOMEM. Nothing has changed then. */
+   file; ENOMEM, also if the process would have more than REGIONS_MAX mappings. Nothing has changed
+   then. */
 static inline void* sys_map(void* address, size_t len, uint32_t protection, uint32_t flags, int fd, uint64_t offset) {
     return (void*) argonaut_enter6(SYSCALL_MAP, (long) address, (long) len, (long) protection, (long) flags, (long) fd, (long) offset);
 }

@@ -117,11 +117,13 @@ extern "C" fn exit_with_result() -> ! {
 
 /// Ends this thread. The last one of a process ends that, with the low 8 bits of `value` as its exit code.
 ///
-/// If the thread is in a [`scope`](scope()), it first waits for the threads of that. Nothing that the thread owns is
-/// dropped: what it has locked stays locked. Its stack stays as it is, if the library has made it; it is not used for
-/// another thread.
-pub fn exit(value: usize) -> ! {
-    scope::close_all();
+/// Nothing that the thread owns is dropped: what it has locked stays locked. Its stack stays as it is, if the library
+/// has made it, since others may have borrowed from it; it is not used for another thread.
+///
+/// # Safety
+/// If this thread is one of a [`scope`](scope()), it is in no scope of its own: nobody would wait for the threads of
+/// that, and they may use what goes when the outer scope ends, which is as soon as this thread has.
+pub unsafe fn exit(value: usize) -> ! {
     // SAFETY: the thread does nothing any more.
     unsafe { system_call::exit_thread(value) };
     unreachable!("exit_thread has returned")

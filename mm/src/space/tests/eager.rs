@@ -200,3 +200,35 @@ fn empty_page_table_pages_that_a_fork_has_shared_do_not_stay_for_ever() {
     // Of two levels each.
     assert!(after - before <= 2 * 66, "{} tables stay", after - before);
 }
+
+#[test]
+fn an_empty_table_that_a_fork_shares_is_made_private_first() {
+    let _machine = machine();
+    let space = Space::new().unwrap();
+    space.add(eager(512, 1)).unwrap();
+    space.remove(range(512, 1)).unwrap();
+    let child = space.fork(ForkPolicy::Shared).unwrap();
+    space.add(eager(512, 512)).unwrap();
+    assert_eq!(add_file(&child, 512, 20, |_| ()), Ok(()));
+    let level = |space: &Space| space.mapping(address(512)).unwrap().page.unwrap().level;
+    assert_eq!([level(&space), level(&child)], [2, 1]);
+}
+
+#[test]
+fn empty_page_table_pages_do_not_pile_up_from_fork_to_fork() {
+    let _machine = machine();
+    let mut space = Space::new().unwrap();
+    space.add(eager(1, 1)).unwrap();
+    let [_, _, before] = frames_in_use();
+    for generation in 0..20 {
+        for number in 0..60 {
+            let page = 512 * (1 + number + 60 * generation);
+            space.add(eager(page, 1)).unwrap();
+            space.remove(range(page, 1)).unwrap();
+        }
+        space = space.fork(ForkPolicy::Shared).unwrap();
+        space.fault(address(1), FaultAccess::WRITE).unwrap();
+    }
+    let [_, _, after] = frames_in_use();
+    assert!(after - before <= 200, "{} tables stay", after - before);
+}

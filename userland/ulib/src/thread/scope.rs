@@ -1,15 +1,13 @@
 //! Threads that borrow from their creator.
 //!
 //! The guarantee: [`scope`] returns after all threads that were spawned in it have ended, whatever has become of their
-//! handles; and a thread that is in a scope ends after them. So they may use what lives longer than the scope.
+//! handles. So they may use what lives longer than the scope.
 //!
 //! - **SCOPE-1** the scope knows of a thread before that can run. The one who creates the thread, and the one who joins
 //!   it, holds the thread's lock until that is done; whoever ends in between, by [`exit`](super::exit), leaves it
 //!   locked, and the scope never returns.
 //! - **SCOPE-2** only threads of the scope, and the closure of the scope itself, can spawn in it. When all have ended
 //!   that the scope knows of, there will be no more.
-//! - **SCOPE-3** a thread that calls [`exit`](super::exit) first waits for the threads of all scopes that it is in: they
-//!   may borrow what lives in an outer scope, which ends when the thread has.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -18,23 +16,16 @@ use core::marker::PhantomData;
 use abi::{Errno, Pid};
 
 use super::running::{self, Running, Slot};
-use crate::process;
 use crate::sync::Mutex;
 
 /// Where threads are spawned that may borrow what lives for `'env`, and may themselves be used for `'scope`.
 #[derive(Debug)]
 pub struct Scope<'scope, 'env: 'scope> {
-    members: Arc<Members>,
+    members: Mutex<Vec<Arc<Mutex<Member>>>>,
     /// Neither lifetime may be taken for a shorter one: a thread could then borrow what goes before the scope ends.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
-
-/// The threads of a scope that nobody has waited for at its end.
-type Members = Mutex<Vec<Arc<Mutex<Member>>>>;
-
-/// The scopes that have not ended, and who has opened them, as they are opened (SCOPE-3).
-static OPEN: Mutex<Vec<(Pid, Arc<Members>)>> = Mutex::new(Vec::new());
 
 /// What has become of a thread of a scope.
 #[derive(Debug)]
@@ -70,51 +61,13 @@ pub struct ScopedJoinHandle<'scope, T> {
 /// ```
 pub fn scope<'env, T>(body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T) -> T {
     let scope = Scope {
-        members: Arc::new(Mutex::new(Vec::new())),
+        members: Mutex::new(Vec::new()),
         scope: PhantomData,
         env: PhantomData,
     };
-    let opened = (process::gettid(), scope.members.clone());
-    OPEN.lock().push(opened);
     let result = body(&scope);
-    join_all(&scope.members);
-    close(|(_, members)| Arc::ptr_eq(members, &scope.members));
+    scope.join_all();
     result
-}
-
-/// Takes the scope that was opened last of those that `is_it` out of the list.
-fn close(is_it: impl Fn(&(Pid, Arc<Members>)) -> bool) -> Option<Arc<Members>> {
-    let mut open = OPEN.lock();
-    let place = open.iter().rposition(is_it)?;
-    let (_, members) = open.remove(place);
-    Some(members)
-}
-
-/// SCOPE-3, before this thread ends.
-pub(super) fn close_all() {
-    let tid = process::gettid();
-    while let Some(members) = close(|(opener, _)| *opener == tid) {
-        join_all(&members);
-    }
-}
-
-/// Calls `body` while nobody opens or closes a scope.
-pub(super) fn while_quiet<T>(body: impl FnOnce() -> T) -> T {
-    let _open = OPEN.lock();
-    body()
-}
-
-/// Waits until there is no thread any more.
-fn join_all(members: &Members) {
-    // SCOPE-2.
-    while let Some(member) = take_member(members) {
-        member.lock().join();
-    }
-}
-
-/// A thread that nobody has waited for at the end of the scope. Others can be added afterwards.
-fn take_member(members: &Members) -> Option<Arc<Mutex<Member>>> {
-    members.lock().pop()
 }
 
 impl<'scope> Scope<'scope, '_> {
@@ -141,6 +94,19 @@ impl<'scope> Scope<'scope, '_> {
             result,
             scope: PhantomData,
         })
+    }
+
+    /// Waits until there is no thread any more.
+    fn join_all(&self) {
+        // SCOPE-2.
+        while let Some(member) = self.take_member() {
+            member.lock().join();
+        }
+    }
+
+    /// A thread that nobody has waited for at the end of the scope. Others can be added afterwards.
+    fn take_member(&self) -> Option<Arc<Mutex<Member>>> {
+        self.members.lock().pop()
     }
 }
 

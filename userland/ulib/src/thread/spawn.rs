@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering;
 use abi::{Errno, Pid};
 
 use super::running::{self, Running, Slot};
-use super::{IS_THREADED, scope, stack};
+use super::{IS_THREADED, stack};
 use crate::sync::Mutex;
 
 /// A thread that has been started, and can be joined.
@@ -61,10 +61,8 @@ pub(crate) fn while_quiet<T>(body: impl FnOnce() -> T) -> T {
     if !IS_THREADED.load(Ordering::Relaxed) {
         return body();
     }
-    scope::while_quiet(|| {
-        let _unwanted = UNWANTED.lock();
-        stack::while_quiet(|| crate::heap::while_quiet(body))
-    })
+    let _unwanted = UNWANTED.lock();
+    stack::while_quiet(|| crate::heap::while_quiet(body))
 }
 
 impl<T> JoinHandle<T> {

@@ -19,7 +19,8 @@ static KIND: AtomicUsize = AtomicUsize::new(0);
 pub(crate) extern "C" fn stopped(_: i32, address: usize, kind: usize) {
     ADDRESS.store(address, Ordering::Relaxed);
     KIND.store(kind, Ordering::Relaxed);
-    thread::exit(0);
+    // SAFETY: there are no scopes.
+    unsafe { thread::exit(0) };
 }
 
 /// Makes an attempt, at `target`. It should be stopped with a fault of the kind `kind` at `address`. Returns the number

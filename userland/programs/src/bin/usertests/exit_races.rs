@@ -9,7 +9,7 @@ use ulib::{Errno, ExitStatus, Pid, Protection, process, system_call, thread};
 
 use crate::check::{kill, mark_pages, ok, start, start_spinner};
 use crate::runner::tests;
-use crate::thread_tools::{Arrivals, spawn_pinned};
+use crate::thread_tools::{Arrivals, exit_thread, spawn_pinned};
 
 tests![
     a_process_ends_while_its_threads_fork,
@@ -180,7 +180,7 @@ fn a_process_ends_while_its_threads_end() {
         let child = start(|| {
             drop(spawn_pinned(2 * THREADS, |_| -> () {
                 GATE.await_count(1);
-                thread::exit(7)
+                exit_thread(7)
             }));
             GATE.arrive();
             (0..round * 100).for_each(|_| spin_loop());

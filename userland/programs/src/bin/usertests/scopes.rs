@@ -1,6 +1,7 @@
 //! Threads as the library makes them: scopes, and what becomes of threads and stacks that nobody wants.
 
 use alloc::sync::Arc;
+use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ulib::sync::Mutex;
@@ -8,13 +9,14 @@ use ulib::{Errno, process, thread};
 
 use crate::check::ok;
 use crate::runner::tests;
+use crate::thread_tools::exit_thread;
 
 tests![
     a_scope_waits_for_threads_without_handles,
     a_scope_waits_for_threads_of_its_threads,
     a_thread_of_a_scope_can_be_joined_by_another,
     a_scope_is_nothing_to_the_child_of_a_fork,
-    a_thread_that_exits_within_a_scope_waits_for_the_threads_of_that,
+    a_stack_from_which_others_may_borrow_is_not_used_again,
     a_thread_without_handle_is_joined_by_the_library,
 ];
 
@@ -34,7 +36,7 @@ fn a_scope_waits_for_threads_without_handles() {
         core::mem::forget(ok(scope.spawn(|| {
             process::sleep_ms(A_WHILE_MS);
             ended.fetch_add(1, Ordering::Relaxed);
-            thread::exit(0)
+            exit_thread(0)
         })));
     });
     assert_eq!(ended.into_inner(), 5);
@@ -102,21 +104,33 @@ fn a_scope_is_nothing_to_the_child_of_a_fork() {
     assert_eq!(process::getpid(), pid);
 }
 
-/// The inner thread borrows from outside of the outer scope, which ends when its own thread has.
-fn a_thread_that_exits_within_a_scope_waits_for_the_threads_of_that() {
-    let word = AtomicUsize::new(0);
-    thread::scope(|outer| {
-        ok(outer.spawn(|| {
-            thread::scope(|inner| {
-                ok(inner.spawn(|| {
-                    process::sleep_ms(A_WHILE_MS);
-                    word.store(1, Ordering::Relaxed);
-                }));
-                thread::exit(0)
-            })
+fn a_stack_from_which_others_may_borrow_is_not_used_again() {
+    const WORDS: usize = 64;
+    static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
+    static MAY_LOOK: AtomicBool = AtomicBool::new(false);
+    static HAS_LOOKED: AtomicBool = AtomicBool::new(false);
+    let lender = ok(thread::spawn(|| {
+        let words = [7; WORDS];
+        thread::scope(|scope| {
+            ok(scope.spawn(|| {
+                HAS_BEGUN.store(true, Ordering::Relaxed);
+                wait_for(&MAY_LOOK);
+                assert_eq!(black_box(&words), &[7; WORDS], "somebody else's stack");
+                HAS_LOOKED.store(true, Ordering::Relaxed);
+            }));
+            wait_for(&HAS_BEGUN);
+            exit_thread(0)
+        })
+    }));
+    assert_eq!(lender.join(), None);
+    for _ in 0..4 {
+        let user = ok(thread::spawn(|| {
+            black_box(&mut [0_u64; 8 * WORDS]);
         }));
-    });
-    assert_eq!(word.into_inner(), 1);
+        assert_eq!(user.join(), Some(()));
+    }
+    MAY_LOOK.store(true, Ordering::Relaxed);
+    wait_for(&HAS_LOOKED);
 }
 
 /// Also one that has itself started threads.

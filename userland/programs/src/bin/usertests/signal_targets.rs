@@ -8,7 +8,7 @@ use ulib::{Errno, ExitStatus, Signal, file, process, signal, thread};
 use crate::caught::{self, catch, has_caught, in_handler, wait_until};
 use crate::check::{join, ok, start, start_spinner};
 use crate::runner::tests;
-use crate::thread_tools::spawn;
+use crate::thread_tools::{exit_thread, spawn};
 
 tests![
     a_signal_to_a_thread_is_handled_by_that_thread,
@@ -149,7 +149,7 @@ fn a_process_whose_first_thread_has_ended_takes_signals() {
             wait_until("a signal", || has_caught(process::gettid()));
             process::exit(0);
         });
-        thread::exit(0);
+        exit_thread(0);
     });
     assert_eq!(reader.read(&mut [0]), Ok(1));
     ok(process::kill(child, Signal::SIGUSR1));
@@ -158,7 +158,7 @@ fn a_process_whose_first_thread_has_ended_takes_signals() {
 
 fn a_thread_can_end_in_a_handler() {
     catch(&[Signal::SIGUSR1]);
-    let thread = spawn(|| in_handler(|| thread::exit(7)));
+    let thread = spawn(|| in_handler(|| exit_thread(7)));
     assert_eq!(thread::join(thread.tid()), Ok(7));
     // The others take signals as before.
     ok(process::kill(process::getpid(), Signal::SIGUSR1));
@@ -184,7 +184,7 @@ fn what_a_thread_has_not_taken_when_it_ends_goes_to_another() {
         });
         in_handler(|| {
             join(start(|| ()));
-            thread::exit(0);
+            exit_thread(0);
         });
     });
     join(child);

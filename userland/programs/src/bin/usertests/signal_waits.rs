@@ -11,7 +11,7 @@ use ulib::{Errno, ExitStatus, Signal, common_pipe, file, futex, process, system_
 use crate::caught::{self, catch, has_caught, has_ended, interrupt, whole};
 use crate::check::{join, kill, ok, start, start_spinner};
 use crate::runner::tests;
-use crate::thread_tools::spawn;
+use crate::thread_tools::{exit_thread, spawn};
 
 tests![
     a_signal_ends_a_sleep,
@@ -145,7 +145,7 @@ fn a_signal_ends_a_wait_for_a_thread() {
         while !MAY_END.load(Ordering::Relaxed) {
             process::yield_now();
         }
-        thread::exit(5);
+        exit_thread(5);
     });
     let tid = other.tid();
     let outcomes = interrupted(

@@ -4,7 +4,9 @@ use ulib::{Errno, ExitStatus, Pid, Signal, file, process, thread};
 
 use crate::check::{UNMAPPED, ok, poke, start, status_of};
 use crate::runner::tests;
-use crate::thread_tools::{Arrivals, create, result, spawn, spawn_pinned, yield_until};
+use crate::thread_tools::{
+    Arrivals, create, exit_thread, result, spawn, spawn_pinned, yield_until,
+};
 
 tests![
     exit_thread_leaves_the_others,
@@ -25,7 +27,7 @@ fn exit_thread_leaves_the_others() {
             value
         })
     });
-    let ended = spawn(|| -> () { thread::exit(4) });
+    let ended = spawn(|| -> () { exit_thread(4) });
     assert_eq!(ended.join(), None);
     GATE.arrive();
     assert_eq!(others.map(result), [1, 2]);
@@ -70,7 +72,7 @@ fn the_only_thread_ends_its_process_by_exit_thread() {
         (0x1234_5678_9abc_de09, 9),
         (usize::MAX, 255),
     ] {
-        let status = status_of(|| thread::exit(value));
+        let status = status_of(|| exit_thread(value));
         assert_eq!(status, ExitStatus::exited(code), "exit_thread({value:#x})");
     }
 }
@@ -82,7 +84,7 @@ fn the_last_thread_ends_its_process_whichever_it_is() {
         let others = [1, 2].map(|value| create(end_at_once, value));
         assert_eq!(thread::join(others[0]), Ok(1));
         yield_until(|| thread::poll_join(others[1]) != Ok(None));
-        thread::exit(3)
+        exit_thread(3)
     });
     assert_eq!(status, ExitStatus::exited(3));
     // The second one is.
@@ -90,19 +92,19 @@ fn the_last_thread_ends_its_process_whichever_it_is() {
         let first = process::getpid();
         drop(spawn(move || -> () {
             assert_eq!(thread::join(first), Ok(1));
-            thread::exit(4)
+            exit_thread(4)
         }));
-        thread::exit(1)
+        exit_thread(1)
     });
     assert_eq!(status, ExitStatus::exited(4));
     // Any one: what each gives is the same.
     let status = status_of(|| {
         drop(spawn_pinned(6, |_| -> () {
             GATE.await_count(1);
-            thread::exit(5)
+            exit_thread(5)
         }));
         GATE.arrive();
-        thread::exit(5)
+        exit_thread(5)
     });
     assert_eq!(status, ExitStatus::exited(5));
 }
@@ -134,7 +136,7 @@ fn the_first_of_several_ends_counts() {
                 match number {
                     0 => process::exit(10),
                     1 => ok(process::kill(process::getpid(), Signal::SIGTERM)),
-                    _ => thread::exit(11),
+                    _ => exit_thread(11),
                 }
             }));
             GATE.arrive();

@@ -8,7 +8,9 @@ use ulib::{Errno, ExitStatus, Pid, file, process, thread};
 use crate::check::{join, ok, start, status_of};
 use crate::runner::tests;
 use crate::thread_exit::end_at_once;
-use crate::thread_tools::{Arrivals, create, result, spawn, spawn_pinned, yield_until};
+use crate::thread_tools::{
+    Arrivals, create, exit_thread, result, spawn, spawn_pinned, yield_until,
+};
 
 tests![
     a_fork_copies_only_the_thread_that_calls_it,
@@ -60,7 +62,7 @@ fn any_thread_can_fork() {
         });
         assert_eq!(status, ExitStatus::exited(number as i32));
         // It is the only one, too.
-        let status = status_of(|| thread::exit(number));
+        let status = status_of(|| exit_thread(number));
         assert_eq!(status, ExitStatus::exited(number as i32));
     });
     threads.into_iter().for_each(result);

@@ -8,7 +8,9 @@ use ulib::{Errno, ExitStatus, Pid, Signal, file, process, system_call};
 use crate::check::{ok, start, start_spinner};
 use crate::pointers::BAD_ADDRESSES;
 use crate::runner::tests;
-use crate::thread_tools::{Arrivals, create, result, spawn, spawn_waiter, yield_until};
+use crate::thread_tools::{
+    Arrivals, create, exit_thread, result, spawn, spawn_waiter, yield_until,
+};
 
 tests![
     join_polls_while_the_thread_runs,
@@ -46,7 +48,7 @@ fn expect_join_error(tid: Pid, errno: Errno) {
 fn spawn_guarded(gate: &'static Arrivals, value: usize) -> JoinHandle<()> {
     spawn(move || {
         gate.await_count(1);
-        thread::exit(value)
+        exit_thread(value)
     })
 }
 
@@ -255,7 +257,7 @@ fn the_first_thread_can_be_joined() {
         assert_eq!(sent, Ok(0), "there still is a process of that id");
         process::exit(0)
     });
-    thread::exit(77)
+    exit_thread(77)
 }
 
 /// A child whose first thread has ended, while another one runs until it can read from the pipe, and then exits with 5.
@@ -270,7 +272,7 @@ fn start_without_first_thread(gate: &file::File) -> Pid {
             ok(file::read(descriptor, &mut [0]));
             process::exit(5)
         });
-        thread::exit(0)
+        exit_thread(0)
     });
     ok(reader.read_full(&mut [0]));
     child

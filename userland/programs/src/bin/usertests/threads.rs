@@ -13,7 +13,7 @@ use ulib::{CpuMask, Errno, Pid, file, process, system_call};
 
 use crate::check::{KERNEL_TEXT, NOT_CANONICAL, join, ok, start};
 use crate::runner::tests;
-use crate::thread_tools::{Arrivals, create, new_stack, result, spawn, spawn_pinned};
+use crate::thread_tools::{Arrivals, create, exit_thread, new_stack, result, spawn, spawn_pinned};
 
 tests![
     a_thread_gets_its_argument_and_gives_its_result,
@@ -238,6 +238,6 @@ fn a_closure_brings_its_values_and_gives_one_back() {
     let (text, list) = (String::from("brought"), Box::new([1_u64, 2, 3]));
     let thread = spawn(move || (text + " back", list.iter().sum::<u64>()));
     assert_eq!(result(thread), (String::from("brought back"), 6));
-    let thread: JoinHandle<usize> = spawn(|| thread::exit(3));
+    let thread: JoinHandle<usize> = spawn(|| exit_thread(3));
     assert_eq!(thread.join(), None, "it has ended before it had a result");
 }
