@@ -35,10 +35,10 @@ fn run_on(machine: &Machine, program: &[&str]) {
     }
 }
 
-/// Takes hours, and goes on when something fails. `ARGONAUT_MATRIX` in the environment says which machines, by some of
+/// Takes half an hour, and goes on when something fails. `ARGONAUT_MATRIX` in the environment says which machines, by some of
 /// their properties (`6 CPUs, xapic`).
 #[test]
-#[ignore = "takes hours: cargo test --test matrix -- --ignored"]
+#[ignore = "takes half an hour: cargo test --test matrix -- --ignored"]
 fn the_whole_matrix() {
     let wanted = std::env::var("ARGONAUT_MATRIX").unwrap_or_default();
     let is_wanted = |machine: &Machine| {
