@@ -163,7 +163,7 @@ else
     mkfifo "$scratch/monitor.in" "$scratch/monitor.out"
     qemu+=(-no-shutdown -chardev "pipe,id=monitor,path=$scratch/monitor" -mon chardev=monitor,mode=readline)
     {
-        until grep -Eaq '^@@argonaut (exit|killed|panic|refused) ' "$log"; do sleep 0.1; done
+        until grep -Easq '^@@argonaut (exit|killed|panic|refused) ' "$log"; do sleep 0.1; done
         printf 'screendump "%s" -f png\nquit\n' "$screenshot" >"$scratch/monitor.in"
     } </dev/null &
     watcher=$!
@@ -174,7 +174,8 @@ qemu+=(${ARGONAUT_QEMU_EXTRA:-})
 # The kernel drops what has arrived on its serial line when it sets that up. What does not come from a terminal waits.
 # shellcheck disable=SC2317 # called below
 feed_when_booted() {
-    until grep -aq '^@@argonaut booted' "$log"; do sleep 0.05; done
+    # Quietly: at the end the log may go before the last look at it.
+    until grep -asq '^@@argonaut booted' "$log"; do sleep 0.05; done
     exec cat
 }
 if [ ! -t 0 ]; then
