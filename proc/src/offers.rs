@@ -129,7 +129,7 @@ impl Offers {
     /// `EAGAIN` if there are too many, `ENOMEM`.
     fn make_place(&self, space: SpaceId, partner: Id, address: VirtAddr) -> Result<(), Errno> {
         let mut list = self.0.lock();
-        if let Some(earlier) = list.iter_mut().find(|it| it.is_like(space, address)) {
+        if let Some(earlier) = place_of(&mut list, space, address) {
             earlier.makers += 1;
             return Ok(());
         }
@@ -153,8 +153,7 @@ impl Offers {
     /// Offers `page` to `space`, for which the caller has made a place. It has gone only if the owner is ending.
     fn fill_place(&self, space: SpaceId, page: OfferedPage) {
         let mut list = self.0.lock();
-        let mut offers = list.iter_mut();
-        let place = offers.find(|offer| offer.is_like(space, page.address()));
+        let place = place_of(&mut list, space, page.address());
         let earlier = place.and_then(|place| {
             place.makers -= 1;
             place.page.replace(page)
@@ -166,7 +165,7 @@ impl Offers {
     /// Gives up a place that the caller has made, and not filled.
     fn give_up_place(&self, space: SpaceId, address: VirtAddr) {
         let mut list = self.0.lock();
-        if let Some(place) = list.iter_mut().find(|it| it.is_like(space, address)) {
+        if let Some(place) = place_of(&mut list, space, address) {
             place.makers -= 1;
         }
         list.retain(|offer| offer.page.is_some() || offer.makers > 0);
@@ -184,6 +183,11 @@ impl Offers {
         let withdrawn = core::mem::take(&mut *self.0.lock());
         drop(withdrawn);
     }
+}
+
+/// The offer to `space` of the page at `address`, made or about to be.
+fn place_of(list: &mut [Offer], space: SpaceId, address: VirtAddr) -> Option<&mut Offer> {
+    list.iter_mut().find(|offer| offer.is_like(space, address))
 }
 
 impl Offer {

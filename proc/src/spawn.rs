@@ -240,24 +240,26 @@ fn region(segment: &Segment, file: &Arc<RegularFile>) -> Result<Region, Errno> {
     ))
 }
 
-/// The parts of the argument string, with its NUL.
+/// The parts of the argument string, with its NUL, and how long they are together.
 ///
 /// # Errors
 /// `E2BIG` if it is too long.
-fn argument_string<'a>(name: &'a [u8], argument: &'a [u8]) -> Result<[&'a [u8]; 4], Errno> {
+fn argument_string<'a>(
+    name: &'a [u8],
+    argument: &'a [u8],
+) -> Result<([&'a [u8]; 4], usize), Errno> {
     let blank: &[u8] = if argument.is_empty() { b"" } else { b" " };
     let parts = [name, blank, argument, b"\0"];
     let len_with_nul: usize = parts.iter().map(|part| part.len()).sum();
     if len_with_nul > layout::ARGUMENT_MAX + 1 {
         return Err(Errno::E2BIG);
     }
-    Ok(parts)
+    Ok((parts, len_with_nul))
 }
 
 /// Writes the argument string and its NUL to the top of the stack; returns where, and its length without the NUL.
 fn put_argument(space: &Space, name: &[u8], argument: &[u8]) -> Result<(usize, usize), Errno> {
-    let parts = argument_string(name, argument)?;
-    let len_with_nul: usize = parts.iter().map(|part| part.len()).sum();
+    let (parts, len_with_nul) = argument_string(name, argument)?;
     let address = layout::STACK_TOP - len_with_nul;
     let mut place = address;
     for part in parts {

@@ -169,11 +169,7 @@ fn a_program_of_the_kernel_does_not_wait_for_itself_to_read() {
         ok(process::wait(program));
         0
     });
-    assert_eq!(
-        status,
-        ExitStatus::exited(0),
-        "it is wrong use, but it ends"
-    );
+    assert_eq!(status, ExitStatus::exited(0), "the program has ended");
 }
 
 fn arguments_of_programs_of_the_kernel_have_the_same_bound() {
